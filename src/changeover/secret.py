@@ -1,0 +1,72 @@
+"""A value that prints as redacted, and the sink that takes secrets out of text."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.parse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+REDACTED = "[REDACTED]"
+SHORTEST_MASKED = 4
+
+
+class Secret:
+    """A secret string: it shows itself only where ``reveal()`` is written out."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the secret itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret({REDACTED})"
+
+    def __str__(self) -> str:
+        return REDACTED
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+class Redactor:
+    """Replaces known secrets in text: plain, base64, URL-quoted and JSON-escaped.
+
+    Values shorter than four characters are left alone: masking them would blank half of any text.
+    """
+
+    def __init__(self, secrets: Iterable[Secret] = ()) -> None:
+        self._forms: set[str] = set()
+        for secret in secrets:
+            self.add(secret)
+
+    def add(self, secret: Secret) -> None:
+        """Redact this secret, too, from now on."""
+        value = secret.reveal()
+        if len(value) < SHORTEST_MASKED:
+            return
+        encoded = value.encode()
+        self._forms |= {
+            value,
+            urllib.parse.quote(value, safe=""),
+            urllib.parse.quote_plus(value),
+            json.dumps(value)[1:-1],
+            base64.b64encode(encoded).decode(),
+            base64.urlsafe_b64encode(encoded).decode(),
+        }
+
+    def __call__(self, text: str) -> str:
+        """Return ``text`` with every form of every known secret replaced."""
+        for form in sorted(self._forms, key=len, reverse=True):
+            text = text.replace(form, REDACTED)
+        return text
