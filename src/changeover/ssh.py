@@ -1,0 +1,286 @@
+"""One SSH session to a host: the agent's requests over it, and tunnels through it.
+
+Host keys are never learned in passing: a host that is not in the environment's known hosts, or that
+shows another key than the one recorded there, is refused before anything is sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from changeover.errors import CheckRed, Failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from changeover.inventory import Environment, Host
+
+AGENT_COMMAND = "sudo -n /usr/local/lib/changeover/agent"
+CONNECT_SECONDS = 10
+# A silent agent is a hung one: its longest quiet action reports progress at least this often.
+SILENCE_SECONDS = 600
+CHUNK = 65536
+
+Event = dict[str, Any]
+
+
+class HostUnreachable(CheckRed):
+    """A host does not answer SSH."""
+
+
+class HostKeyChanged(CheckRed):
+    """A host shows another key than the one that is known, or one that nobody recorded."""
+
+
+class SignInRefused(CheckRed):
+    """The host answers, and refuses the deploy user's key."""
+
+
+class AgentMissing(CheckRed):
+    """The host has no agent, or the deploy user may not run it."""
+
+
+class AgentOutdated(CheckRed):
+    """The host's agent is of another version than this controller."""
+
+
+class AgentFailed(Failed):
+    """An action failed on a host.
+
+    Args:
+        error: The agent's own word for it, for example ``unit-failed``.
+        detail: The whole failure line of the agent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str,
+        host: str | None = None,
+        cause: str | None = None,
+        error: str = "",
+        detail: Event | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, host=host, cause=cause)
+        self.error = error
+        self.detail = detail or {}
+
+
+class SessionLost(Failed):
+    """The SSH session ended before the agent had answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What one action answered: its result, and whether it had been done before."""
+
+    id: str
+    result: Event
+    skipped: bool
+
+
+@contextlib.contextmanager
+def connection(environment: Environment, host: Host) -> Iterator[Any]:
+    """Open one verified SSH connection as the deploy user and close it afterwards.
+
+    Raises:
+        HostUnreachable: The host does not answer in ten seconds.
+        HostKeyChanged: Its key is not the recorded one.
+        SignInRefused: The deploy key is not accepted.
+    """
+    import fabric  # noqa: PLC0415 - 160 ms that only commands with hosts should pay
+    import paramiko  # noqa: PLC0415
+
+    config = fabric.Config(overrides={"load_ssh_configs": False})
+    opened = fabric.Connection(
+        host.address,
+        user=environment.deploy_user,
+        port=host.port,
+        config=config,
+        connect_timeout=CONNECT_SECONDS,
+        connect_kwargs={
+            "key_filename": str(environment.deploy_key),
+            "look_for_keys": False,
+            "allow_agent": False,
+            "banner_timeout": CONNECT_SECONDS,
+            "auth_timeout": CONNECT_SECONDS,
+        },
+    )
+    known_hosts = environment.known_hosts
+    opened.client.load_host_keys(str(known_hosts))
+    opened.client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    try:
+        opened.open()
+    except paramiko.BadHostKeyException as error:
+        raise HostKeyChanged(
+            f"the host key of {host.name} ({host.address}) is not the recorded one",
+            hint=f"find out why it changed; if it is right, correct its line in {known_hosts}",
+            host=host.name,
+            cause=str(error),
+        ) from error
+    except paramiko.AuthenticationException as error:
+        raise SignInRefused(
+            f"{host.name} refuses the key of user {environment.deploy_user}",
+            hint=f"changeover provision --env {environment.name} --limit {host.name}",
+            host=host.name,
+            cause=str(error),
+        ) from error
+    except (OSError, EOFError, paramiko.SSHException) as error:
+        if "not found in known_hosts" in str(error):
+            raise HostKeyChanged(
+                f"the host key of {host.name} ({host.address}) is not recorded",
+                hint=f"add the host's key to {known_hosts} after comparing it on its console",
+                host=host.name,
+                cause=str(error),
+            ) from error
+        raise HostUnreachable(
+            f"{host.name} ({host.address}:{host.port}) does not answer SSH",
+            hint="start the host or correct its address in the inventory, then run this again",
+            host=host.name,
+            cause=str(error) or type(error).__name__,
+        ) from error
+    try:
+        opened.transport.set_keepalive(10)
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextlib.contextmanager
+def tunnel(
+    environment: Environment, host: Host, port: int, *, target: str = "127.0.0.1"
+) -> Iterator[tuple[str, int]]:
+    """Forward a free local port to ``target:port`` as seen from ``host``; give (address, port)."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        local_port = int(probe.getsockname()[1])
+    with (
+        connection(environment, host) as opened,
+        opened.forward_local(
+            local_port, remote_port=port, remote_host=target, local_host="127.0.0.1"
+        ),
+    ):
+        yield "127.0.0.1", local_port
+
+
+def agent(
+    environment: Environment,
+    host: Host,
+    request: Mapping[str, Any],
+    report: Callable[[Event], None],
+) -> list[Reply]:
+    """Run one request on the host's agent, in one session, and return its replies in order.
+
+    Raises:
+        AgentMissing: There is no agent to run.
+        AgentOutdated: It is of another version.
+        AgentFailed: An action failed; the replies before it are in the host's journal.
+        SessionLost: The session ended early; what the agent had begun, it finishes.
+    """
+    with connection(environment, host) as opened:
+        channel = opened.transport.open_session(timeout=CONNECT_SECONDS)
+        try:
+            channel.settimeout(SILENCE_SECONDS)
+            channel.exec_command(AGENT_COMMAND)
+            channel.sendall(json.dumps(request).encode())
+            channel.shutdown_write()
+            return _replies(environment, host, channel, request.get("actions", ()), report)
+        finally:
+            channel.close()
+
+
+def _lines(channel: Any) -> Iterator[str]:  # noqa: ANN401 - paramiko's channel, untyped by fabric
+    pending = b""
+    while chunk := channel.recv(CHUNK):
+        pending += chunk
+        *complete, pending = pending.split(b"\n")
+        for line in complete:
+            yield line.decode("utf-8", "replace")
+    if pending:
+        yield pending.decode("utf-8", "replace")
+
+
+def _replies(
+    environment: Environment,
+    host: Host,
+    channel: Any,  # noqa: ANN401 - paramiko's channel, untyped by fabric
+    actions: Sequence[Mapping[str, Any]],
+    report: Callable[[Event], None],
+) -> list[Reply]:
+    replies: list[Reply] = []
+    try:
+        for line in _lines(channel):
+            if not line.startswith("{"):
+                continue
+            event: Event = json.loads(line)
+            if event["type"] == "failed":
+                raise _failure(environment, host, event)
+            if event["type"] == "done":
+                replies.append(
+                    Reply(
+                        id=str(event["id"]),
+                        result=event.get("result") or {},
+                        skipped=bool(event.get("skipped")),
+                    )
+                )
+            elif event["type"] in {"intent", "progress"}:
+                report({**event, "type": f"host-{event['type']}", "host": host.name})
+    except TimeoutError as error:
+        raise SessionLost(
+            f"{host.name} has been silent for {SILENCE_SECONDS} s",
+            hint=f"changeover status --env {environment.name}",
+            host=host.name,
+        ) from error
+    if len(replies) == len(actions):
+        return replies
+    raise _early_end(environment, host, channel, f"{len(replies)} of {len(actions)} actions")
+
+
+def _failure(environment: Environment, host: Host, event: Event) -> CheckRed | Failed:
+    error = str(event.get("error", ""))
+    if error == "agent-version":
+        return AgentOutdated(
+            f"the agent of {host.name} is of another version than this controller",
+            hint=f"changeover provision --env {environment.name} --limit {host.name}",
+            host=host.name,
+            cause=str(event.get("message", "")),
+        )
+    return AgentFailed(
+        f"{host.name}: {event.get('message', error)}",
+        hint=str(event.get("hint") or f"changeover status --env {environment.name}"),
+        host=host.name,
+        cause=str(event["cause"]) if event.get("cause") else None,
+        error=error,
+        detail=event,
+    )
+
+
+def _early_end(
+    environment: Environment,
+    host: Host,
+    channel: Any,  # noqa: ANN401 - paramiko's channel, untyped by fabric
+    progress: str,
+) -> CheckRed | Failed:
+    said = ""
+    with contextlib.suppress(TimeoutError, OSError):
+        channel.settimeout(2)
+        while chunk := channel.recv_stderr(CHUNK):
+            said += chunk.decode("utf-8", "replace")
+    if "sudo" in said or "not found" in said or "No such file" in said:
+        return AgentMissing(
+            f"the agent cannot be run on {host.name}",
+            hint=f"changeover provision --env {environment.name} --limit {host.name}",
+            host=host.name,
+            cause=said.strip(),
+        )
+    return SessionLost(
+        f"the session with {host.name} ended after {progress}",
+        hint=f"changeover status --env {environment.name}",
+        host=host.name,
+        cause=said.strip() or None,
+    )

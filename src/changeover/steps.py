@@ -1,0 +1,223 @@
+"""The step kinds: what a plan is made of, as frozen values that are plain JSON.
+
+A step names what should happen and where; the executor of its duty makes it happen. Nothing here
+runs anything, and no field holds a secret.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One move of a plan.
+
+    Args:
+        id: Unique within its plan, for example ``switch`` or ``expand``.
+        guide: The sections of the release's GUIDE.md that it executes.
+        hosts: The names of the hosts it touches; empty where it acts from the controller.
+        undo: What takes it back, in words; ``None`` where nothing has to be taken back.
+        final: Whether the old version cannot simply be switched back to afterwards.
+    """
+
+    kind: ClassVar[str] = ""
+    says: ClassVar[str] = ""
+
+    id: str
+    guide: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    undo: str | None = None
+    final: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the step as plain JSON, its kind first."""
+        return {"kind": self.kind, "says": self.says, **dataclasses.asdict(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preflight(Step):
+    """Hold the hosts against the release's requirements."""
+
+    kind: ClassVar[str] = "preflight"
+    says: ClassVar[str] = "check the hosts against the requirements"
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock(Step):
+    """Take the lease on every host."""
+
+    kind: ClassVar[str] = "lock"
+    says: ClassVar[str] = "take the lease on every host"
+    reason: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup(Step):
+    """Dump the database and prove the dump by restoring it beside the live one."""
+
+    kind: ClassVar[str] = "backup"
+    says: ClassVar[str] = "back up the database and prove it by a restore"
+    backup: str
+    colour: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place(Step):
+    """Put the bundle on every app host, inert."""
+
+    kind: ClassVar[str] = "place"
+    says: ClassVar[str] = "put the bundle on every app host"
+    colour: str
+    digest: str
+    bundle: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migrate(Step):
+    """Run the pending migrations of the named phases."""
+
+    kind: ClassVar[str] = "migrate"
+    says: ClassVar[str] = "run the pending migrations"
+    phases: tuple[str, ...]
+    migrations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start(Step):
+    """Start the new colour beside the old one and wait until it is healthy."""
+
+    kind: ClassVar[str] = "start"
+    says: ClassVar[str] = "start the new colour beside the old one and wait for its health"
+    colour: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewSmoke(Step):
+    """Ask the new colour on its own sockets, before any user is sent to it."""
+
+    kind: ClassVar[str] = "preview"
+    says: ClassVar[str] = "smoke the new colour on its own sockets"
+    colour: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch(Step):
+    """Send users to the new colour by one rename on each app host."""
+
+    kind: ClassVar[str] = "switch"
+    says: ClassVar[str] = "send users to the new colour"
+    colour: str
+    before: str | None
+    deadman_seconds: int
+    closing_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Smoke(Step):
+    """Ask the live version from outside, through TLS."""
+
+    kind: ClassVar[str] = "smoke"
+    says: ClassVar[str] = "smoke the live version from outside"
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirm(Step):
+    """Tell every host, over a fresh connection, that the new colour stays."""
+
+    kind: ClassVar[str] = "confirm"
+    says: ClassVar[str] = "confirm the switch over a fresh connection"
+    colour: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain(Step):
+    """Close the old colour's connections; it comes back warm and idle for a rollback."""
+
+    kind: ClassVar[str] = "drain"
+    says: ClassVar[str] = "drain the old colour and keep it warm"
+    colour: str
+    keep: tuple[str, ...]
+    warm: bool
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revert(Step):
+    """Send users back to the colour that was live before."""
+
+    kind: ClassVar[str] = "revert"
+    says: ClassVar[str] = "send users back to the colour before"
+    colour: str
+    closing_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreDatabase(Step):
+    """Swap the database for a restored backup; the one that is left is kept beside it."""
+
+    kind: ClassVar[str] = "restore"
+    says: ClassVar[str] = "swap the database for the restored backup"
+    backup: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retire(Step):
+    """Stop colours that nobody needs any more and remove their files."""
+
+    kind: ClassVar[str] = "retire"
+    says: ClassVar[str] = "stop and remove the old colours"
+    colours: tuple[str, ...]
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unlock(Step):
+    """Give the lease back."""
+
+    kind: ClassVar[str] = "unlock"
+    says: ClassVar[str] = "give the lease back"
+
+
+AnyStep = (
+    Preflight
+    | Lock
+    | Backup
+    | Place
+    | Migrate
+    | Start
+    | PreviewSmoke
+    | Switch
+    | Smoke
+    | Confirm
+    | Drain
+    | Revert
+    | RestoreDatabase
+    | Retire
+    | Unlock
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a step did.
+
+    Args:
+        says: One line for a person.
+        changed: Whether anything is different now.
+        figures: What was measured, by name with its unit in the name (``switch_us``).
+    """
+
+    says: str
+    changed: bool = True
+    figures: Figures = field(default_factory=dict)
