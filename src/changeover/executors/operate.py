@@ -1,0 +1,163 @@
+"""Act on app hosts through their agents: place, start, switch, confirm, drain, revert, retire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from changeover.fleet import Answers, Event, Fleet, action, on_each
+from changeover.steps import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from changeover.inventory import Host
+    from changeover.steps import Confirm, Drain, Place, PreviewSmoke, Retire, Revert, Start, Switch
+
+MICROSECONDS = 1_000_000
+
+
+def states(fleet: Fleet, hosts: Sequence[Host]) -> Answers:
+    """Ask every host which colours it has, which one is live, and who holds its lease."""
+    return on_each(fleet, hosts, lambda _: [action("state")])
+
+
+def place(
+    fleet: Fleet, hosts: Sequence[Host], step: Place, environments: Mapping[str, Mapping[str, str]]
+) -> Outcome:
+    """Have each host verify and unpack the uploaded bundle, with its own environment values."""
+    answers = on_each(
+        fleet,
+        hosts,
+        lambda host: [
+            action(
+                "place", digest=step.digest, colour=step.colour, env=dict(environments[host.name])
+            )
+        ],
+    )
+    results = answers.each("place")
+    fresh = [host for host, result in results.items() if result.get("unpacked", True)]
+    return Outcome(
+        says=f"{step.colour} is on {_count(len(results))}",
+        changed=bool(fresh),
+        figures={"bytes": sum(int(result.get("bytes", 0)) for result in results.values())},
+    )
+
+
+def start(fleet: Fleet, hosts: Sequence[Host], step: Start) -> Outcome:
+    """Start the colour on every host and wait until its health path answers 200."""
+    actions = [
+        action("start", colour=step.colour, timeout_seconds=step.seconds),
+        action("health", colour=step.colour, timeout_seconds=step.seconds),
+    ]
+    results = on_each(fleet, hosts, lambda _: actions).each("start")
+    slowest = max((int(result.get("started_ms", 0)) for result in results.values()), default=0)
+    return Outcome(
+        says=f"{step.colour} is healthy on {_count(len(results))} after {slowest} ms",
+        figures={"started_ms": slowest},
+    )
+
+
+def preview(
+    fleet: Fleet, hosts: Sequence[Host], step: PreviewSmoke, checks: Sequence[Event]
+) -> Outcome:
+    """Run the preview checks against the colour's own sockets on every host."""
+    if not checks:
+        return Outcome(says="the release declares no preview check", changed=False)
+    request = action("smoke", colour=step.colour, checks=list(checks))
+    results = on_each(fleet, hosts, lambda _: [request]).each("smoke")
+    return Outcome(
+        says=f"{len(checks)} checks green on {_count(len(results))}",
+        changed=False,
+        figures={"checks": len(checks) * len(results)},
+    )
+
+
+def switch(fleet: Fleet, hosts: Sequence[Host], step: Switch) -> tuple[Outcome, Answers]:
+    """Rename on every host at once; the answers say which hosts did."""
+    request = action(
+        "switch",
+        colour=step.colour,
+        deadman_seconds=step.deadman_seconds,
+        closing_seconds=step.closing_seconds,
+    )
+    answers = on_each(fleet, hosts, lambda _: [request])
+    results = [dict(replies["switch"].result) for replies in answers.replies.values()]
+    slowest = max((int(result.get("switch_us", 0)) for result in results), default=0)
+    reloads = sum(bool(result.get("reloaded")) for result in results)
+    outcome = Outcome(
+        says=f"{step.before or 'nothing'} -> {step.colour} on {_count(len(results))}, "
+        f"{slowest / 1000:.1f} ms, {reloads} reloads of Nginx",
+        figures={"switch_us": slowest, "reloads": reloads},
+    )
+    return outcome, answers
+
+
+def confirm(fleet: Fleet, hosts: Sequence[Host], step: Confirm) -> Outcome:
+    """Disarm the dead-man on every host and make the colour the one that a boot brings back."""
+    on_each(fleet, hosts, lambda _: [action("confirm", colour=step.colour)]).check()
+    return Outcome(says=f"{step.colour} stays on {_count(len(hosts))}")
+
+
+def drain(fleet: Fleet, hosts: Sequence[Host], step: Drain) -> Outcome:
+    """Close the old colour's connections, bring it back warm, and remove the colours before it."""
+
+    def actions(_: Host) -> list[Event]:
+        requests = [action("stop", colour=step.colour, drain_seconds=step.seconds)]
+        if step.warm:
+            requests.append(action("start", colour=step.colour, timeout_seconds=step.seconds + 30))
+        requests.append(action("prune", keep=list(step.keep)))
+        return requests
+
+    results = on_each(fleet, hosts, actions).each("stop")
+    slowest = max((int(result.get("stopped_ms", 0)) for result in results.values()), default=0)
+    says = f"{step.colour} drained in {slowest} ms"
+    return Outcome(says=says + (", warm" if step.warm else ""), figures={"stopped_ms": slowest})
+
+
+def revert(fleet: Fleet, hosts: Sequence[Host], step: Revert) -> tuple[Outcome, Answers]:
+    """Rename back on every host at once, starting the colour first where it no longer runs."""
+    request = action("revert", to=step.colour, closing_seconds=step.closing_seconds)
+    answers = on_each(fleet, hosts, lambda _: [request])
+    results = [dict(replies["revert"].result) for replies in answers.replies.values()]
+    slowest = max((int(result.get("switch_us", 0)) for result in results), default=0)
+    outcome = Outcome(
+        says=f"back on {step.colour} on {_count(len(results))}, {slowest / 1000:.1f} ms",
+        figures={"switch_us": slowest},
+    )
+    return outcome, answers
+
+
+def stop(fleet: Fleet, hosts: Sequence[Host], colour: str, seconds: int) -> Answers:
+    """Stop a colour on every host; its connections are drained to the deadline."""
+    return on_each(fleet, hosts, lambda _: [action("stop", colour=colour, drain_seconds=seconds)])
+
+
+def retire(fleet: Fleet, hosts: Sequence[Host], step: Retire) -> Outcome:
+    """Stop the colours and remove their code, units and environment files."""
+
+    def actions(_: Host) -> list[Event]:
+        requests: list[Event] = []
+        for colour in step.colours:
+            requests.append(
+                {
+                    **action("stop", colour=colour, drain_seconds=step.seconds),
+                    "id": f"stop-{colour}",
+                }
+            )
+            requests.append(
+                {**action("retire", colour=colour, force=True), "id": f"retire-{colour}"}
+            )
+        return requests
+
+    on_each(fleet, hosts, actions).check()
+    return Outcome(says=f"{', '.join(step.colours) or 'nothing'} removed")
+
+
+def collect(fleet: Fleet, host: Host, colour: str) -> dict[str, Any]:
+    """Return the colour's environment file, units and site: secret, for the backup only."""
+    answers = on_each(fleet, [host], lambda _: [action("collect", colour=colour)])
+    return answers.each("collect")[host.name]
+
+
+def _count(hosts: int) -> str:
+    return "1 host" if hosts == 1 else f"{hosts} hosts"

@@ -1,0 +1,113 @@
+"""The hosts of one app, asked at once: one agent request a host a phase."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from changeover import agent_archive, ssh
+from changeover.errors import ChangeoverError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from changeover.inventory import Environment, Host
+
+Action = dict[str, Any]
+Event = dict[str, Any]
+PROTOCOL = 1
+
+
+@dataclass(slots=True, kw_only=True)
+class Fleet:
+    """The hosts of one app in one environment, and what this deployment holds on them.
+
+    Args:
+        environment: Where the hosts are.
+        app: The app that is acted on.
+        deployment: The id that the hosts journal actions under.
+        owner: Who holds the lease, for people: ``user@machine``.
+        nonce: Proves to the hosts that the lease is ours.
+        fences: The fencing number by host, filled by ``lock``.
+    """
+
+    environment: Environment
+    app: str
+    deployment: str
+    owner: str
+    nonce: str
+    report: Callable[[Event], None]
+    fences: dict[str, int] = field(default_factory=dict)
+    sessions: int = 0
+    _count: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What every host answered: replies by action id, or the error that ended it."""
+
+    replies: Mapping[str, Mapping[str, ssh.Reply]]
+    errors: Mapping[str, ChangeoverError]
+
+    def each(self, action: str) -> dict[str, Event]:
+        """Return the result of one action by host.
+
+        Raises:
+            ChangeoverError: The first host's failure, with the others named in its cause.
+        """
+        self.check()
+        return {host: dict(replies[action].result) for host, replies in self.replies.items()}
+
+    def check(self) -> None:
+        """Raise the first host's failure, if there is one."""
+        if not self.errors:
+            return
+        first, *others = self.errors.values()
+        if others:
+            first.cause = "\n".join(
+                [first.cause or "", *(f"{error.host}: {error.message}" for error in others)]
+            ).strip()
+        raise first
+
+
+def call(fleet: Fleet, host: Host, actions: Sequence[Action]) -> dict[str, ssh.Reply]:
+    """Run actions on one host in one session; return the replies by action id."""
+    number = fleet.fences.get(host.name)
+    request = {
+        "protocol": PROTOCOL,
+        "agent": agent_archive.expected_version(),
+        "app": fleet.app,
+        "deployment": fleet.deployment,
+        "fence": None if number is None else {"number": number, "nonce": fleet.nonce},
+        "actions": list(actions),
+    }
+    with fleet._count:  # noqa: SLF001 - this module owns the record
+        fleet.sessions += 1
+    replies = ssh.agent(fleet.environment, host, request, fleet.report)
+    return {reply.id: reply for reply in replies}
+
+
+def on_each(
+    fleet: Fleet, hosts: Sequence[Host], actions: Callable[[Host], Sequence[Action]]
+) -> Answers:
+    """Run actions on every host at once and wait for all of them, whatever each one answers."""
+    replies: dict[str, dict[str, ssh.Reply]] = {}
+    errors: dict[str, ChangeoverError] = {}
+
+    def one(host: Host) -> None:
+        try:
+            replies[host.name] = call(fleet, host, actions(host))
+        except ChangeoverError as error:
+            error.host = error.host or host.name
+            errors[host.name] = error
+
+    with ThreadPoolExecutor(max_workers=max(1, min(32, len(hosts)))) as pool:
+        list(pool.map(one, hosts))
+    return Answers(replies, errors)
+
+
+def action(name: str, **parameters: Any) -> Action:  # noqa: ANN401 - JSON values
+    """Return one action of a request; its id is its name."""
+    return {"id": name, "action": name, **parameters}

@@ -1,0 +1,260 @@
+"""The ordered steps that take an environment to a release, what they change, and the way back.
+
+Pure: everything that has to be asked of hosts, files or the database arrives as plain values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from changeover import steps
+from changeover.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+LEASE_SECONDS = 120
+START_SECONDS = 60
+DEADMAN_SECONDS = 120
+CLOSING_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The release that a plan goes to, as built.
+
+    Args:
+        version: Its version.
+        colour: Its bundle's colour in this environment.
+        digest: The sha256 of its bundle.
+        bundle: The bundle's file name.
+        guide: Sections of its GUIDE.md by step kind.
+        drain_seconds: How long its predecessor's connections may take to end.
+    """
+
+    version: str
+    colour: str
+    digest: str
+    bundle: str
+    guide: Mapping[str, Sequence[str]]
+    drain_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqlChange:
+    """One statement that a plan runs, and whom it meets.
+
+    Args:
+        migration: ``<version>/<phase>/<name>``.
+        sql: The statement.
+        lock: The lock it takes, in PostgreSQL's words.
+        table: The table it takes it on; empty where it meets none.
+        rows: The table's live rows, by the statistics.
+        size_bytes: The table's size.
+        rewrites: Whether it rewrites the table.
+    """
+
+    migration: str
+    sql: str
+    lock: str
+    table: str = ""
+    rows: int = 0
+    size_bytes: int = 0
+    rewrites: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What was found before planning.
+
+    Args:
+        environment: Its name.
+        app: The app.
+        live: The colour that users see on every app host; ``None`` before the first deployment.
+        live_version: Its version.
+        app_hosts: The app hosts' names.
+        all_hosts: Every host that takes the lease.
+        database_hosts: The database hosts' names.
+        files: File changes, as unified diffs without secrets.
+        variables: Environment changes as lines without secrets.
+        pending: Pending migrations of the phases that a deployment runs.
+        statements: Their statements.
+        verdict: The way back.
+        warnings: What a person should know before saying yes.
+    """
+
+    environment: str
+    app: str
+    live: str | None
+    live_version: str | None
+    app_hosts: tuple[str, ...]
+    all_hosts: tuple[str, ...]
+    database_hosts: tuple[str, ...]
+    verdict: Verdict
+    files: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+    statements: tuple[SqlChange, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The steps of one deployment, with what they change and the way back from there."""
+
+    situation: Situation
+    version: str
+    colour: str
+    steps: tuple[steps.AnyStep, ...] = field(default=())
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.steps
+
+    @property
+    def digest(self) -> str:
+        """Return the sha256 over everything the plan says: equal plans do equal things."""
+        content = json.dumps(self._content(), sort_keys=True, default=str)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "colour": self.colour,
+            "situation": asdict(self.situation),
+            "steps": [step.as_json() for step in self.steps],
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan as plain JSON with its digest."""
+        return {"type": "plan", "format": 1, "digest": self.digest, **self._content()}
+
+
+def deploy(situation: Situation, target: Target) -> Plan:
+    """Return the plan that takes the environment to the target; empty when it is there already."""
+    if situation.live == target.colour and not situation.pending:
+        return Plan(situation=situation, version=target.version, colour=target.colour)
+    sequence: list[steps.AnyStep] = [*_prepare(situation, target), *_go_live(situation, target)]
+    return Plan(
+        situation=situation, version=target.version, colour=target.colour, steps=tuple(sequence)
+    )
+
+
+def _guide(target: Target, kind: str) -> tuple[str, ...]:
+    return tuple(target.guide.get(kind, ()))
+
+
+def _prepare(situation: Situation, target: Target) -> list[steps.AnyStep]:
+    everywhere, app_hosts = situation.all_hosts, situation.app_hosts
+    sequence: list[steps.AnyStep] = [
+        steps.Preflight(
+            id="preflight",
+            guide=_guide(target, "preflight"),
+            hosts=everywhere,
+            version=target.version,
+        ),
+        steps.Lock(
+            id="lock",
+            guide=_guide(target, "lock"),
+            hosts=everywhere,
+            undo="give the lease back",
+            reason=f"deploy {target.version}",
+            seconds=LEASE_SECONDS,
+        ),
+    ]
+    if situation.live and situation.live_version and situation.database_hosts:
+        sequence.append(
+            steps.Backup(
+                id="backup",
+                guide=_guide(target, "backup"),
+                hosts=situation.database_hosts,
+                colour=situation.live,
+                version=situation.live_version,
+            )
+        )
+    sequence.append(
+        steps.Place(
+            id="place",
+            guide=_guide(target, "place"),
+            hosts=app_hosts,
+            undo="the bundle stays on the hosts, inert",
+            colour=target.colour,
+            digest=target.digest,
+            bundle=target.bundle,
+        )
+    )
+    sequence += _migrations(situation, target)
+    sequence.append(
+        steps.Start(
+            id="start",
+            guide=(*_guide(target, "start"), *_guide(target, "health")),
+            hosts=app_hosts,
+            undo="stop the new colour",
+            colour=target.colour,
+            seconds=START_SECONDS,
+        )
+    )
+    return sequence
+
+
+def _migrations(situation: Situation, target: Target) -> list[steps.AnyStep]:
+    sequence: list[steps.AnyStep] = []
+    for phase in ("expand", "backfill"):
+        due = tuple(name for name in situation.pending if f"/{phase}/" in name)
+        if due:
+            sequence.append(
+                steps.Migrate(
+                    id=phase,
+                    guide=_guide(target, phase),
+                    hosts=situation.database_hosts,
+                    undo="the old code runs on the new schema; nothing is taken back",
+                    phases=(phase,),
+                    migrations=due,
+                )
+            )
+    return sequence
+
+
+def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
+    app_hosts = situation.app_hosts
+    sequence: list[steps.AnyStep] = [
+        steps.PreviewSmoke(
+            id="preview",
+            guide=_guide(target, "preview"),
+            hosts=app_hosts,
+            colour=target.colour,
+            version=target.version,
+        ),
+        steps.Switch(
+            id="switch",
+            guide=_guide(target, "switch"),
+            hosts=app_hosts,
+            undo="rename back" if situation.live else None,
+            colour=target.colour,
+            before=situation.live,
+            deadman_seconds=DEADMAN_SECONDS if situation.live else 0,
+            closing_seconds=CLOSING_SECONDS,
+        ),
+        steps.Smoke(id="smoke", guide=_guide(target, "smoke"), version=target.version),
+        steps.Confirm(
+            id="confirm", guide=_guide(target, "confirm"), hosts=app_hosts, colour=target.colour
+        ),
+    ]
+    if situation.live and situation.live != target.colour:
+        sequence.append(
+            steps.Drain(
+                id="drain",
+                guide=_guide(target, "drain"),
+                hosts=app_hosts,
+                colour=situation.live,
+                keep=(target.colour, situation.live),
+                warm=True,
+                seconds=target.drain_seconds,
+            )
+        )
+    sequence.append(steps.Unlock(id="unlock", hosts=situation.all_hosts))
+    return sequence

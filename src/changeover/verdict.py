@@ -1,0 +1,72 @@
+"""What going back would cost, judged from the migrations that a plan runs. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Kind = Literal["instant", "revert", "restore", "refused"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationFact:
+    """What a verdict has to know of one migration.
+
+    Args:
+        id: ``<version>/<phase>/<name>``.
+        phase: ``expand``, ``backfill`` or ``contract``.
+        reversible: Whether it declares a revert.
+    """
+
+    id: str
+    phase: str
+    reversible: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The way back after a plan has run.
+
+    Args:
+        kind: ``instant``: the old code runs on the new schema, one rename goes back. ``revert``: the
+            declared reverts run first and lose nothing. ``restore``: only the backup brings the old
+            schema back, and rows written since are lost. ``refused``: there is no way back.
+        because: One sentence for a person.
+    """
+
+    kind: Kind
+    because: str
+
+
+def judge(migrations: Iterable[MigrationFact], *, first: bool = False) -> Verdict:
+    """Judge the way back after these migrations have run.
+
+    Args:
+        migrations: The pending migrations that the plan runs.
+        first: Whether nothing was live before, so that there is nothing to go back to.
+    """
+    pending = tuple(migrations)
+    if first:
+        return Verdict(kind="refused", because="nothing was live before: there is no way back")
+    contract = [fact for fact in pending if fact.phase == "contract"]
+    if not pending:
+        return Verdict(kind="instant", because="the schema does not change: one rename goes back")
+    if not contract:
+        return Verdict(
+            kind="instant",
+            because=f"{len(pending)} migrations only add: the old code runs on the new schema, "
+            "one rename goes back",
+        )
+    fixed = [fact.id for fact in contract if not fact.reversible]
+    if fixed:
+        return Verdict(
+            kind="restore",
+            because=f"{', '.join(fixed)} cannot be reverted: the way back is the backup, "
+            "and rows written since are lost",
+        )
+    return Verdict(
+        kind="revert", because=f"{len(contract)} contract migrations are reverted before going back"
+    )
