@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from changeover import steps
-from changeover.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from changeover.verdict import Verdict
 
 LEASE_SECONDS = 120
 START_SECONDS = 60

@@ -60,11 +60,13 @@ class Lock(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backup(Step):
-    """Dump the database and prove the dump by restoring it beside the live one."""
+    """Dump the database and prove the dump by restoring it beside the live one.
+
+    The backup carries the deployment's id as its own.
+    """
 
     kind: ClassVar[str] = "backup"
     says: ClassVar[str] = "back up the database and prove it by a restore"
-    backup: str
     colour: str
     version: str
 

@@ -1,0 +1,189 @@
+"""A deployment's events told as text, JSON or a page. Pure functions of the journal."""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Event = dict[str, Any]
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #c62828; --soft: #8889; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
+h1 {{ font-size: 1.4rem; margin: 0 0 .25rem; }}
+p.outcome {{ font-size: 1.1rem; margin: 0 0 1.5rem; }}
+.done {{ color: var(--good); }} .red {{ color: var(--bad); }}
+dl {{ display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: 0 0 1.5rem; }}
+dt {{ color: var(--soft); }} dd {{ margin: 0; }}
+table {{ border-collapse: collapse; width: 100%; }}
+th, td {{ text-align: left; padding: .45rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }}
+td.time {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
+pre {{ white-space: pre-wrap; margin: .3rem 0 0; font-size: .85rem; color: var(--bad); }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p class="outcome {tone}">{outcome}</p>
+<dl>{facts}</dl>
+<table><thead><tr><th>Step</th><th>What happened</th><th>Time</th></tr></thead>
+<tbody>
+{rows}
+</tbody></table>
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepLine:
+    """One step as it went: ``state`` is ``done``, ``red`` or ``open`` (begun, and no word since)."""
+
+    step: str
+    state: str
+    says: str
+    seconds: float
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """One deployment as its journal tells it. ``outcome`` is ``open`` where no end was written."""
+
+    deployment: str
+    command: str
+    environment: str
+    app: str
+    before: str
+    after: str
+    owner: str
+    started: str
+    seconds: float
+    outcome: str
+    exit: int | None
+    message: str
+    steps: tuple[StepLine, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the summary as plain JSON."""
+        return {"type": "report", **asdict(self)}
+
+
+def summarise(events: Sequence[Event]) -> Summary:
+    """Fold a journal's events into one summary."""
+    begin = next((event for event in events if event["type"] == "deployment-begin"), {})
+    end = next((event for event in reversed(events) if event["type"] == "deployment-end"), {})
+    started = str(begin.get("at", ""))
+    last = str(events[-1]["at"]) if events else started
+    return Summary(
+        deployment=str(begin.get("deployment", "")),
+        command=str(begin.get("command", "")),
+        environment=str(begin.get("environment", "")),
+        app=str(begin.get("app", "")),
+        before=str(begin.get("before") or "nothing"),
+        after=str(begin.get("after") or "nothing"),
+        owner=str(begin.get("owner", "")),
+        started=started,
+        seconds=_seconds(started, last),
+        outcome=str(end.get("outcome", "open")),
+        exit=end.get("exit"),
+        message=str(end.get("message", "")),
+        steps=tuple(_lines(events)),
+    )
+
+
+def _seconds(first: str, last: str) -> float:
+    if not first or not last:
+        return 0.0
+    span = dt.datetime.fromisoformat(last) - dt.datetime.fromisoformat(first)
+    return round(span.total_seconds(), 3)
+
+
+def _lines(events: Sequence[Event]) -> list[StepLine]:
+    lines: list[StepLine] = []
+    begun: dict[str, Event] = {}
+    for event in events:
+        step = str(event.get("step", ""))
+        if event["type"] == "step-intent":
+            begun[step] = event
+        elif event["type"] in {"step-done", "step-failed"}:
+            intent = begun.pop(step, event)
+            done = event["type"] == "step-done"
+            lines.append(
+                StepLine(
+                    step=step,
+                    state="done" if done else "red",
+                    says=str(event.get("says") or event.get("message") or ""),
+                    seconds=_seconds(str(intent["at"]), str(event["at"])),
+                    cause="" if done else str(event.get("cause") or ""),
+                )
+            )
+    lines += [
+        StepLine(step=step, state="open", says=str(event.get("says", "")), seconds=0.0)
+        for step, event in begun.items()
+    ]
+    return lines
+
+
+def title(summary: Summary) -> str:
+    """Return one line: what was moved, where, from which version to which."""
+    return (
+        f"{summary.command} {summary.app} on {summary.environment}: "
+        f"{summary.before} -> {summary.after}"
+    )
+
+
+def as_text(summary: Summary) -> str:
+    """Return the report for a terminal."""
+    marks = {"done": "ok ", "red": "red", "open": "..."}
+    lines = [
+        title(summary),
+        f"  deployment {summary.deployment}, by {summary.owner}, {summary.started}",
+        f"  {summary.outcome} after {summary.seconds:.1f} s"
+        + (f", exit {summary.exit}" if summary.exit is not None else ""),
+    ]
+    if summary.message:
+        lines.append(f"  {summary.message}")
+    for line in summary.steps:
+        lines.append(f"  {marks[line.state]} {line.step:<10} {line.seconds:7.2f} s  {line.says}")
+        lines += [f"      {text}" for text in line.cause.splitlines()]
+    return "\n".join(lines)
+
+
+def as_html(summary: Summary) -> str:
+    """Return the report as one page that needs nothing beside it."""
+    facts = {
+        "Deployment": summary.deployment,
+        "Started": summary.started,
+        "Took": f"{summary.seconds:.1f} s",
+        "By": summary.owner,
+        "Exit": "" if summary.exit is None else str(summary.exit),
+    }
+    rows = "\n".join(
+        f'<tr><td class="{line.state}">{html.escape(line.step)}</td>'
+        f"<td>{html.escape(line.says)}"
+        + (f"<pre>{html.escape(line.cause)}</pre>" if line.cause else "")
+        + f'</td><td class="time">{line.seconds:.2f} s</td></tr>'
+        for line in summary.steps
+    )
+    outcome = f"{summary.outcome}. {summary.message}" if summary.message else summary.outcome
+    return PAGE.format(
+        title=html.escape(title(summary)),
+        tone="done" if summary.outcome == "done" else "red",
+        outcome=html.escape(outcome),
+        facts="".join(
+            f"<dt>{html.escape(key)}</dt><dd>{html.escape(value)}</dd>"
+            for key, value in facts.items()
+        ),
+        rows=rows,
+    )
