@@ -25,11 +25,12 @@ class Output:
     Args:
         json_lines: Print one JSON object a line on stdout, the first one with the version.
         redactor: Takes known secrets out of everything that is printed.
+        started: Whether the version line of the stream was printed already.
     """
 
     json_lines: bool = False
     redactor: Redactor = field(default_factory=Redactor)
-    _started: bool = False
+    started: bool = False
     _begun: dict[str, float] = field(default_factory=dict)
 
     def event(self, event: Event) -> None:
@@ -71,8 +72,8 @@ class Output:
         self.note("\n".join(lines))
 
     def _json(self, event: Event) -> None:
-        if not self._started:
-            self._started = True
+        if not self.started:
+            self.started = True
             version = {"type": "version", "changeover": __version__, "format": 1}
             self._write(sys.stdout, json.dumps(version))
         self._write(sys.stdout, json.dumps(event, default=str, sort_keys=False))

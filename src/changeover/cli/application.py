@@ -1,0 +1,136 @@
+"""The verbs, and the one place where a failure becomes words and an exit code.
+
+Only the verb that was typed is imported: the help of all of them costs no more than Typer itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from changeover import __version__
+from changeover.cli.output import Output
+from changeover.errors import ChangeoverError, Failed, Interrupted
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """Where a verb is defined: a function, or a Typer application of several."""
+
+    name: str
+    module: str
+    attribute: str
+    help: str
+    panel: str
+
+
+MOVE, PROVE, SAFETY, PLATFORM, LAB = "Move", "Prove", "Safety", "Platform", "Lab"
+VERBS = (
+    Verb("plan", "deploy", "plan", "Show what a deployment would do, and the way back.", MOVE),
+    Verb("deploy", "deploy", "deploy", "Take the environment to a version.", MOVE),
+    Verb("resume", "recover", "resume", "Go on with an interrupted deployment.", MOVE),
+    Verb("abort", "recover", "abort", "Take an interrupted deployment back.", MOVE),
+    Verb("rollback", "rollback", "rollback", "Go back to what was live before.", MOVE),
+    Verb("finalize", "rollback", "finalize", "End the bake window; contract and retire.", MOVE),
+    Verb("preflight", "smoke", "preflight", "Hold the hosts against a version's needs.", PROVE),
+    Verb("smoke", "smoke", "smoke", "Check the live version from outside.", PROVE),
+    Verb("verify", "smoke", "verify", "Check the hosts with testinfra.", PROVE),
+    Verb("status", "status", "status", "Show what is live, warm and locked.", PROVE),
+    Verb("history", "status", "history", "List the deployments of this controller.", PROVE),
+    Verb("report", "status", "report", "Tell one deployment, as text, JSON or a page.", PROVE),
+    Verb("audit", "status", "audit", "Check that no journal was altered.", PROVE),
+    Verb("backup", "backup", "app", "Create, prove, list and restore backups.", SAFETY),
+    Verb("db", "db", "app", "Show, plan, lint and run migrations.", SAFETY),
+    Verb("lock", "lock", "app", "Show or take over the lock.", SAFETY),
+    Verb("env", "env", "app", "Show environment values, or what changes.", PLATFORM),
+    Verb("provision", "provision", "provision", "Bring hosts to their platform state.", PLATFORM),
+    Verb("drift", "provision", "drift", "Show what differs from the platform state.", PLATFORM),
+    Verb("bundle", "bundle", "app", "Build and verify bundles.", PLATFORM),
+    Verb("lab", "lab", "app", "Real Debian hosts on this machine.", LAB),
+)
+
+
+def application(typed: str | None) -> typer.Typer:
+    """Return the command line with the typed verb loaded and the others as their help lines."""
+    app = typer.Typer(
+        name="changeover",
+        help="Move an application from one version to the next on real hosts, prove it, "
+        "and take it back.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for verb in VERBS:
+        if verb.name != typed:
+            app.command(verb.name, help=verb.help, rich_help_panel=verb.panel)(_elsewhere)
+            continue
+        target = getattr(importlib.import_module(f"changeover.cli.{verb.module}"), verb.attribute)
+        if isinstance(target, typer.Typer):
+            app.add_typer(target, name=verb.name, help=verb.help, rich_help_panel=verb.panel)
+        else:
+            app.command(verb.name, rich_help_panel=verb.panel)(target)
+    return app
+
+
+def _elsewhere() -> None:
+    """Stand for a verb that was not typed."""
+
+
+def _root(
+    *, version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True)
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def run() -> None:
+    """Run the command line and leave with the exit code of the contract."""
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    typed = words[0] if words else None
+    signal.signal(signal.SIGTERM, _terminate)
+    json_lines = "--json" in sys.argv
+    try:
+        application(typed)()
+    except ChangeoverError as error:
+        _fail(error, json_lines=json_lines)
+    except KeyboardInterrupt:
+        _fail(
+            Interrupted("interrupted", hint="changeover status shows what is live"),
+            json_lines=json_lines,
+        )
+    except BrokenPipeError:
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - a bug is told like any failure, with its trace
+        _fail(_bug(error), json_lines=json_lines)
+
+
+def _fail(error: ChangeoverError, *, json_lines: bool) -> NoReturn:
+    from changeover.cli.desk import redactor  # noqa: PLC0415 - only a failure needs it
+
+    Output(json_lines=json_lines, redactor=redactor(), started=True).error(error)
+    sys.exit(error.exit_code)
+
+
+def _bug(error: Exception) -> Failed:
+    import traceback  # noqa: PLC0415 - only a bug needs it
+
+    return Failed(
+        f"unexpected {type(error).__name__}: {error}",
+        hint="changeover status shows what is live; please report this with the lines above",
+        cause="".join(traceback.format_exception(error)[-3:]).strip(),
+    )

@@ -1,0 +1,69 @@
+"""What a verb works with: the environment, the app, its releases, and where its words go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from changeover.cli.output import Output
+from changeover.errors import InvalidInput
+from changeover.secret import Redactor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from changeover.inventory import Environment
+
+_REDACTOR = Redactor()
+
+
+class AppUnclear(InvalidInput):
+    """The environment has several apps, or not the one that was named."""
+
+
+def redactor() -> Redactor:
+    """Return the redactor that knows every secret this process has read."""
+    return _REDACTOR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """An environment, one of its apps, and the output of the verb."""
+
+    root: Path
+    environment: Environment
+    app: str
+    output: Output
+
+
+def open_desk(env: str, app: str | None, *, json_lines: bool) -> Desk:
+    """Read the environment and choose the app.
+
+    Raises:
+        InvalidInput: The environment cannot be read, or the app is unclear.
+    """
+    from changeover import inventory  # noqa: PLC0415 - `--help` does without
+
+    root = inventory.project_root()
+    environment = inventory.load(env, root=root)
+    for secret in environment.all_secrets():
+        _REDACTOR.add(secret)
+    output = Output(json_lines=json_lines, redactor=_REDACTOR)
+    return Desk(root=root, environment=environment, app=choose(environment, app), output=output)
+
+
+def choose(environment: Environment, app: str | None) -> str:
+    """Return the named app, or the only one of the environment.
+
+    Raises:
+        AppUnclear: It is not in the environment, or none was named where there are several.
+    """
+    known = ", ".join(environment.apps)
+    if app is None and len(environment.apps) == 1:
+        return environment.apps[0]
+    if app is None or app not in environment.apps:
+        said = f"has no app {app}" if app else "has several apps"
+        raise AppUnclear(
+            f"environment {environment.name} {said}: {known}", hint="name one with --app NAME"
+        )
+    return app

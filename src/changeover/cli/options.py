@@ -1,0 +1,21 @@
+"""The options that every verb shares, spelled once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Env = Annotated[
+    str, typer.Option("--env", help="The environment: a folder of inventories/, or a path.")
+]
+App = Annotated[
+    str | None, typer.Option("--app", help="The app; needed where the environment has several.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line on stdout.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where there is no terminal.")]
+Junit = Annotated[
+    Path | None, typer.Option("--junit", help="Also write the results as JUnit XML to this file.")
+]
+DEFAULT_ENVIRONMENT = "lab"
