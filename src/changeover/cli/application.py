@@ -9,7 +9,7 @@ import importlib
 import signal
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -87,7 +87,8 @@ def _elsewhere() -> None:
 
 
 def _root(
-    *, version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True)
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
         typer.echo(__version__)
