@@ -1,0 +1,196 @@
+"""What a release's migrations are made of, as frozen values."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Phase = Literal["expand", "backfill", "contract"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
+
+
+class LockMode(enum.IntEnum):
+    """The table-level lock modes, weakest first (PostgreSQL's documentation, 13.3.1)."""
+
+    ACCESS_SHARE = 1
+    ROW_SHARE = 2
+    ROW_EXCLUSIVE = 3
+    SHARE_UPDATE_EXCLUSIVE = 4
+    SHARE = 5
+    SHARE_ROW_EXCLUSIVE = 6
+    EXCLUSIVE = 7
+    ACCESS_EXCLUSIVE = 8
+
+    @property
+    def label(self) -> str:
+        """Return the mode as SQL spells it, such as ``ACCESS EXCLUSIVE``."""
+        return self.name.replace("_", " ")
+
+    @property
+    def blocks_reads(self) -> bool:
+        """Tell whether a plain SELECT waits for it."""
+        return self is LockMode.ACCESS_EXCLUSIVE
+
+    @property
+    def blocks_writes(self) -> bool:
+        """Tell whether INSERT, UPDATE and DELETE wait for it."""
+        return self >= LockMode.SHARE
+
+    @property
+    def who_waits(self) -> str:
+        """Say in words who waits while it is held."""
+        if self.blocks_reads:
+            return "readers and writers wait"
+        if self.blocks_writes:
+            return "writers wait"
+        return "nobody who reads or writes waits"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Relation:
+    """A table, view, sequence or index as a statement names it; no schema means the search path."""
+
+    name: str
+    schema: str = ""
+
+    @property
+    def dotted(self) -> str:
+        """Return the name as it is shown: with its schema when one was written."""
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A relation that a statement locks, and how.
+
+    Args:
+        relation: What is named. When ``index`` is true it is an index, whose table is locked, too.
+        mode: The strongest table-level lock the statement takes on it.
+        index: Whether the relation is an index.
+    """
+
+    relation: Relation
+    mode: LockMode
+    index: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What running a statement means, as far as its text tells.
+
+    Args:
+        kind: The command's words, such as ``CREATE INDEX CONCURRENTLY``.
+        targets: Relations it locks, in the order of the text.
+        transactional: False when PostgreSQL refuses it inside a transaction block.
+        commits_alone: True when what it makes cannot be used before its transaction is committed.
+        rewrites: Whether it writes the table anew; None when that depends on the live column types.
+        scans: Whether it reads every row under its lock.
+        opaque: True when its text does not tell which tables it meets (``DO``, ``CALL``).
+        creates: Relations it brings into being.
+    """
+
+    kind: str
+    targets: tuple[Target, ...] = ()
+    transactional: bool = True
+    commits_alone: bool = False
+    rewrites: bool | None = False
+    scans: bool = False
+    opaque: bool = False
+    creates: tuple[Relation, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """One SQL statement of a file.
+
+    Args:
+        number: Its place in the file, from 1.
+        line: The line it begins on, from 1.
+        sql: Its text without the semicolon.
+        effect: What running it means.
+    """
+
+    number: int
+    line: int
+    sql: str
+    effect: Effect
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """How a backfill file walks its table, from its leading ``-- changeover: batch`` comment.
+
+    Args:
+        table: The table whose keys are walked.
+        key: A unique, never null column with an index; batches follow its order.
+        size: Keys a batch.
+    """
+
+    table: Relation
+    key: str
+    size: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One migration file with its verify and revert files.
+
+    Args:
+        release: The version it belongs to.
+        phase: When it runs.
+        number: Its place in the phase, from 1.
+        name: The words of its file name.
+        path: Its file.
+        checksum: sha256 of the file's bytes, hexadecimal.
+        statements: Its statements, in order; never empty.
+        verify: Queries whose every row must begin with true; empty when there is no such file.
+        revert: Statements that undo it; empty when there is no such file.
+        batch: How it is cut into batches, when it declares that.
+    """
+
+    release: str
+    phase: Phase
+    number: int
+    name: str
+    path: Path
+    checksum: str
+    statements: tuple[Statement, ...]
+    verify: tuple[Statement, ...] = ()
+    revert: tuple[Statement, ...] = ()
+    batch: Batch | None = None
+
+    @property
+    def id(self) -> str:
+        """Return the identity that the ledger keeps: ``<release>/<phase>/NNN_name``."""
+        return f"{self.release}/{self.phase}/{self.number:03d}_{self.name}"
+
+    @property
+    def transactional(self) -> bool:
+        """Tell whether one transaction holds the whole of it."""
+        return self.batch is None and not any(
+            not statement.effect.transactional or statement.effect.commits_alone
+            for statement in self.statements
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationFolder:
+    """All migrations of one release, in the order they run.
+
+    Args:
+        release: The version.
+        path: The folder they were read from.
+        migrations: Ordered by phase, then by number.
+    """
+
+    release: str
+    path: Path
+    migrations: tuple[Migration, ...]
+
+    def of(self, phases: tuple[Phase, ...]) -> tuple[Migration, ...]:
+        """Return the migrations of these phases, in the order they run."""
+        return tuple(migration for migration in self.migrations if migration.phase in phases)
