@@ -1,0 +1,120 @@
+"""Planning: which steps, in which order, and what makes two plans the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from changeover import plan
+from changeover.verdict import MigrationFact, Verdict, judge
+
+INSTANT = Verdict(kind="instant", because="nothing changes")
+
+
+def situation(live: str | None = "7.0.0-aaaaaaaa", **changes: object) -> plan.Situation:
+    found = plan.Situation(
+        environment="lab",
+        app="sample",
+        live=live,
+        live_version=live.rpartition("-")[0] if live else None,
+        app_hosts=("app1", "app2"),
+        all_hosts=("app1", "app2", "db"),
+        database_hosts=("db",),
+        verdict=INSTANT,
+    )
+    return replace(found, **changes)  # type: ignore[arg-type]
+
+
+def target(colour: str = "8.0.0-bbbbbbbb") -> plan.Target:
+    return plan.Target(
+        version="8.0.0",
+        colour=colour,
+        digest="b" * 64,
+        bundle="sample-8.0.0.bundle",
+        guide={"switch": ["go-live"], "backup": ["backup"]},
+        drain_seconds=20,
+    )
+
+
+def ids(made: plan.Plan) -> list[str]:
+    return [step.id for step in made.steps]
+
+
+def test_a_deployment_backs_up_before_it_changes_and_switches_after_the_preview() -> None:
+    made = plan.deploy(situation(pending=("8.0.0/expand/001_a", "8.0.0/backfill/001_b")), target())
+
+    assert ids(made) == [
+        "preflight",
+        "lock",
+        "backup",
+        "place",
+        "expand",
+        "backfill",
+        "start",
+        "preview",
+        "switch",
+        "smoke",
+        "confirm",
+        "drain",
+        "unlock",
+    ]
+
+
+def test_the_first_deployment_has_nothing_to_back_up_or_drain() -> None:
+    made = plan.deploy(situation(None), target())
+
+    assert "backup" not in ids(made)
+    assert "drain" not in ids(made)
+    switch = next(step for step in made.steps if step.id == "switch")
+    assert switch.undo is None
+
+
+def test_nothing_is_planned_where_the_colour_is_live_and_nothing_is_pending() -> None:
+    assert plan.deploy(situation("8.0.0-bbbbbbbb"), target()).empty
+
+
+def test_contract_migrations_are_not_part_of_a_deployment() -> None:
+    made = plan.deploy(situation(pending=("8.0.0/contract/001_drop",)), target())
+
+    assert "contract" not in ids(made)
+
+
+def test_steps_name_the_guide_sections_they_execute() -> None:
+    made = plan.deploy(situation(), target())
+    guides = {step.id: step.guide for step in made.steps}
+
+    assert guides["switch"] == ("go-live",)
+    assert guides["backup"] == ("backup",)
+
+
+def test_equal_plans_have_equal_digests_and_any_difference_shows() -> None:
+    made = plan.deploy(situation(), target())
+
+    assert made.digest == plan.deploy(situation(), target()).digest
+    assert made.digest != plan.deploy(situation("6.0.0-cccccccc"), target()).digest
+    assert made.digest != plan.deploy(situation(variables=("+ NEW",)), target()).digest
+
+
+@pytest.mark.parametrize(
+    ("phases", "reversible", "kind"),
+    [
+        ((), False, "instant"),
+        (("expand", "backfill"), False, "instant"),
+        (("expand", "contract"), True, "revert"),
+        (("contract",), False, "restore"),
+    ],
+)
+def test_the_verdict_follows_the_phases(
+    phases: tuple[str, ...], reversible: bool, kind: str
+) -> None:
+    facts = [
+        MigrationFact(id=f"8.0.0/{phase}/001_x", phase=phase, reversible=reversible)
+        for phase in phases
+    ]
+
+    assert judge(facts).kind == kind
+
+
+def test_there_is_no_way_back_from_the_first_deployment() -> None:
+    assert judge([], first=True).kind == "refused"

@@ -1,0 +1,70 @@
+"""Reports: what the journal says, told three ways."""
+
+from __future__ import annotations
+
+from changeover import report
+
+AT = "2026-01-01T00:00:0{}.000+00:00"
+EVENTS: list[report.Event] = [
+    {
+        "type": "deployment-begin",
+        "at": AT.format(0),
+        "deployment": "d1",
+        "command": "deploy",
+        "environment": "lab",
+        "app": "sample",
+        "before": "7.0.0-aaaaaaaa",
+        "after": "8.0.0-bbbbbbbb",
+        "owner": "sre@desk",
+    },
+    {"type": "step-intent", "at": AT.format(1), "step": "place", "says": "put"},
+    {"type": "step-done", "at": AT.format(3), "step": "place", "says": "on 2 hosts"},
+    {"type": "step-intent", "at": AT.format(3), "step": "start", "says": "start"},
+    {
+        "type": "step-failed",
+        "at": AT.format(4),
+        "step": "start",
+        "message": "not healthy",
+        "cause": "<script>alert(1)</script>",
+    },
+]
+END: report.Event = {
+    "type": "deployment-end",
+    "at": AT.format(5),
+    "outcome": "failed",
+    "exit": 1,
+    "message": "start: not healthy",
+}
+
+
+def test_a_summary_times_each_step_and_knows_how_it_ended() -> None:
+    summary = report.summarise([*EVENTS, END])
+
+    assert [(line.step, line.state, line.seconds) for line in summary.steps] == [
+        ("place", "done", 2.0),
+        ("start", "red", 1.0),
+    ]
+    assert (summary.outcome, summary.exit, summary.seconds) == ("failed", 1, 5.0)
+
+
+def test_a_deployment_without_an_end_is_open_and_names_the_step_it_stopped_in() -> None:
+    summary = report.summarise(EVENTS[:4])
+
+    assert summary.outcome == "open"
+    assert summary.steps[-1].state == "open"
+    assert summary.steps[-1].step == "start"
+
+
+def test_the_text_says_what_was_moved_and_why_it_is_red() -> None:
+    text = report.as_text(report.summarise([*EVENTS, END]))
+
+    assert "deploy sample on lab: 7.0.0-aaaaaaaa -> 8.0.0-bbbbbbbb" in text
+    assert "red start" in text
+    assert "start: not healthy" in text
+
+
+def test_the_page_escapes_what_hosts_said() -> None:
+    page = report.as_html(report.summarise([*EVENTS, END]))
+
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
