@@ -10,7 +10,7 @@ import pytest
 
 from changeover.secret import Redactor, Secret
 
-CANARY = 'c4n+ary/"x y'
+CANARY = '~~~>>>???/"x y'
 
 
 def test_a_secret_shows_itself_in_no_conversion() -> None:
