@@ -3,7 +3,7 @@
 from changeover.inventory.environment import Environment
 from changeover.inventory.reading import EnvironmentUnknown, load
 from changeover.inventory.records import Host, Tls
-from changeover.inventory.root import RootMissing, find_root
+from changeover.inventory.root import RootMissing, project_root
 from changeover.inventory.variables import VariableInvalid, VariableMissing
 
 __all__ = [
@@ -14,6 +14,6 @@ __all__ = [
     "Tls",
     "VariableInvalid",
     "VariableMissing",
-    "find_root",
     "load",
+    "project_root",
 ]

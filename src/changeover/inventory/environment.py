@@ -208,7 +208,7 @@ class Environment:
         passwords = self._variables.mapping("changeover_cache_passwords", {})
         return self._variables.secret(f"changeover_cache_passwords.{app}", passwords.get(app))
 
-    def every_secret(self) -> tuple[Secret, ...]:
+    def all_secrets(self) -> tuple[Secret, ...]:
         """Return every secret that a vault file holds, for the sink that redacts them."""
         scopes = [self.variables, *(host.variables for host in self.hosts)]
         return tuple({secret for scope in scopes for secret in secrets_in(scope)})

@@ -11,7 +11,7 @@ from changeover.errors import InvalidInput
 from changeover.inventory.environment import Environment
 from changeover.inventory.hosts import read_tree
 from changeover.inventory.records import Host
-from changeover.inventory.root import find_root, near
+from changeover.inventory.root import near, project_root
 from changeover.inventory.variables import SECRET_VARIABLES, VariableInvalid
 from changeover.inventory.vault import is_vault, password_reader, sealed, unlock
 
@@ -124,9 +124,9 @@ def _locate(named: str, root: Path | None) -> tuple[Path, Path]:
     path = Path(named).expanduser()
     if "/" in named:
         directory = path.resolve()
-        root = root or find_root(directory if directory.is_dir() else None)
+        root = root or project_root(directory if directory.is_dir() else None)
     else:
-        root = root or find_root()
+        root = root or project_root()
         directory = root / "inventories" / named
     root = root.resolve()
     if directory.is_dir() or (directory.parent.is_dir() and named == LAB):

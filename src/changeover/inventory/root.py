@@ -15,7 +15,7 @@ class RootMissing(InvalidInput):
     """No directory with inventories was found."""
 
 
-def find_root(start: Path | None = None) -> Path:
+def project_root(start: Path | None = None) -> Path:
     """Return the project root.
 
     It is what ``CHANGEOVER_ROOT`` says, else the closest directory from ``start`` (the current

@@ -1,0 +1,203 @@
+"""What one version of an app is and needs: ``releases/<version>/release.yml``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, PrivateAttr, model_validator
+
+# pydantic needs these at run time, to build the models
+from changeover.checks import Check, Checks  # noqa: TC001
+from changeover.release.app import HealthProbe  # noqa: TC001
+from changeover.release.figures import (
+    Declared,
+    MinimumVersion,
+    Name,
+    RelativePath,
+    Size,
+    UrlPath,
+    Version,
+    written,
+)
+from changeover.release.variables import EnvironmentDeclaration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+StepKind = Literal[
+    "preflight",
+    "lock",
+    "backup",
+    "place",
+    "expand",
+    "backfill",
+    "start",
+    "health",
+    "preview",
+    "switch",
+    "smoke",
+    "confirm",
+    "drain",
+    "contract",
+    "retire",
+    "rollback",
+]
+SectionId = Annotated[str, written(r"[a-z0-9][a-z0-9-]*", "an id such as oauth-callbacks")]
+
+
+class Requirement(Declared):
+    """Versions and amounts to have at least."""
+
+    node: MinimumVersion | None = None
+    npm: MinimumVersion | None = None
+    python: MinimumVersion | None = None
+    redis: MinimumVersion | None = None
+    postgresql: MinimumVersion | None = None
+    nginx: MinimumVersion | None = None
+    memory: Size | None = None
+    disk: Size | None = None
+    certificate: bool = False
+    balancer: bool = False
+    cdn: bool = False
+
+
+class Requirements(Declared):
+    """What a host must have (red below it), and what it should have (a warning below it)."""
+
+    minimum: Requirement = Requirement()
+    recommended: Requirement = Requirement()
+
+
+class Build(Declared):
+    """How dependencies get into the bundle: ``npm`` installs what package-lock.json pins."""
+
+    kind: Literal["none", "npm", "python"] = "none"
+
+
+class Process(Declared):
+    """One process: a systemd unit with its unix sockets."""
+
+    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    sockets: tuple[Name, ...] = ()
+    health: HealthProbe | None = None
+    drain_seconds: Annotated[int, Field(ge=1, le=3600)] = 20
+    memory_max: Annotated[str, written(r"\d+[KMGT]", "an amount such as 512M")] | None = None
+
+    @model_validator(mode="after")
+    def _own_socket(self) -> Process:
+        if self.health is not None and self.health.socket not in self.sockets:
+            raise ValueError(f"health: the process has no socket {self.health.socket}")
+        return self
+
+
+class WebSocketProxy(Declared):
+    """The path that upgrades to a WebSocket, and how long a silent one may last."""
+
+    path: UrlPath
+    socket: Name
+    read_timeout: Annotated[int, Field(ge=1)] = 86400
+
+
+class StaticFiles(Declared):
+    """Files that Nginx serves itself; ``directory`` is inside the release's code."""
+
+    path: Annotated[str, written(r"/([^\s;{}\"']*/)?", "a path with a slash at both ends")]
+    directory: RelativePath
+    max_age: Annotated[int, Field(ge=0)] = 31536000
+
+
+class Site(Declared):
+    """The release's Nginx site."""
+
+    http: Literal["serve", "redirect"]
+    socket: Name
+    websocket: WebSocketProxy | None = None
+    static: StaticFiles | None = None
+    health: tuple[UrlPath, ...] = ()
+    security_headers: bool = False
+
+
+class ManualCheck(Declared):
+    """Something only a person can do elsewhere, and the check that sees whether it was done."""
+
+    id: SectionId
+    text: str
+    verify: Check | None = None
+
+
+class Alert(Declared):
+    """One alert rule of the release."""
+
+    name: Annotated[str, written(r"[A-Za-z][A-Za-z0-9_]*", "a name such as ErrorRateHigh")]
+    expr: str
+    duration: Annotated[str, written(r"\d+[smhd]", "a duration such as 5m")] = Field(
+        default="0s", alias="for"
+    )
+    summary: str
+    severity: Literal["info", "warning", "critical"] = "warning"
+
+
+class Release(Declared):
+    """One version of an app."""
+
+    version: Version
+    summary: str
+    strategy: Literal["beside", "maintenance"] = "beside"
+    follows: tuple[Version, ...] = ()
+    direct: tuple[Version, ...] = ()
+    requires: Requirements = Requirements()
+    code: tuple[RelativePath, ...] = ()
+    build: Build = Build()
+    processes: Annotated[dict[Name, Process], Field(min_length=1)]
+    environment: EnvironmentDeclaration = EnvironmentDeclaration()
+    nginx: Site | None = None
+    smoke: Checks = ()
+    manual: tuple[ManualCheck, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    guide: dict[StepKind, tuple[SectionId, ...]] = Field(default_factory=dict)
+
+    _directory: Path = PrivateAttr(default=Path())
+
+    @property
+    def directory(self) -> Path:
+        """The release's directory, with ``migrations/``, GUIDE.md, and code of its own."""
+        return self._directory
+
+    @property
+    def migrations(self) -> Path:
+        """The folder of its migrations; it may be absent."""
+        return self._directory / "migrations"
+
+    def model_post_init(self, context: Any, /) -> None:  # noqa: ANN401 - pydantic's signature
+        """Remember where the file was read from."""
+        if isinstance(context, dict):
+            self._directory = context["directory"]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Release:
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        sockets = [name for process in self.processes.values() for name in process.sockets]
+        for name in sockets:
+            if sockets.count(name) > 1:
+                yield f"processes: two of them have a socket {name}"
+        for old in (*self.follows, *self.direct):
+            if old == self.version:
+                yield f"follows: {old} cannot follow itself"
+        if self.build.kind == "npm" and "package-lock.json" not in self.code:
+            yield "code: build npm needs package.json and package-lock.json in it"
+        if self.nginx is None:
+            return
+        if self.nginx.socket not in sockets:
+            yield f"nginx.socket: no process has a socket {self.nginx.socket}"
+        websocket, static = self.nginx.websocket, self.nginx.static
+        if websocket is not None and websocket.socket not in sockets:
+            yield f"nginx.websocket.socket: no process has a socket {websocket.socket}"
+        if static is not None and not any(
+            f"{static.directory}/".startswith(f"{entry}/") for entry in self.code
+        ):
+            yield f"nginx.static.directory: {static.directory} is not part of the code"

@@ -1,0 +1,129 @@
+"""Find and read apps and their releases."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from changeover.document import read, suggestion
+from changeover.errors import InvalidInput
+from changeover.release.app import App
+from changeover.release.figures import version_order
+from changeover.release.model import Release
+from changeover.release.problems import invalid, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from changeover.document import KeyPath
+
+RELEASES_VARIABLE = "CHANGEOVER_RELEASES"
+
+
+class AppUnknown(InvalidInput):
+    """There is no such app."""
+
+
+class VersionUnknown(InvalidInput):
+    """The app has no such release."""
+
+
+def load_app(root: Path, app: str) -> App:
+    """Read ``apps/<app>/app.yml``.
+
+    Raises:
+        AppUnknown: There is no such file.
+        DeclarationInvalid: It has mistakes.
+    """
+    directory = root / "apps" / app
+    file = directory / "app.yml"
+    if not file.is_file():
+        known = sorted(each.parent.name for each in (root / "apps").glob("*/app.yml"))
+        raise AppUnknown(
+            f"there is no app {app}{suggestion(app, known)}",
+            hint=f"name one of: {', '.join(known)}" if known else f"create {file}",
+        )
+    document = read(file)
+    found = validate(App, document, {"directory": directory})
+    if found.app != app:
+        raise invalid(document, [(("app",), f"it is {found.app}, and the directory is {app}")])
+    return found
+
+
+def versions(root: Path, app: str, *, extra_roots: Iterable[Path] = ()) -> tuple[str, ...]:
+    """Return the versions of an app that have a release.yml, oldest first.
+
+    Besides ``apps/<app>/releases`` they are looked for in ``extra_roots`` and in the directories
+    that ``CHANGEOVER_RELEASES`` lists; each holds ``<version>/`` or ``<app>/<version>/``.
+    """
+    return tuple(sorted(_found(root, app, extra_roots), key=version_order))
+
+
+def load_release(
+    root: Path, app: str, version: str, *, extra_roots: Iterable[Path] = ()
+) -> Release:
+    """Read one release.
+
+    Raises:
+        VersionUnknown: There is none of that version; the hint lists those there are.
+        DeclarationInvalid: It has mistakes.
+    """
+    found = _found(root, app, extra_roots)
+    if version not in found:
+        raise unknown_version(app, version, found)
+    directory = found[version]
+    document = read(directory / "release.yml")
+    release = validate(Release, document, {"directory": directory})
+    problems: list[tuple[KeyPath, str]] = []
+    if release.version != version:
+        problems.append((("version",), f"it is {release.version}, and the directory is {version}"))
+    owner = load_app(root, app)
+    provided = {"database": owner.database, "cache": owner.cache, "public_url": True}
+    problems += [
+        (("environment", "variables", name, "from"), f"the app declares no {variable.source}")
+        for name, variable in release.environment.variables.items()
+        if variable.source is not None and not provided[variable.source]
+    ]
+    problems += [
+        (("code", index), f"{entry} is neither in {owner.directory} nor in {directory}")
+        for index, entry in enumerate(release.code)
+        if not (owner.directory / entry).exists() and not (directory / entry).exists()
+    ]
+    if problems:
+        raise invalid(document, problems)
+    return release
+
+
+def load_releases(root: Path, app: str, *, extra_roots: Iterable[Path] = ()) -> dict[str, Release]:
+    """Read every release of an app, oldest first, by version."""
+    extra_roots = tuple(extra_roots)
+    return {
+        version: load_release(root, app, version, extra_roots=extra_roots)
+        for version in versions(root, app, extra_roots=extra_roots)
+    }
+
+
+def unknown_version(app: str, version: str, known: Iterable[str]) -> VersionUnknown:
+    """Return the error for a version that has no release."""
+    listed = ", ".join(sorted(known, key=version_order))
+    return VersionUnknown(
+        f"{app} has no release {version}",
+        hint=f"name one of: {listed}" if listed else f"write apps/{app}/releases/{version}",
+    )
+
+
+def _found(root: Path, app: str, extra_roots: Iterable[Path]) -> dict[str, Path]:
+    load_app(root, app)
+    named = os.environ.get(RELEASES_VARIABLE, "")
+    places = [Path(place).expanduser() for place in named.split(os.pathsep) if place]
+    found: dict[str, Path] = {}
+    for place in (root / "apps" / app / "releases", *extra_roots, *places):
+        inner = place / app
+        for file in (inner if inner.is_dir() else place).glob("*/release.yml"):
+            found.setdefault(file.parent.name, file.parent.resolve())
+    return {version: path for version, path in found.items() if _is_version(version)}
+
+
+def _is_version(name: str) -> bool:
+    return name.partition("-")[0].replace(".", "").isdigit()

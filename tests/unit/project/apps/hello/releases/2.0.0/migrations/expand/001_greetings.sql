@@ -1,0 +1,1 @@
+create table greetings (id bigint generated always as identity primary key, words text);
