@@ -1,0 +1,1 @@
+"""Make real Debian hosts on this machine; know nothing of releases, and nothing but the CLI knows it."""

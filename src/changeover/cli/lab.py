@@ -1,0 +1,77 @@
+"""Real Debian hosts on this machine: up, down, status, ssh, snapshot, reset."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from changeover.cli.output import Output
+from changeover.lab import hosts as lab_hosts
+from changeover.lab import lifecycle
+from changeover.lab import status as lab_status
+from changeover.lab.identity import identify
+
+if TYPE_CHECKING:
+    from changeover.lab.programs import Progress
+
+app = typer.Typer(help="Real Debian hosts on this machine.", no_args_is_help=True)
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")]
+
+
+def _progress(output: Output) -> Progress:
+    return lambda words: output.event({"type": "progress", "says": words})
+
+
+@app.command()
+def up(
+    *,
+    topology: Annotated[
+        str | None, typer.Option(help="single or fleet; else the one that was up last.")
+    ] = None,
+    json_lines: Json = False,
+) -> None:
+    """Bring the lab up: what is missing is made, what runs stays."""
+    output = Output(json_lines=json_lines)
+    lab = identify()
+    lifecycle.up(lab, topology, _progress(output))
+    _show(output, lab_status.status(lab))
+
+
+@app.command()
+def down(
+    *,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Remove disks, keys, secrets and unused images, too.")
+    ] = False,
+    json_lines: Json = False,
+) -> None:
+    """Power the hosts off and remove every mount, link and process of the lab."""
+    lifecycle.down(identify(), _progress(Output(json_lines=json_lines)), purge=purge)
+
+
+@app.command()
+def status(*, json_lines: Json = False) -> None:
+    """Show the hosts: address, groups, state, process."""
+    _show(Output(json_lines=json_lines), lab_status.status(identify()))
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def ssh(
+    host: Annotated[str, typer.Argument(help="A host of `lab status`.")],
+    command: Annotated[list[str] | None, typer.Argument(help="What to run there.")] = None,
+) -> None:
+    """Open a shell on a host as its administrator, or run a command there."""
+    lab = identify()
+    words = lab_hosts.ssh_command(lab, lab_status.find_host(lab, host), *(command or ()))
+    os.execvp(words[0], words)  # noqa: S606 - this process becomes SSH: its terminal, its status
+
+
+def _show(output: Output, lab: lab_status.LabStatus) -> None:
+    lines = [f"{lab.name}  {lab.topology or '-'}  {lab.subnet or '-'}  inventory {lab.inventory}"]
+    lines += [
+        f"{host.name:<8} {host.address:<15} {host.state:<8} {host.pid or '-':<8} {','.join(host.groups)}"
+        for host in lab.hosts
+    ]
+    output.data(lab.as_event(), "\n".join(lines))

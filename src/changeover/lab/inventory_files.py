@@ -1,0 +1,146 @@
+"""Write the lab's part of its inventory: addresses, paths of keys, secrets.
+
+Nothing else in the toolkit knows that a host is a lab host: it reads these files as any others.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from changeover.lab import keys, vault
+from changeover.lab.hosts import ssh_options
+from changeover.lab.network import gateway
+from changeover.lab.state import write_private
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network
+    from pathlib import Path
+
+    from changeover.lab.identity import Identity
+    from changeover.lab.state import LabState
+    from changeover.lab.topology import Topology
+
+HEADER = "# written by `changeover lab up`; changes are lost\n"
+GENERATED = ("hosts.yml", "group_vars/all/lab.yml", "group_vars/all/vault.yml")
+Variables = dict[str, Any]
+
+
+def make_keys(lab: Identity) -> dict[str, str]:
+    """Make what keys the lab lacks; return the public lines and the age recipient by name."""
+    directory = lab.state / "keys"
+    public = {
+        name: keys.make_ssh_key(directory / name, f"{name}@{lab.name}") for name in keys.SSH_KEYS
+    }
+    keys.make_authority(directory, lab.name)
+    keys.make_vault_password(directory / "vault-password")
+    return {**public, "age": keys.make_age_identity(directory / "age-identity.txt")}
+
+
+def write_inventory(
+    lab: Identity, state: LabState, topology: Topology, subnet: IPv4Network, public: dict[str, str]
+) -> None:
+    """Write the generated files; a lab with a name of its own gets its own copy of all others.
+
+    Args:
+        lab: The lab.
+        state: Its state: addresses.
+        topology: Which of its hosts are meant.
+        subnet: Its network.
+        public: The public keys, as ``make_keys`` returns them.
+    """
+    target = lab.inventory
+    if lab.shared:
+        skip = shutil.ignore_patterns("hosts.yml", "lab.yml", "vault.yml")
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(lab.tracked, target, ignore=skip)
+    values = {
+        target / "hosts.yml": hosts_document(lab, state, topology),
+        target / "group_vars/all/lab.yml": variables(lab, state, topology, subnet, public),
+    }
+    for file, document in values.items():
+        text = HEADER + yaml.safe_dump(document, sort_keys=False, width=1000)
+        if not file.is_file() or file.read_text() != text:
+            write_private(file, text)
+    password = lab.state / "keys" / "vault-password"
+    drawn = vault.lab_secrets(lab.tracked, lab.state)
+    vault.write_vault(target / "group_vars/all/vault.yml", drawn, password)
+
+
+def hosts_document(lab: Identity, state: LabState, topology: Topology) -> Variables:
+    """Return the content of ``hosts.yml``."""
+    groups: dict[str, dict[str, Variables]] = {}
+    for host in topology.hosts:
+        for group in host.groups:
+            entry = {"ansible_host": state.hosts[host.name].address}
+            groups.setdefault(group, {"hosts": {}})["hosts"][host.name] = entry
+    return {
+        "all": {
+            "vars": {
+                "ansible_user": "root",
+                "ansible_ssh_private_key_file": str(lab.state / "keys" / "admin"),
+                "ansible_ssh_common_args": " ".join(ssh_options(lab)),
+            },
+            "children": groups,
+        }
+    }
+
+
+def variables(
+    lab: Identity, state: LabState, topology: Topology, subnet: IPv4Network, public: dict[str, str]
+) -> Variables:
+    """Return the content of ``lab.yml``."""
+    directory = lab.state / "keys"
+    entrance = next(host.name for host in topology.hosts if "lb" in host.groups)
+    return {
+        "changeover_topology": topology.name,
+        "changeover_private_network": str(subnet),
+        "changeover_controller_address": gateway(subnet),
+        "changeover_public_address": state.hosts[entrance].address,
+        "changeover_known_hosts": str(lab.state / "known_hosts"),
+        "changeover_deploy_user": "deploy",
+        "changeover_deploy_key": str(directory / "deploy"),
+        "changeover_deploy_public_key": public["deploy"],
+        "changeover_signing_key": str(directory / "release"),
+        "changeover_signers": [public["release"]],
+        "changeover_tls": {
+            "mode": "lab-ca",
+            "ca_certificate": str(directory / "ca.pem"),
+            "ca_key": str(directory / "ca.key"),
+        },
+        "changeover_backup_recipients": [public["age"]],
+        "changeover_backup_identity": str(directory / "age-identity.txt"),
+        "changeover_vault_password_file": str(directory / "vault-password"),
+        **substituted(lab.tracked / "settings.yml", lab.tracked, gateway(subnet)),
+    }
+
+
+def substituted(file: Path, tracked: Path, controller: str) -> Variables:
+    """Return the app settings of ``settings.yml`` with this lab's addresses filled in."""
+    document: dict[str, dict[str, object]] = yaml.safe_load(file.read_text()) or {}
+    names = public_names(tracked)
+    return {
+        "changeover_settings": {
+            app: {
+                name: fill(value, controller, names.get(app, ""))
+                for name, value in settings.items()
+            }
+            for app, settings in document.items()
+        }
+    }
+
+
+def public_names(tracked: Path) -> dict[str, str]:
+    """Return each app's public name, as the tracked variables say it."""
+    document = yaml.safe_load((tracked / "group_vars/all/main.yml").read_text())
+    names: dict[str, str] = document["changeover_public_names"]
+    return names
+
+
+def fill(value: object, controller: str, public_name: str) -> object:
+    """Fill ``{gateway}`` and ``{public_name}`` into a text; leave any other value alone."""
+    if not isinstance(value, str):
+        return value
+    return value.replace("{gateway}", controller).replace("{public_name}", public_name)

@@ -1,0 +1,66 @@
+"""Run the programs that the lab is made with, each with a deadline."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from changeover.errors import Failed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Progress = Callable[[str], None]
+CAUSE_CHARACTERS = 2000
+
+
+class ProgramFailed(Failed):
+    """A program that the lab needs ended badly or ran past its deadline."""
+
+
+def run(
+    *arguments: str | Path,
+    seconds: float = 30,
+    directory: Path | None = None,
+    environment: dict[str, str] | None = None,
+) -> str:
+    """Run a program and return what it wrote to stdout.
+
+    Args:
+        arguments: The program and its arguments.
+        seconds: The deadline; a program that runs past it is killed.
+        directory: Where it runs.
+        environment: Variables on top of this process's own.
+
+    Raises:
+        ProgramFailed: It ended with another status than 0, or too late.
+    """
+    words = [str(argument) for argument in arguments]
+    try:
+        outcome = subprocess.run(
+            words,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+            cwd=directory,
+            env={**os.environ, "LC_ALL": "C.UTF-8", **(environment or {})},
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired as late:
+        message = f"`{words[0]}` did not end within {seconds:.0f} seconds"
+        raise ProgramFailed(message, hint="changeover lab up") from late
+    except FileNotFoundError as missing:
+        message = f"the program `{words[0]}` is not installed"
+        raise ProgramFailed(message, hint="scripts/install") from missing
+    if outcome.returncode:
+        said = (outcome.stderr or outcome.stdout).strip()
+        raise ProgramFailed(
+            f"`{' '.join(words[:3])}` ended with status {outcome.returncode}",
+            hint="remove what the cause names, then: changeover lab up",
+            cause=said[-CAUSE_CHARACTERS:],
+        )
+    return outcome.stdout
