@@ -1,6 +1,7 @@
 """Read what an app and its releases declare, and what follows from it for an environment."""
 
 from changeover.release.app import App
+from changeover.release.difference import Change, diff
 from changeover.release.figures import size_bytes, version_order
 from changeover.release.model import (
     Alert,
@@ -21,28 +22,44 @@ from changeover.release.reading import (
     versions,
 )
 from changeover.release.route import VersionMayNotFollow, lineage, path
+from changeover.release.values import (
+    Problem,
+    Value,
+    Values,
+    ValuesInvalid,
+    environment_values,
+    resolve,
+)
 from changeover.release.variables import EnvironmentDeclaration, Variable
 
 __all__ = [
     "Alert",
     "App",
     "AppUnknown",
+    "Change",
     "DeclarationInvalid",
     "EnvironmentDeclaration",
     "ManualCheck",
+    "Problem",
     "Process",
     "Release",
     "Requirement",
     "Requirements",
     "Site",
+    "Value",
+    "Values",
+    "ValuesInvalid",
     "Variable",
     "VersionMayNotFollow",
     "VersionUnknown",
+    "diff",
+    "environment_values",
     "lineage",
     "load_app",
     "load_release",
     "load_releases",
     "path",
+    "resolve",
     "size_bytes",
     "version_order",
     "versions",
