@@ -229,26 +229,28 @@ class _Lookup:
     def find(self, name: str, variable: Variable) -> Value | Problem | None:
         for candidate in _chain(name, self.chains):
             if candidate in self.secrets:
-                secret = self.secrets[candidate]
-                text, problem = variable.text_of(secret.reveal())
-                if problem is not None:
-                    return self._problem(candidate, "wrong", problem, SECRETS)
-                return Value(name, Secret(text), "secret", candidate)
-            if (given := self.settings.get(candidate)) is not None:
-                return self._setting(name, candidate, variable, given)
+                return self._secret(name, candidate, variable)
+            if self.settings.get(candidate) is not None:
+                return self._setting(name, candidate, variable)
         if variable.source is not None:
             return Value(name, self._platform(variable), "platform", name)
         if variable.default is not None:
             return Value(name, variable.text_of(variable.default)[0], "default", name)
-        if variable.required:
-            place = SECRETS if variable.secret else SETTINGS
-            kind = "secret" if variable.secret else "value"
-            return self._problem(name, "missing", f"a required {kind} is not set", place)
-        return None
+        return self._absent(name, variable) if variable.required else None
 
-    def _setting(
-        self, name: str, found_as: str, variable: Variable, given: object
-    ) -> Value | Problem:
+    def _absent(self, name: str, variable: Variable) -> Problem:
+        place = SECRETS if variable.secret else SETTINGS
+        kind = "secret" if variable.secret else "value"
+        return self._problem(name, "missing", f"a required {kind} is not set", place)
+
+    def _secret(self, name: str, found_as: str, variable: Variable) -> Value | Problem:
+        text, problem = variable.text_of(self.secrets[found_as].reveal())
+        if problem is not None:
+            return self._problem(found_as, "wrong", problem, SECRETS)
+        return Value(name, Secret(text), "secret", found_as)
+
+    def _setting(self, name: str, found_as: str, variable: Variable) -> Value | Problem:
+        given = self.settings[found_as]
         if variable.secret:
             said = f"is a secret and stands in plain text; move it to {SECRETS} in a vault file"
             return self._problem(found_as, "wrong", said, SETTINGS)
