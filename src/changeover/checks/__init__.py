@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, Field, PlainValidator, SerializeAsAny, model_validator
+from pydantic import AfterValidator, PlainValidator, SerializeAsAny, model_validator
 
 from changeover.checks.records import (
     Conversation,
@@ -70,10 +70,16 @@ def _step(value: object) -> Exchange | Conversation:
 Step = Annotated[Exchange | Conversation, PlainValidator(_step), SerializeAsAny()]
 
 
+def _not_empty(value: tuple[Step, ...]) -> tuple[Step, ...]:
+    if not value:
+        raise ValueError("a flow has at least one step")
+    return value
+
+
 class FlowCheck(_Named):
     """Several requests in order as one check; cookies are kept from step to step."""
 
-    flow: Annotated[tuple[Step, ...], Field(min_length=1)]
+    flow: Annotated[tuple[Step, ...], AfterValidator(_not_empty)]
 
 
 class WebSocketCheck(_Named):

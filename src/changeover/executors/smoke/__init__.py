@@ -1,0 +1,222 @@
+"""Ask the live version from outside, as a user would: HTTP, WebSocket and TLS."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import requests.cookies
+
+from changeover import checks as declared
+from changeover.checks import records
+from changeover.errors import CheckRed
+from changeover.executors.smoke import conversation, exchange, handshake
+from changeover.executors.smoke.values import NotSavedError, Target, Values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from changeover.secret import Secret
+
+Event = dict[str, Any]
+
+
+class SmokeRed(CheckRed):
+    """A smoke check of the release is red."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """What one check found.
+
+    Args:
+        ok: Whether everything was as declared.
+        message: One line for a person; what is wrong where it is red.
+        seconds: How long it took, retries included.
+        detail: Further lines: other problems, the request, the answer; secrets are masked.
+    """
+
+    id: str
+    ok: bool
+    message: str
+    seconds: float
+    detail: tuple[str, ...] = ()
+
+    def as_event(self) -> Event:
+        """Return the result as one JSON-ready event."""
+        return {
+            "type": "check",
+            "id": self.id,
+            "ok": self.ok,
+            "message": self.message,
+            "seconds": round(self.seconds, 3),
+            "detail": list(self.detail),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmokeOutcome:
+    """What all checks found, in the order they ran."""
+
+    results: tuple[CheckResult, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Return whether every check is green."""
+        return all(result.ok for result in self.results)
+
+    @property
+    def red(self) -> tuple[CheckResult, ...]:
+        """Return the red checks."""
+        return tuple(result for result in self.results if not result.ok)
+
+    def require_green(self, hint: str) -> None:
+        """Raise ``SmokeRed`` with the red checks named, unless every check is green."""
+        if self.ok:
+            return
+        names = ", ".join(result.id for result in self.red)
+        raise SmokeRed(
+            f"{len(self.red)} of {len(self.results)} smoke checks are red: {names}",
+            hint=hint,
+            cause="\n".join(
+                line
+                for result in self.red
+                for line in (f"{result.id}: {result.message}", *(f"  {d}" for d in result.detail))
+            ),
+        )
+
+
+def apply(
+    target: Target,
+    checks: Sequence[declared.Check],
+    environment: Mapping[str, str | Secret],
+    report: Callable[[Event], None],
+) -> SmokeOutcome:
+    """Run checks in order against the public address; report each as it ends.
+
+    Args:
+        target: Where to, and which authority to trust.
+        checks: What the release declares; captures go from check to check.
+        environment: The release's variables, for ``${env:NAME}``; every ``Secret`` is masked.
+        report: Called with one event a check.
+
+    Raises:
+        CheckValueUnknown: A check reads a variable that ``environment`` lacks; nothing was sent.
+    """
+    values = Values.of(target, environment)
+    for name in sorted(declared.environment_names(checks)):
+        values.value(f"env:{name}")
+    begun = time.monotonic()
+    results = []
+    for check in checks:
+        result = _run(check, values)
+        results.append(result)
+        report(result.as_event())
+    return SmokeOutcome(results=tuple(results), seconds=time.monotonic() - begun)
+
+
+def preview_parameters(
+    checks: Sequence[declared.Check],
+    target: Target,
+    environment: Mapping[str, str | Secret],
+) -> list[dict[str, Any]]:
+    """Return the ``checks`` parameter of the agent's ``smoke`` action: what runs on the socket.
+
+    The values may hold secrets: they travel on the session's stdin and are never shown.
+    """
+    values = Values.of(target, environment)
+    return [_preview(check, values) for check in declared.preview_checks(checks)]
+
+
+def _preview(check: declared.HttpCheck, values: Values) -> dict[str, Any]:
+    request = check.request
+    prepared = requests.Request(
+        request.method,
+        values.target.url(values.path(request.path or "/")),
+        headers={name: values.text(value) for name, value in request.headers.items()},
+        json=None if request.body_json is None else values.filled(request.body_json),
+        data=values.filled(request.form)
+        if request.form is not None
+        else None
+        if request.text is None
+        else values.text(request.text).encode(),
+    ).prepare()
+    body = prepared.body
+    parameters: dict[str, Any] = {
+        "id": check.id,
+        "method": request.method,
+        "path": prepared.path_url,
+        "headers": {"host": values.target.host, **dict(prepared.headers)},
+        "body": body.decode() if isinstance(body, bytes) else body,
+        "socket": check.socket,
+        "status": check.expect.statuses[0],
+    }
+    if check.expect.body_json is not None:
+        parameters["json"] = values.filled(check.expect.body_json)
+    return parameters
+
+
+def _run(check: declared.Check, values: Values) -> CheckResult:
+    begun = time.monotonic()
+    end = begun if check.retry is None else begun + check.retry.seconds
+    while True:
+        problems, detail = _once(check, values)
+        pause = 0.0 if check.retry is None else check.retry.every
+        if not problems or time.monotonic() + pause >= end:
+            break
+        time.sleep(pause)
+    shown = [values.shown(problem) for problem in problems]
+    return CheckResult(
+        id=check.id,
+        ok=not problems,
+        message=shown[0] if shown else check.summary or "as declared",
+        seconds=time.monotonic() - begun,
+        detail=(*shown[1:], *detail) if shown else (),
+    )
+
+
+def _once(check: declared.Check, values: Values) -> tuple[list[str], list[str]]:
+    """Run a check once; return its problems and the lines that explain them."""
+    if isinstance(check, declared.TlsCheck):
+        return list(handshake.problems(check.tls, values.target)), []
+    steps = declared.steps(check)
+    cookies = requests.cookies.RequestsCookieJar()
+    for number, step in enumerate(steps, 1):
+        problems, detail = _step(step, values, cookies)
+        if problems:
+            if len(steps) > 1:
+                problems[0] = f"step {number}: {problems[0]}"
+            return problems, detail
+    return [], []
+
+
+def _step(
+    step: records.Exchange | records.Conversation,
+    values: Values,
+    cookies: requests.cookies.RequestsCookieJar,
+) -> tuple[list[str], list[str]]:
+    try:
+        if isinstance(step, records.Conversation):
+            return (
+                list(conversation.problems(step.websocket, values)),
+                [conversation.target_of(step.websocket, values)],
+            )
+        return _exchange(step, values, cookies)
+    except NotSavedError as error:
+        return [str(error)], []
+
+
+def _exchange(
+    step: records.Exchange, values: Values, cookies: requests.cookies.RequestsCookieJar
+) -> tuple[list[str], list[str]]:
+    target = exchange.target_of(step.request, values)
+    try:
+        answer = exchange.send(step.request, values, cookies)
+    except exchange.NoAnswerError as error:
+        return [str(error)], [target]
+    problems = list(exchange.problems(step.expect, answer, values))
+    if not problems:
+        problems = list(exchange.save(step, answer, values, cookies))
+    return problems, [target, exchange.shown_answer(answer, values)] if problems else []

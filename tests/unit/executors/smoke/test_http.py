@@ -1,0 +1,340 @@
+"""HTTP checks against a real server behind TLS."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import urllib.parse
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from pydantic import TypeAdapter
+
+from changeover import checks as declared
+from changeover.executors import smoke
+from changeover.executors.smoke.values import CheckValueUnknown
+from changeover.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.unit.executors.smoke.conftest import Asked, Said, Shop
+
+    from changeover.executors.smoke.values import Target
+
+CHECKS: TypeAdapter[tuple[declared.Check, ...]] = TypeAdapter(declared.Checks)
+
+
+def read(text: str) -> tuple[declared.Check, ...]:
+    return CHECKS.validate_python(yaml.safe_load(text))
+
+
+def run(target: Target, text: str, **environment: str | Secret) -> smoke.SmokeOutcome:
+    return smoke.apply(target, read(text), environment, lambda _: None)
+
+
+def says(status: int, body: object = None, **headers: str) -> Callable[[Asked], Said]:
+    return lambda _: (status, {n.replace("_", "-"): v for n, v in headers.items()}, body or {})
+
+
+def test_green_check_reports_its_event(serving: Callable[..., Target], shop: Shop) -> None:
+    shop.answers["/health"] = says(200, {"status": "ok", "version": "8.0.0"})
+    events: list[dict[str, Any]] = []
+
+    outcome = smoke.apply(
+        serving(shop),
+        read("[{id: health, request: GET /health, expect: {json: {status: ok}}}]"),
+        {},
+        events.append,
+    )
+
+    assert outcome.ok
+    assert [(e["type"], e["id"], e["ok"]) for e in events] == [("check", "health", True)]
+    assert shop.requests[0]["headers"]["host"] == f"shop.test:{shop.port}"
+
+
+@pytest.mark.parametrize(
+    ("expect", "message"),
+    [
+        ("{status: 201}", "status is 200, expected 201"),
+        ("{status: [201, 204]}", "status is 200, expected 201 or 204"),
+        ("{json: {status: down}}", 'json /status is "ok", expected "down"'),
+        ("{json: {items: [{id: 1}]}}", "json /items has 2 items, expected 1"),
+        ("{json: {items: [{id: 1}, {id: 3}]}}", "json /items/1/id is 2, expected 3"),
+        ("{json: {ready: 1}}", "json /ready is true, expected 1"),
+        ("{paths: {/gone: {type: string}}}", "json /gone is absent"),
+        ("{paths: {/status: {present: false}}}", 'json /status is "ok", expected absent'),
+        ("{paths: {/items/0/id: {type: string}}}", "json /items/0/id is of type integer"),
+        ("{paths: {/items/1/id: {maximum: 1}}}", "json /items/1/id is 2, expected at most 1"),
+        ("{paths: {/status: {matches: '^O'}}}", "expected to match ^O"),
+        ("{headers: {x-frame-options: DENY}}", "header x-frame-options is absent"),
+        ("{headers: {server: {present: false}}}", "header server is"),
+        ("{contains: [pong]}", 'the body does not contain "pong"'),
+        ("{excludes: [status]}", 'the body contains "status"'),
+    ],
+)
+def test_red_check_says_what_differs(
+    serving: Callable[..., Target], shop: Shop, expect: str, message: str
+) -> None:
+    shop.answers["/x"] = says(200, {"status": "ok", "ready": True, "items": [{"id": 1}, {"id": 2}]})
+
+    outcome = run(serving(shop), f"[{{id: x, request: GET /x, expect: {expect}}}]")
+
+    assert not outcome.ok
+    assert message in outcome.results[0].message
+    assert outcome.results[0].detail[0] == f"GET https://shop.test:{shop.port}/x"
+
+
+def test_plain_http_is_not_followed_unless_told(serving: Callable[..., Target], shop: Shop) -> None:
+    target = serving(shop)
+    shop.answers["/"] = says(301, location=f"{target.base}/there")
+    shop.answers["/there"] = says(200, {"here": True})
+
+    outcome = run(
+        target,
+        """
+        - id: redirects
+          request: {scheme: http, path: /}
+          expect: {status: 301, headers: {location: "${public_url}/there"}}
+        - {id: follows, request: {scheme: http, path: /, follow: true}, expect: {json: {here: true}}}
+        """,
+    )
+
+    assert outcome.ok, outcome
+
+
+def test_flow_goes_through_a_provider_and_back(serving: Callable[..., Target], shop: Shop) -> None:
+    target = serving(shop)
+    base, sent = target.base, []
+    login = f"https://login.test:{shop.port}/authorize"
+
+    def authorize(asked: Asked) -> Said:
+        back = f"{asked['query']['redirect_uri']}?code=c0de-123&state={asked['query']['state']}"
+        return 302, {"location": back}, {}
+
+    def callback(asked: Asked) -> Said:
+        sent.append((asked["body"], asked["headers"].get("cookie")))
+        return 200, {}, {"access_token": "acc-ess-1", "refresh_token": "ref-resh-1"}
+
+    def profile(asked: Asked) -> Said:
+        sent.append(asked["headers"].get("authorization"))
+        return 200, {}, {"provider": "google", "id": 7}
+
+    shop.answers |= {
+        "/api/auth/google/url": says(
+            200,
+            {"url": f"{login}?state=st-ate-0001&redirect_uri={base}/cb"},
+            set_cookie="nonce=n1; Path=/; Secure",
+        ),
+        "/authorize": authorize,
+        "/cb": callback,
+        "/api/user/profile": profile,
+    }
+
+    outcome = run(
+        target,
+        """
+        - id: oauth
+          flow:
+            - request: GET /api/auth/google/url
+              expect: {paths: {/url: {query: {redirect_uri: "${public_url}/cb", state: {matches: "^.{8,}$"}}}}}
+              save: {authorize: "json:/url", nonce: "cookie:nonce"}
+            - request: {url: "${authorize}"}
+              expect: {status: 302}
+              save: {code: "query:code", state: "query:state", location: "header:Location"}
+            - request: {method: POST, path: /cb, json: {code: "${code}", state: "${state}"}}
+              save: {access: "json:/access_token"}
+            - request: {path: /api/user/profile, headers: {authorization: "Bearer ${access}"}}
+              expect: {json: {provider: google}}
+              save: {id: json:/id}
+        - id: later-check-uses-the-capture
+          request: {method: POST, path: /cb, json: {id: "${id}", text: "n${id}"}}
+        """,
+    )
+
+    assert outcome.ok, outcome
+    assert sent == [
+        ('{"code": "c0de-123", "state": "st-ate-0001"}', "nonce=n1"),
+        "Bearer acc-ess-1",
+        ('{"id": 7, "text": "n7"}', None),
+    ]
+
+
+def test_red_step_is_numbered_and_blocks_what_needs_it(
+    serving: Callable[..., Target], shop: Shop
+) -> None:
+    shop.answers["/login"] = says(500, {"error": "no"})
+    shop.answers["/first"] = says(200)
+
+    outcome = run(
+        serving(shop),
+        """
+        - id: login
+          flow:
+            - request: GET /first
+            - {request: POST /login, save: {token: json:/token}}
+        - {id: profile, request: {path: /user, headers: {authorization: "Bearer ${token}"}}}
+        """,
+    )
+
+    assert [result.message for result in outcome.results] == [
+        "step 2: status is 500, expected 200",
+        "needs ${token}, which no green step has saved",
+    ]
+    assert [asked["path"] for asked in shop.requests] == ["/first", "/login"]
+
+
+def test_a_missing_capture_is_red(serving: Callable[..., Target], shop: Shop) -> None:
+    shop.answers["/login"] = says(200, {"id": 1})
+
+    outcome = run(serving(shop), "[{id: l, request: GET /login, save: {token: json:/token}}]")
+
+    assert outcome.results[0].message == (
+        "nothing to save as ${token}: the answer has no json:/token"
+    )
+
+
+def test_retry_only_where_a_check_says_so(serving: Callable[..., Target], shop: Shop) -> None:
+    def third_time(_: object) -> Said:
+        return (200 if len(shop.requests) >= 3 else 503), {}, {}
+
+    shop.answers["/warm"] = third_time
+    target = serving(shop)
+
+    assert not run(target, "[{id: once, request: GET /warm}]").ok
+    assert run(target, "[{id: w, request: GET /warm, retry: {seconds: 5, every: 0.01}}]").ok
+
+
+def test_a_dripping_answer_ends_at_the_deadline(serving: Callable[..., Target], shop: Shop) -> None:
+    begun = time.monotonic()
+
+    outcome = run(serving(shop), "[{id: d, request: {path: /drip, timeout_seconds: 0.5}}]")
+
+    assert outcome.results[0].message == "no complete answer within 0.5 s"
+    assert time.monotonic() - begun < 5
+
+
+def test_a_slow_answer_is_red(serving: Callable[..., Target], shop: Shop) -> None:
+    def slow(_: object) -> Said:
+        time.sleep(0.3)
+        return 200, {}, {}
+
+    shop.answers["/slow"] = slow
+    target = serving(shop)
+
+    late = run(target, "[{id: s, request: GET /slow, expect: {within_seconds: 0.1}}]")
+    never = run(target, "[{id: s, request: {path: /slow, timeout_seconds: 0.1}}]")
+
+    assert "expected at most 0.1 s" in late.results[0].message
+    assert never.results[0].message == "no complete answer within 0.1 s"
+
+
+def test_nothing_listens(serving: Callable[..., Target], shop: Shop) -> None:
+    target = replace(serving(shop), public_url="https://shop.test:1")
+
+    message = run(target, "[{id: h, request: GET /}]").results[0].message
+
+    assert message == "cannot connect to 127.0.0.1:1: Connection refused"
+
+
+def test_an_unknown_variable_is_refused_before_anything_is_sent(
+    serving: Callable[..., Target], shop: Shop
+) -> None:
+    target = serving(shop)
+
+    with pytest.raises(CheckValueUnknown) as raised:
+        run(
+            target,
+            '[{id: a, request: GET /}, {id: b, request: "GET /${env:API_KEY}"}]',
+        )
+
+    assert "API_KEY" in raised.value.message
+    assert shop.requests == []
+
+
+CANARY = "canary/plain+value=&é"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"said": CANARY},
+        f"<html>{CANARY}</html>",
+        {"session": {"refresh_token": "never-declared-0001"}},
+        "Location: /cb?code=never-declared-0001&x=1",
+        {"note": "Bearer never-declared-0001.abc"},
+        {"access_token": "eyJhbGciOi.never-declared-0001.sig"},
+        {"login": "captured-0001", "also": ["captured-0001"]},
+    ],
+)
+def test_no_secret_in_any_output(serving: Callable[..., Target], shop: Shop, body: object) -> None:
+    shop.answers["/token"] = says(200, {"mine": "captured-0001"})
+    shop.answers["/fails"] = says(500, body)
+    events: list[Any] = []
+    outcome = smoke.apply(
+        serving(shop),
+        read(
+            """
+            - {id: take, request: GET /token, save: {mine: json:/mine}}
+            - id: fails
+              request:
+                path: "/fails?key=${env:API_KEY}&mine=${mine}"
+                headers: {authorization: "Bearer ${env:API_KEY}"}
+              expect: {paths: {/access_token: {equals: x}}, contains: ["${mine}"]}
+            """
+        ),
+        {"API_KEY": Secret(CANARY)},
+        events.append,
+    )
+    with pytest.raises(smoke.SmokeRed) as raised:
+        outcome.require_green("changeover smoke")
+
+    everything = json.dumps([events, repr(outcome), raised.value.as_event()], ensure_ascii=False)
+    assert shop.requests[1]["query"]["key"] == CANARY
+    for form in (
+        CANARY,
+        urllib.parse.quote(CANARY),
+        urllib.parse.quote_plus(CANARY),
+        base64.b64encode(CANARY.encode()).decode(),
+        json.dumps(CANARY)[1:-1],
+        "never-declared-0001",
+        "captured-0001",
+    ):
+        assert form not in everything
+
+
+def test_preview_parameters_are_what_the_agent_takes(
+    serving: Callable[..., Target], shop: Shop
+) -> None:
+    checks = read(
+        """
+        - {id: health, request: GET /health, expect: {json: {status: ok}}, preview: true}
+        - {id: outside, request: GET /, expect: {status: 301}}
+        - id: sign
+          preview: true
+          socket: api
+          request: {method: POST, path: "/sign?a=b c", json: {key: "${env:API_KEY}"}}
+          expect: {status: 201}
+        """
+    )
+    target = serving(shop)
+
+    health, sign = smoke.preview_parameters(checks, target, {"API_KEY": Secret("k-1234")})
+
+    assert health["headers"]["host"] == "shop.test"
+    assert {k: v for k, v in health.items() if k != "headers"} == {
+        "id": "health",
+        "method": "GET",
+        "path": "/health",
+        "body": None,
+        "socket": "http",
+        "status": 200,
+        "json": {"status": "ok"},
+    }
+    assert sign["path"] == "/sign?a=b%20c"
+    assert sign["body"] == '{"key": "k-1234"}'
+    assert sign["headers"]["Content-Type"] == "application/json"
+    assert sign["socket"] == "api"
