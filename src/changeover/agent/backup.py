@@ -1,0 +1,115 @@
+"""The host's backup actions: what a request asks for, handed to the module that does it.
+
+Fetching an attachment and every answer here are free of plain secrets: what the controller attaches
+is encrypted before it comes, and leaves as it came.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from changeover.agent import (
+    backup_attach,
+    backup_create,
+    backup_retention,
+    backup_verify,
+)
+from changeover.agent.backup_store import Store
+from changeover.agent.failure import ActionError
+from changeover.agent.postgres_tools import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from changeover.agent.call import Call, Result
+    from changeover.agent.parameters import Parameters
+
+BACKUPS = "var/backups/changeover"
+MOST_CONTENT = 48 << 20
+
+
+def store_of(call: Call) -> Store:
+    """Return the app's backups on this host.
+
+    The host record may say how the server is reached, as ``{"postgresql": {"socket", "port",
+    "binaries"}}``; by default it is as Debian sets it up.
+
+    Raises:
+        ActionError: ``no-database`` when provision gave the app none here.
+    """
+    database = (call.app.database or {}).get("name")
+    if not database:
+        raise ActionError("no-database", f"{call.app.name} has no database on this host")
+    reach: dict[str, Any] = dict(call.host.record.get("postgresql") or {})
+    if "binaries" in reach:
+        reach["binaries"] = Path(reach["binaries"])
+    return Store(
+        root=call.host.root / BACKUPS / call.app.name,
+        app=call.app.name,
+        database=database,
+        server=Server(**reach, say=call.progress),
+    )
+
+
+def _create(call: Call, parameters: Parameters) -> Result:
+    parameters.only("backup", "release", "colour", "schema_version", "expects", "jobs")
+    expects = parameters.sequence("expects") if parameters.has("expects") else []
+    wish = backup_create.Wish(
+        backup=parameters.text("backup"),
+        release=parameters.text("release", ""),
+        colour=parameters.text("colour", ""),
+        schema_version=parameters.text("schema_version", ""),
+        expects=tuple(str(member) for member in expects),
+        jobs=int(parameters.number("jobs", 0, most=64)),
+    )
+    return backup_create.create(store_of(call), wish)
+
+
+def _list(call: Call, parameters: Parameters) -> Result:
+    parameters.only()
+    return {"backups": backup_retention.found(store_of(call))}
+
+
+def _attach(call: Call, parameters: Parameters) -> Result:
+    parameters.only("backup", "member", "content_base64")
+    content = parameters.text("content_base64", longest=MOST_CONTENT)
+    backup, member = parameters.text("backup"), parameters.text("member")
+    return backup_attach.attach(store_of(call), backup, member, content)
+
+
+def _fetch(call: Call, parameters: Parameters) -> Result:
+    parameters.only("backup", "member")
+    backup, member = parameters.text("backup"), parameters.text("member")
+    return backup_attach.fetch(store_of(call), backup, member)
+
+
+def _verify(call: Call, parameters: Parameters) -> Result:
+    parameters.only("backup", "keep", "jobs")
+    return backup_verify.verify(
+        store_of(call),
+        parameters.text("backup"),
+        keep=parameters.flag("keep"),
+        jobs=int(parameters.number("jobs", 0, most=64)),
+    )
+
+
+def _drop(call: Call, parameters: Parameters) -> Result:
+    parameters.only("backup")
+    return backup_retention.drop(store_of(call), parameters.text("backup"))
+
+
+def _retain(call: Call, parameters: Parameters) -> Result:
+    parameters.only("keep")
+    return backup_retention.retain(store_of(call), int(parameters.number("keep", least=1)))
+
+
+ACTIONS: dict[str, Callable[[Call, Parameters], Result]] = {
+    "backup_create": _create,
+    "backup_list": _list,
+    "backup_attach": _attach,
+    "backup_fetch": _fetch,
+    "backup_verify": _verify,
+    "backup_drop": _drop,
+    "backup_retain": _retain,
+}

@@ -1,0 +1,122 @@
+"""What a database holds, in a form that two databases can be compared by.
+
+A table's fingerprint is its row count and the sum of a 64-bit hash over every row's text. The sum
+does not depend on the order of rows and, unlike an exclusive or, sees rows that come in pairs.
+Sequences do not obey snapshots, so a restored one only has to be at least as far.
+"""
+
+# ruff: noqa: S608 - names in statements come quoted from the catalog
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover.agent.failure import ActionError
+from changeover.agent.postgres_tools import Server, identifier, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from changeover.agent.backup_store import Record
+    from changeover.agent.postgres_session import Session
+
+# Tables of extensions are the extension's to fill, and materialized views are rebuilt on restore.
+TABLES = """
+SELECT format('%I.%I', n.nspname, c.relname) AS name, c.oid::bigint AS oid
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+AND left(n.nspname, 3) <> 'pg_' AND n.nspname <> 'information_schema'
+AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY 1"""
+SEQUENCES = """
+SELECT format('%I.%I', schemaname, sequencename) AS name, last_value,
+sign(increment_by)::int AS direction
+FROM pg_sequences WHERE last_value IS NOT NULL AND NOT cycle
+AND left(schemaname, 3) <> 'pg_' ORDER BY 1"""
+LARGE_OBJECTS = """
+SELECT count(*) AS rows, coalesce(sum(hashtextextended(
+    oid::text || ':' || encode(lo_get(oid), 'hex'), 0)), 0)::text AS fingerprint
+FROM pg_largeobject_metadata"""
+WRITES = """
+SELECT format('%I.%I', schemaname, relname) AS name, n_tup_ins AS inserted,
+n_tup_upd AS updated, n_tup_del AS deleted FROM pg_stat_user_tables"""
+LARGE = "large objects"
+
+
+def tables(session: Session) -> list[str]:
+    """Return the quoted names of all tables that hold the database's own rows."""
+    return [row["name"] for row in session.rows(TABLES)]
+
+
+def fingerprint(session: Session, table: str, columns: list[str] | None = None) -> Record:
+    """Return ``{"rows", "fingerprint"}`` of one table.
+
+    Args:
+        session: Where to ask.
+        table: Its quoted name.
+        columns: Only these; all of them by default.
+    """
+    return session.row(
+        f"SELECT count(*) AS rows, coalesce(sum({row_hash(columns)}), 0)::text AS fingerprint "
+        f"FROM ONLY {table} AS r"
+    )
+
+
+def row_hash(columns: list[str] | None = None) -> str:
+    """Return the SQL for the hash of one row of ``r``."""
+    if columns is None:
+        return "hashtextextended((r.*)::text, 0)"
+    named = ", ".join(f"r.{identifier(column)}" for column in columns)
+    return f"hashtextextended(ROW({named})::text, 0)"
+
+
+def fingerprints(session: Session) -> Record:
+    """Return the fingerprint of every table, and of the large objects, by name."""
+    found = {table: fingerprint(session, table) for table in tables(session)}
+    return found | {LARGE: session.row(LARGE_OBJECTS)}
+
+
+def sequences(session: Session) -> Record:
+    """Return how far every sequence is, by name."""
+    return {row.pop("name"): row for row in session.rows(SEQUENCES)}
+
+
+def writes(session: Session) -> Record:
+    """Return the server's own counts of rows written, by table; they lag by up to ten seconds."""
+    return {row.pop("name"): row for row in session.rows(WRITES)}
+
+
+def compare(session: Session, manifest: Record) -> None:
+    """Hold a restored database against what the dump's snapshot held.
+
+    Raises:
+        ActionError: ``backup-differs`` naming the first table or sequence that does.
+    """
+    found = fingerprints(session)
+    for table in sorted(found.keys() | manifest["tables"].keys()):
+        before, after = manifest["tables"].get(table), found.get(table)
+        if before is None or after is None:
+            fact = "is missing after the restore" if after is None else "was not in the dump"
+            raise ActionError("backup-differs", f"{table} {fact}", table=table)
+        if before["rows"] != after["rows"]:
+            message = f"{table} has {after['rows']} rows restored, {before['rows']} in the dump"
+            raise ActionError("backup-differs", message, table=table)
+        if before["fingerprint"] != after["fingerprint"]:
+            message = f"{table} holds other values restored than in the dump"
+            raise ActionError("backup-differs", message, table=table)
+    restored = sequences(session)
+    for name, before in manifest["sequences"].items():
+        value = restored.get(name, {}).get("last_value")
+        if value is None or (value - before["last_value"]) * before["direction"] < 0:
+            message = f"sequence {name} is behind: {value}, {before['last_value']} in the dump"
+            raise ActionError("backup-differs", message, table=name)
+
+
+def schema(server: Server, program: Path, database: str, *options: str, major: int) -> str:
+    """Return the definition of everything in a database as SQL that is the same every time."""
+    fixed = ("--schema-only", "--lock-wait-timeout=30000")
+    text = run(server, [program, *fixed, *options, "-d", database], major=major)
+    # current minor versions write a random key, and every version writes which one it is
+    noise = ("\\restrict ", "\\unrestrict ", "-- Dumped from ", "-- Dumped by ")
+    return "\n".join(line for line in text.splitlines() if not line.startswith(noise)) + "\n"

@@ -1,0 +1,170 @@
+"""Take a backup: one snapshot for the dump, its definition and the fingerprints it must match."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from changeover.agent import (
+    backup_content,
+    backup_manifest,
+    backup_settings,
+    backup_store,
+    durable,
+    postgres_tools,
+)
+from changeover.agent.failure import ActionError
+from changeover.agent.postgres_session import Session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from changeover.agent.backup_store import Record, Store
+
+MOST_JOBS = 4
+DUMP = "dump"
+SCHEMA = "schema.sql"
+FACTS = """
+SELECT pg_database_size(current_database()) AS bytes, pg_is_in_recovery() AS standby,
+current_setting('server_version') AS version,
+(SELECT system_identifier::text FROM pg_control_system()) AS cluster"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the controller wants backed up and says about it.
+
+    Args:
+        backup: The new backup's id.
+        release: Version that is live.
+        colour: Its colour.
+        schema_version: Where the migration ledger stands.
+        expects: Attachments without which the backup does not count.
+        jobs: Parallel workers; as many as there are processors, up to four, by default.
+    """
+
+    backup: str
+    release: str
+    colour: str
+    schema_version: str
+    expects: tuple[str, ...] = ()
+    jobs: int = 0
+
+
+def create(store: Store, wish: Wish) -> Record:
+    """Dump the live database into a new sealed backup and return its figures.
+
+    A backup that is there under this id is left as it is and described.
+
+    Raises:
+        ActionError: ``disk-too-small``, ``tool-older``, ``standby``, ``database-unknown`` before
+            anything is written; ``tool-failed`` with the dump's own words.
+    """
+    with store.lock():
+        final = store.path(wish.backup)
+        if final.is_dir():
+            return describe(final, backup_manifest.load(final)) | {"already": True}
+        for leftover in store.root.glob(f"*{backup_store.PARTIAL}"):
+            durable.remove_tree(leftover)
+        partial = store.root / f"{wish.backup}{backup_store.PARTIAL}"
+        try:
+            with Session(store.server, store.database) as session:
+                manifest = _dump(store, session, wish, partial)
+            manifest["finished"] = backup_store.now()
+            manifest = backup_manifest.seal(partial, manifest)
+        except BaseException:
+            durable.remove_tree(partial)
+            raise
+        partial.rename(final)
+        durable.sync_directory(store.root)
+        return describe(final, manifest) | {"already": False}
+
+
+def describe(path: Path, manifest: Record) -> Record:
+    """Return a backup's figures: bytes, rows, tables, times, and whether it is proved."""
+    kept = ("app", "release", "colour", "schema_version", "database", "started", "finished")
+    return {key: manifest[key] for key in kept} | {
+        "backup": path.name,
+        "bytes": sum(facts["bytes"] for facts in manifest["members"].values()),
+        "database_bytes": manifest["database_bytes"],
+        "tables": len(manifest["tables"]) - 1,
+        "rows": sum(table["rows"] for table in manifest["tables"].values()),
+        "seconds": manifest["seconds"],
+        "attachments": sorted(backup_manifest.attached(path)),
+        "proved": backup_manifest.proof(path),
+    }
+
+
+def jobs_for(wanted: int) -> str:
+    """Return how many workers to use."""
+    return str(max(1, wanted or min(MOST_JOBS, os.cpu_count() or 1)))
+
+
+def _dump(store: Store, session: Session, wish: Wish, partial: Path) -> Record:
+    facts = session.row(FACTS)
+    if facts["standby"]:
+        raise ActionError("standby", "this server is a standby: a backup is taken on the primary")
+    program = store.server.program("pg_dump", session.major)
+    version = postgres_tools.tool_version(store.server, program)
+    if int(version.split(".")[0]) < session.major:
+        message = f"pg_dump {version} is older than the server's version {facts['version']}"
+        raise ActionError("tool-older", message)
+    store.room(store.root, facts["bytes"], "the dump")
+    partial.mkdir(mode=0o700)
+    backup_store.give(partial, 0o700, owner=postgres_tools.SYSTEM_USER)
+    manifest: Record = {
+        "app": store.app,
+        "release": wish.release,
+        "colour": wish.colour,
+        "schema_version": wish.schema_version,
+        "expects": sorted(wish.expects),
+        "database": store.database,
+        "database_bytes": facts["bytes"],
+        "server_version": facts["version"],
+        "cluster": facts["cluster"],
+        "tool_version": version,
+        "started": backup_store.now(),
+    }
+    snapshot = _snapshot(session)
+    manifest |= session.row("SELECT pg_current_wal_lsn()::text AS wal_lsn")
+    common = (f"--snapshot={snapshot}", "--lock-wait-timeout=30000", "--no-password")
+    begun = time.monotonic()
+    command = [
+        *(program, "--format=directory", f"--jobs={jobs_for(wish.jobs)}", "--compress=1"),
+        *(f"--file={partial / DUMP}", *common, "-d", store.database),
+    ]
+    with postgres_tools.Running(store.server, command, major=session.major) as dump:
+        content = _content(session, store.database)
+        read = time.monotonic() - begun
+        dump.wait()
+    dumped = time.monotonic() - begun
+    definition = backup_content.schema(
+        store.server, program, store.database, *common[:1], major=session.major
+    )
+    durable.write(partial / SCHEMA, definition.encode())
+    seconds = {"dump": round(dumped, 2), "fingerprints": round(read, 2)}
+    return manifest | content | {"seconds": seconds}
+
+
+def _snapshot(session: Session) -> str:
+    """Begin a transaction that holds every table as it is, and export what it sees.
+
+    TRUNCATE and rewrites do not obey snapshots. The locks keep them out from before the snapshot.
+    """
+    tables = ", ".join(f"ONLY {name}" for name in backup_content.tables(session))
+    session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    if tables:
+        session.run(f"LOCK TABLE {tables} IN ACCESS SHARE MODE")
+    return str(session.value("SELECT pg_export_snapshot() AS snapshot"))
+
+
+def _content(session: Session, database: str) -> dict[str, Any]:
+    written = backup_content.writes(session)
+    tables = backup_content.fingerprints(session)
+    return {
+        "tables": {name: table | written.get(name, {}) for name, table in tables.items()},
+        "sequences": backup_content.sequences(session),
+        "settings": backup_settings.read(session, database),
+    }

@@ -1,0 +1,77 @@
+"""Which backups there are, and which may go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover.agent import backup_create, backup_manifest, backup_side, durable
+from changeover.agent.backup_store import DROPPED, PARTIAL
+from changeover.agent.failure import ActionError
+from changeover.agent.postgres_session import Session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from changeover.agent.backup_store import Record, Store
+
+
+def found(store: Store) -> list[Record]:
+    """Return every backup's figures, newest first; a damaged one carries its ``damage``."""
+    backups = []
+    for path in _directories(store):
+        try:
+            backups.append(backup_create.describe(path, backup_manifest.load(path)))
+        except ActionError as error:
+            backups.append({"backup": path.name, "damage": error.message, "proved": None})
+    return sorted(backups, key=lambda one: one.get("finished", ""), reverse=True)
+
+
+def drop(store: Store, backup: str) -> Record:
+    """Remove a backup and the database that was kept warm from it.
+
+    Raises:
+        ActionError: ``last-proof`` when it is the newest one that was proved.
+    """
+    with store.lock():
+        directory = store.present(backup)
+        if backup in _proved(store)[:1]:
+            message = f"{backup} is the newest proved backup of {store.app}"
+            raise ActionError("last-proof", message)
+        return {"backup": backup, "freed": _remove(store, directory)}
+
+
+def retain(store: Store, keep: int) -> Record:
+    """Remove what is older than the ``keep`` newest proved backups.
+
+    What is newer than the newest proved one stays, proved or not: it may be about to be.
+    """
+    with store.lock():
+        order = [one["backup"] for one in found(store)]
+        kept = _proved(store)[: max(1, keep)]
+        older = order[order.index(kept[0]) + 1 :] if kept else []
+        gone = [backup for backup in older if backup not in kept]
+        freed = sum(_remove(store, store.root / backup) for backup in gone)
+        return {"dropped": gone, "kept": [one for one in order if one not in gone], "freed": freed}
+
+
+def _proved(store: Store) -> list[str]:
+    return [one["backup"] for one in found(store) if one["proved"]]
+
+
+def _directories(store: Store) -> list[Path]:
+    if not store.root.is_dir():
+        return []
+    hidden = (PARTIAL, DROPPED)
+    return [
+        path
+        for path in store.root.iterdir()
+        if path.is_dir() and not path.name.startswith(".") and not path.name.endswith(hidden)
+    ]
+
+
+def _remove(store: Store, directory: Path) -> int:
+    size = sum(path.lstat().st_size for _, path in backup_manifest.files(directory))
+    with Session(store.server, backup_side.MAINTENANCE) as session:
+        backup_side.drop(session, store.side(directory.name))
+    durable.remove_tree(directory)
+    return size

@@ -1,0 +1,119 @@
+"""What belongs to a database and not to its content: owner, grants, settings, locale."""
+
+# ruff: noqa: S608 - every name and value is quoted by this module
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from changeover.agent.postgres_tools import identifier, literal
+
+if TYPE_CHECKING:
+    from changeover.agent.backup_store import Record
+    from changeover.agent.postgres_session import Session
+
+BUILTIN_SINCE = 17
+PROVIDERS_SINCE = 15
+# PostgreSQL stores these as lists of quoted identifiers, and wants every element by itself
+LISTS = {
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+}
+
+
+def read(session: Session, database: str) -> Record | None:
+    """Return a database's properties, or ``None`` when there is no such database."""
+    if session.major >= BUILTIN_SINCE:
+        locale = "d.datlocprovider::text AS provider, d.datlocale AS locale"
+    elif session.major >= PROVIDERS_SINCE:
+        locale = "d.datlocprovider::text AS provider, d.daticulocale AS locale"
+    else:
+        locale = "'c' AS provider, NULL AS locale"
+    found = session.rows(
+        f"""SELECT d.oid::bigint AS oid, pg_get_userbyid(d.datdba) AS owner,
+        pg_encoding_to_char(d.encoding) AS encoding, d.datcollate AS collate, d.datctype AS ctype,
+        {locale}, d.datconnlimit AS connections, d.datallowconn AS open,
+        shobj_description(d.oid, 'pg_database') AS comment
+        FROM pg_database d WHERE d.datname = {literal(database)}"""
+    )
+    if not found:
+        return None
+    (properties,) = found
+    oid = properties["oid"]
+    grants = session.rows(
+        f"""SELECT CASE a.grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(a.grantee) END AS role,
+        a.privilege_type AS privilege, a.is_grantable AS grantable
+        FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+        WHERE d.oid = {oid} ORDER BY 1 NULLS FIRST, 2, 3"""
+    )
+    settings = session.rows(
+        f"""SELECT CASE setrole WHEN 0 THEN NULL ELSE pg_get_userbyid(setrole) END AS role,
+        unnest(setconfig) AS setting FROM pg_db_role_setting
+        WHERE setdatabase = {oid} ORDER BY 1 NULLS FIRST, 2"""
+    )
+    return properties | {"grants": grants, "settings": settings}
+
+
+def create(database: str, properties: Record, major: int) -> str:
+    """Return the statement that makes an empty database of the same encoding and locale.
+
+    Nobody but its owner and superusers may enter it until the properties are carried over.
+    """
+    words = [f"CREATE DATABASE {identifier(database)} TEMPLATE template0"]
+    words.append(f"OWNER {identifier(properties['owner'])}")
+    words.append(f"ENCODING {literal(properties['encoding'])}")
+    words.append(f"LC_COLLATE {literal(properties['collate'])}")
+    words.append(f"LC_CTYPE {literal(properties['ctype'])}")
+    provider, locale = properties["provider"], properties["locale"]
+    if major >= PROVIDERS_SINCE and provider == "i":
+        words.append(f"LOCALE_PROVIDER icu ICU_LOCALE {literal(locale)}")
+    elif major >= BUILTIN_SINCE and provider == "b":
+        words.append(f"LOCALE_PROVIDER builtin BUILTIN_LOCALE {literal(locale)}")
+    revoke = f"REVOKE ALL ON DATABASE {identifier(database)} FROM PUBLIC"
+    return f"{' '.join(words)};\n{revoke};"
+
+
+def carry(database: str, properties: Record) -> str:
+    """Return the statements that give a restored database the properties of another."""
+    name = identifier(database)
+    owner = properties["owner"]
+    lines = [
+        f"ALTER DATABASE {name} OWNER TO {identifier(owner)}",
+        f"REVOKE ALL ON DATABASE {name} FROM PUBLIC",
+        f"REVOKE ALL ON DATABASE {name} FROM {identifier(owner)}",
+        f"ALTER DATABASE {name} CONNECTION LIMIT {int(properties['connections'])}",
+        f"ALTER DATABASE {name} RESET ALL",
+    ]
+    for grant in properties["grants"]:
+        role = "PUBLIC" if grant["role"] is None else identifier(grant["role"])
+        option = " WITH GRANT OPTION" if grant["grantable"] else ""
+        lines.append(f"GRANT {grant['privilege']} ON DATABASE {name} TO {role}{option}")
+    for entry in properties["settings"]:
+        role = entry["role"]
+        scope = (
+            f"DATABASE {name}" if role is None else f"ROLE {identifier(role)} IN DATABASE {name}"
+        )
+        setting, _, value = entry["setting"].partition("=")
+        quoted = ".".join(identifier(part) for part in setting.split("."))
+        lines.append(f"ALTER {scope} SET {quoted} TO {_value(setting, value)}")
+    if properties["comment"] is not None:
+        lines.append(f"COMMENT ON DATABASE {name} IS {literal(properties['comment'])}")
+    return ";\n".join(lines) + ";"
+
+
+def _value(setting: str, value: str) -> str:
+    if setting.lower() not in LISTS:
+        return literal(value)
+    elements = re.findall(r'"((?:[^"]|"")*)"|([^",\s]+)', value)
+    return ", ".join(literal(plain or quoted.replace('""', '"')) for quoted, plain in elements)
+
+
+def same(one: Record, other: Record) -> bool:
+    """Tell whether two databases have the same owner, grants and settings."""
+    keys = ("owner", "grants", "settings", "connections", "comment", "encoding", "collate")
+    return all(one[key] == other[key] for key in keys)

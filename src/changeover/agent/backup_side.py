@@ -1,0 +1,138 @@
+"""A database beside the live one: made from a backup, held against it, dropped or kept."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from changeover.agent import (
+    backup_content,
+    backup_create,
+    backup_settings,
+    postgres_tools,
+)
+from changeover.agent.failure import ActionError
+from changeover.agent.postgres_session import Session
+from changeover.agent.postgres_tools import identifier, literal
+
+if TYPE_CHECKING:
+    from changeover.agent.backup_store import Record, Store
+
+MAINTENANCE = "postgres"
+# indexes and sorting need some of their own beside the rows
+GROWTH = 1.2
+
+
+def exists(session: Session, database: str) -> bool:
+    """Tell whether there is a database of this name."""
+    return bool(session.rows(f"SELECT FROM pg_database WHERE datname = {literal(database)}"))
+
+
+def drop(session: Session, database: str) -> None:
+    """Drop a side database with whoever is in it."""
+    session.run(f"DROP DATABASE IF EXISTS {identifier(database)} WITH (FORCE)")
+
+
+def readable(store: Store, session: Session, directory: Path) -> None:
+    """Read the whole archive as a restore would, into nothing.
+
+    Raises:
+        ActionError: ``backup-damaged`` when the archive's own reader stops before its end.
+    """
+    program = store.server.program("pg_restore", session.major)
+    try:
+        archive = directory / backup_create.DUMP
+        postgres_tools.run(store.server, [program, "--file=/dev/null", archive])
+    except ActionError as error:
+        message = f"{backup_create.DUMP} cannot be read to its end"
+        raise ActionError(
+            "backup-damaged", message, cause=error.cause, member=backup_create.DUMP
+        ) from error
+
+
+def restore(
+    store: Store, session: Session, directory: Path, manifest: Record, side: str, jobs: int = 0
+) -> Record:
+    """Restore a backup into a new database, hold it against the manifest, return the times.
+
+    Args:
+        store: The app's backups.
+        session: A session in the maintenance database.
+        directory: The backup.
+        manifest: Its manifest, already held against its members.
+        side: The new database; one that is there under this name is dropped first.
+        jobs: Parallel workers.
+
+    Raises:
+        ActionError: ``disk-too-small``; ``restore-failed`` with the tool's words;
+            ``backup-differs`` naming what is not as it was in the dump's snapshot.
+    """
+    drop(session, side)
+    data = Path(str(session.value("SELECT current_setting('data_directory') AS directory")))
+    store.room(data, int(manifest["database_bytes"] * GROWTH), "the restore beside the live one")
+    session.run(backup_settings.create(side, manifest["settings"], session.major))
+    begun = time.monotonic()
+    program = store.server.program("pg_restore", session.major)
+    options = ("--exit-on-error", f"--jobs={backup_create.jobs_for(jobs)}", "--no-password")
+    command = [program, *options, "-d", side, directory / backup_create.DUMP]
+    try:
+        postgres_tools.run(store.server, command, major=session.major)
+    except ActionError as error:
+        message = f"the backup cannot be restored into {side}"
+        raise ActionError("restore-failed", message, cause=error.cause) from error
+    restored = time.monotonic()
+    check(store, session, directory, manifest, side)
+    compared = time.monotonic()
+    return {"restore": round(restored - begun, 2), "compare": round(compared - restored, 2)}
+
+
+def check(store: Store, session: Session, directory: Path, manifest: Record, side: str) -> None:
+    """Hold a side database against the backup: rows, values, sequences and definitions.
+
+    Raises:
+        ActionError: ``backup-differs`` naming the first difference.
+    """
+    with Session(store.server, side) as inside:
+        backup_content.compare(inside, manifest)
+    program = store.server.program("pg_dump", session.major)
+    found = backup_content.schema(store.server, program, side, major=session.major)
+    wanted = (directory / backup_create.SCHEMA).read_text()
+    if found == wanted:
+        return
+    wanted = _settled(store, session, wanted, side, manifest)
+    if found != wanted:
+        raise ActionError(
+            "backup-differs",
+            "the restored definitions are not those of the dump",
+            cause=_difference(wanted, found),
+            table=backup_create.SCHEMA,
+        )
+
+
+def _settled(store: Store, session: Session, wanted: str, side: str, manifest: Record) -> str:
+    """Return the definitions as they read after one load.
+
+    PostgreSQL writes some expressions differently once they went through its parser, for example
+    ``varchar IN (...)`` in a CHECK, so texts can only be compared after the same number of loads.
+    """
+    scratch = f"{side[:50]}_definition"
+    drop(session, scratch)
+    try:
+        session.run(backup_settings.create(scratch, manifest["settings"], session.major))
+        psql = store.server.program("psql", session.major)
+        options = ("-X", "-q", "-v", "ON_ERROR_STOP=1")
+        postgres_tools.run(store.server, [psql, *options, "-d", scratch], script=wanted)
+        program = store.server.program("pg_dump", session.major)
+        return backup_content.schema(store.server, program, scratch, major=session.major)
+    finally:
+        drop(session, scratch)
+
+
+def _difference(wanted: str, found: str) -> str:
+    import difflib  # noqa: PLC0415 - only a failure needs it
+
+    lines = difflib.unified_diff(
+        wanted.splitlines(), found.splitlines(), "dump", "restored", n=1, lineterm=""
+    )
+    return "\n".join(list(lines)[:40])
