@@ -1,0 +1,62 @@
+"""A bundle's table of contents: every file with its digest, and how its processes are run."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from changeover.release.app import HealthProbe  # noqa: TC001 - pydantic builds models from it
+from changeover.release.figures import Declared
+
+FORMAT: Literal[1] = 1
+FILE_NAME = "manifest.json"
+SITE = "site.conf"
+SBOM = "sbom.cdx.json"
+RELEASE = "release.json"
+
+
+class FileEntry(Declared):
+    """One file: its sha256, its size in bytes, and its mode in octal."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(ge=0)]
+    mode: Literal["0644", "0755"]
+
+
+class ProcessEntry(Declared):
+    """One process: its unit file in the bundle and what the host asks of it."""
+
+    unit: str
+    sockets: tuple[str, ...]
+    health: HealthProbe | None
+    drain_seconds: int
+
+
+class Manifest(Declared):
+    """What a bundle holds.
+
+    ``built_from`` is the digest of everything it was built from; ``static`` is a directory of the
+    code that Nginx serves itself.
+    """
+
+    format: Literal[1] = FORMAT
+    app: str
+    version: str
+    built_from: str
+    files: dict[str, FileEntry]
+    processes: dict[str, ProcessEntry]
+    site: str | None
+    static: str | None
+    sbom: str
+
+    def as_bytes(self) -> bytes:
+        """Return the manifest as it stands in the bundle."""
+        return canonical(self.model_dump(mode="json"))
+
+
+def canonical(value: object) -> bytes:
+    """Return JSON in the one way this package writes it into bundles."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"{text}\n".encode()
