@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from changeover.agent import (
     backup_attach,
     backup_create,
+    backup_price,
+    backup_restore,
     backup_retention,
     backup_verify,
 )
@@ -94,6 +96,17 @@ def _verify(call: Call, parameters: Parameters) -> Result:
     )
 
 
+def _price(call: Call, parameters: Parameters) -> Result:
+    parameters.only("backup")
+    return backup_price.price(store_of(call), parameters.text("backup"))
+
+
+def _restore(call: Call, parameters: Parameters) -> Result:
+    parameters.only("backup", "jobs")
+    backup, jobs = parameters.text("backup"), int(parameters.number("jobs", 0, most=64))
+    return backup_restore.restore(store_of(call), backup, call.deployment, jobs=jobs)
+
+
 def _drop(call: Call, parameters: Parameters) -> Result:
     parameters.only("backup")
     return backup_retention.drop(store_of(call), parameters.text("backup"))
@@ -110,6 +123,8 @@ ACTIONS: dict[str, Callable[[Call, Parameters], Result]] = {
     "backup_attach": _attach,
     "backup_fetch": _fetch,
     "backup_verify": _verify,
+    "backup_price": _price,
+    "backup_restore": _restore,
     "backup_drop": _drop,
     "backup_retain": _retain,
 }

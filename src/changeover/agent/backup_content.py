@@ -29,15 +29,21 @@ AND left(n.nspname, 3) <> 'pg_' AND n.nspname <> 'information_schema'
 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                 AND d.objid = c.oid AND d.deptype = 'e')
 ORDER BY 1"""
+COLUMNS = """
+SELECT format('%I.%I', n.nspname, c.relname) AS name, json_agg(a.attname ORDER BY a.attnum) AS columns
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind = 'r' AND left(n.nspname, 3) <> 'pg_' GROUP BY 1"""
 SEQUENCES = """
 SELECT format('%I.%I', schemaname, sequencename) AS name, last_value,
 sign(increment_by)::int AS direction
 FROM pg_sequences WHERE last_value IS NOT NULL AND NOT cycle
 AND left(schemaname, 3) <> 'pg_' ORDER BY 1"""
-LARGE_OBJECTS = """
-SELECT count(*) AS rows, coalesce(sum(hashtextextended(
-    oid::text || ':' || encode(lo_get(oid), 'hex'), 0)), 0)::text AS fingerprint
+LARGE_HASHES = """
+SELECT hashtextextended(oid::text || ':' || encode(lo_get(oid), 'hex'), 0) AS h
 FROM pg_largeobject_metadata"""
+LARGE_OBJECTS = f"""
+SELECT count(*) AS rows, coalesce(sum(h), 0)::text AS fingerprint FROM ({LARGE_HASHES}) x"""
 WRITES = """
 SELECT format('%I.%I', schemaname, relname) AS name, n_tup_ins AS inserted,
 n_tup_upd AS updated, n_tup_del AS deleted FROM pg_stat_user_tables"""
@@ -49,26 +55,32 @@ def tables(session: Session) -> list[str]:
     return [row["name"] for row in session.rows(TABLES)]
 
 
-def fingerprint(session: Session, table: str, columns: list[str] | None = None) -> Record:
+def columns(session: Session) -> dict[str, list[str]]:
+    """Return the column names of every table, in order."""
+    return {row["name"]: row["columns"] for row in session.rows(COLUMNS)}
+
+
+def fingerprint(session: Session, table: str, named: list[str] | None = None) -> Record:
     """Return ``{"rows", "fingerprint"}`` of one table.
 
     Args:
         session: Where to ask.
         table: Its quoted name.
-        columns: Only these; all of them by default.
+        named: Only these columns, in this order; all of them by default, which is the same as
+            naming all in order.
     """
     return session.row(
-        f"SELECT count(*) AS rows, coalesce(sum({row_hash(columns)}), 0)::text AS fingerprint "
+        f"SELECT count(*) AS rows, coalesce(sum({row_hash(named)}), 0)::text AS fingerprint "
         f"FROM ONLY {table} AS r"
     )
 
 
-def row_hash(columns: list[str] | None = None) -> str:
+def row_hash(named: list[str] | None = None) -> str:
     """Return the SQL for the hash of one row of ``r``."""
-    if columns is None:
+    if named is None:
         return "hashtextextended((r.*)::text, 0)"
-    named = ", ".join(f"r.{identifier(column)}" for column in columns)
-    return f"hashtextextended(ROW({named})::text, 0)"
+    picked = ", ".join(f"r.{identifier(column)}" for column in named)
+    return f"hashtextextended(ROW({picked})::text, 0)"
 
 
 def fingerprints(session: Session) -> Record:

@@ -162,9 +162,13 @@ def _snapshot(session: Session) -> str:
 
 def _content(session: Session, database: str) -> dict[str, Any]:
     written = backup_content.writes(session)
-    tables = backup_content.fingerprints(session)
+    columns = backup_content.columns(session)
+    tables = {
+        name: table | written.get(name, {}) | {"columns": columns.get(name, [])}
+        for name, table in backup_content.fingerprints(session).items()
+    }
     return {
-        "tables": {name: table | written.get(name, {}) for name, table in tables.items()},
+        "tables": tables,
         "sequences": backup_content.sequences(session),
         "settings": backup_settings.read(session, database),
     }

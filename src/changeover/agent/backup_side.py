@@ -14,7 +14,7 @@ from changeover.agent import (
 )
 from changeover.agent.failure import ActionError
 from changeover.agent.postgres_session import Session
-from changeover.agent.postgres_tools import identifier, literal
+from changeover.agent.postgres_tools import identifier
 
 if TYPE_CHECKING:
     from changeover.agent.backup_store import Record, Store
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 MAINTENANCE = "postgres"
 # indexes and sorting need some of their own beside the rows
 GROWTH = 1.2
-
-
-def exists(session: Session, database: str) -> bool:
-    """Tell whether there is a database of this name."""
-    return bool(session.rows(f"SELECT FROM pg_database WHERE datname = {literal(database)}"))
 
 
 def drop(session: Session, database: str) -> None:

@@ -50,7 +50,7 @@ def verify(store: Store, backup: str, *, keep: bool = False, jobs: int = 0) -> R
             "digest": backup_manifest.digest(directory),
             "rows": sum(table["rows"] for table in manifest["tables"].values()),
             "tables": len(manifest["tables"]) - 1,
-            "warm": side if keep else None,
+            "kept": side if keep else None,
             "seconds": {"read": round(read, 2)} | seconds,
         }
         backup_store.write_sealed(directory / backup_manifest.PROOF, proof)

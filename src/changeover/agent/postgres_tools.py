@@ -153,6 +153,10 @@ class Running:
         self._output.close()
         self._errors.close()
 
+    def said(self) -> str:
+        """Return what it wrote to its standard error."""
+        return text_of(self._errors)[-CAUSE_CHARACTERS:]
+
     def wait(self, seconds: float = QUERY_SECONDS) -> str:
         """Wait for the end and return what it printed.
 

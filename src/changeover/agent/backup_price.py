@@ -1,0 +1,152 @@
+"""What going back to a backup costs: rows and bytes of log written since, and what was lost."""
+
+# ruff: noqa: S608 - names in statements come quoted from the catalog
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover.agent import backup_content, backup_manifest
+from changeover.agent.postgres_session import Session
+from changeover.agent.postgres_tools import literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from changeover.agent.backup_store import Record, Store
+
+WRITES = ("inserted", "updated", "deleted")
+
+
+def price(store: Store, backup: str) -> Record:
+    """Return what was written since a backup's snapshot, before anybody goes back to it.
+
+    Returns:
+        ``wal_bytes`` written by the whole server since (``None`` when this is another cluster);
+        ``tables`` that changed, each with ``rows_then``, ``rows_now`` and the server's counts of
+        rows ``inserted``, ``updated``, ``deleted`` (``None`` where it has forgotten them);
+        ``rows_written``, the sum of those counts, at least the growth in rows.
+    """
+    manifest = backup_manifest.load(store.present(backup))
+    with Session(store.server, store.database) as session:
+        session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        written = backup_content.writes(session)
+        there = backup_content.columns(session)
+        found = {
+            name: _table(session, name, manifest["tables"].get(name), there.get(name, []), written)
+            for name in sorted(set(backup_content.tables(session)) | set(manifest["tables"]))
+        }
+        changed = {name: table for name, table in found.items() if table["changed"]}
+        return {
+            "backup": backup,
+            "since": manifest["started"],
+            "wal_bytes": _wal(session, manifest),
+            "tables": changed,
+            "rows_written": sum(_written(table) for table in changed.values()),
+        }
+
+
+def _table(
+    session: Session, name: str, before: Record | None, columns: list[str], written: Record
+) -> Record:
+    if name == backup_content.LARGE:
+        now = session.row(backup_content.LARGE_OBJECTS)
+        same = before is not None and before["fingerprint"] == now["fingerprint"]
+        return {"rows_then": (before or now)["rows"], "rows_now": now["rows"], "changed": not same}
+    if before is None:
+        rows = backup_content.fingerprint(session, name)["rows"]
+        return {"rows_then": None, "rows_now": rows, "changed": True, "inserted": rows}
+    if not columns:
+        return {"rows_then": before["rows"], "rows_now": None, "changed": True}
+    kept = [column for column in before["columns"] if column in columns]
+    now = backup_content.fingerprint(session, name, kept)
+    return {
+        "rows_then": before["rows"],
+        "rows_now": now["rows"],
+        "changed": kept != before["columns"] or now["fingerprint"] != before["fingerprint"],
+        **_since(before, written.get(name, {})),
+    }
+
+
+def _since(before: Record, now: Record) -> Record:
+    """Return the rows written between two counts; none where the server began to count anew."""
+    if any(now.get(kind, -1) < before.get(kind, 0) for kind in WRITES):
+        return dict.fromkeys(WRITES)
+    return {kind: now[kind] - before.get(kind, 0) for kind in WRITES}
+
+
+def _written(table: Record) -> int:
+    counted = sum(table.get(kind) or 0 for kind in WRITES)
+    grown: int = abs((table["rows_now"] or 0) - (table["rows_then"] or 0))
+    return max(counted, grown)
+
+
+def _wal(session: Session, manifest: Record) -> int | None:
+    here = session.value("SELECT system_identifier::text AS id FROM pg_control_system()")
+    if here != manifest["cluster"]:
+        return None
+    since = f"pg_wal_lsn_diff(pg_current_wal_lsn(), {literal(manifest['wal_lsn'])})"
+    return int(session.value(f"SELECT {since}::bigint AS bytes"))
+
+
+def lost(store: Store, before: str, after: Session) -> Record:
+    """Count, table by table, the rows of one database that another does not have.
+
+    A row is the same when all columns that both databases have are; one that was changed counts as
+    lost, because its newer values are.
+
+    Args:
+        store: The app's backups.
+        before: The database that was live, and that nobody writes to any more.
+        after: A session in the one that is live now, its snapshot already taken.
+
+    Returns:
+        Table name to ``rows_before``, ``rows_after`` and ``lost``, for tables where any differs.
+    """
+    with Session(store.server, before) as old:
+        old_columns, new_columns = backup_content.columns(old), backup_content.columns(after)
+        new_tables = set(backup_content.tables(after))
+        found: Record = {}
+        for name in backup_content.tables(old):
+            store.server.say(f"counting the rows of {name} that are left behind")
+            both = [one for one in new_columns.get(name, []) if one in old_columns[name]]
+            if name not in new_tables or not both:
+                rows = backup_content.fingerprint(old, name)["rows"]
+                found[name] = {"rows_before": rows, "rows_after": None, "lost": rows}
+                continue
+            whole = backup_content.fingerprint(old, name, both)
+            kept = backup_content.fingerprint(after, name, both)
+            if kept != whole:
+                hashes = f"SELECT {backup_content.row_hash(both)} FROM ONLY {name} AS r"
+                found[name] = _left(old, after, hashes, whole["rows"], kept["rows"])
+        objects = old.row(backup_content.LARGE_OBJECTS), after.row(backup_content.LARGE_OBJECTS)
+        if objects[0] != objects[1]:
+            rows = (one["rows"] for one in objects)
+            found[backup_content.LARGE] = _left(old, after, backup_content.LARGE_HASHES, *rows)
+        return found
+
+
+def _left(old: Session, new: Session, hashes: str, before: int, after: int) -> Record:
+    missing = _missing(_ascending(old, hashes), _ascending(new, hashes))
+    return {"rows_before": before, "rows_after": after, "lost": missing}
+
+
+def _ascending(session: Session, hashes: str) -> Iterator[int]:
+    return map(int, session.lines(f"COPY ({hashes} ORDER BY 1) TO STDOUT"))
+
+
+def _missing(old: Iterator[int], new: Iterator[int]) -> int:
+    """Count what of one ascending sequence the other lacks, repetitions included."""
+    missing = 0
+    candidate = next(new, None)
+    for value in old:
+        while candidate is not None and candidate < value:
+            candidate = next(new, None)
+        if candidate == value:
+            candidate = next(new, None)
+        else:
+            missing += 1
+    # the session can only be asked again once its answer is read to the end
+    for _ in new:
+        pass
+    return missing

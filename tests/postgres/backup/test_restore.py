@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+import psycopg
+import pytest
+
+from changeover.agent.failure import ActionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.postgres.backup.conftest import Site
+
+pytestmark = pytest.mark.postgres
+
+LATER = """
+INSERT INTO users (email) SELECT 'late' || n FROM generate_series(1, 7) n;
+UPDATE users SET status = 'gone' WHERE id <= 3;
+DELETE FROM orders WHERE id <= 5;
+INSERT INTO audit VALUES ('the same line'), ('the same line');
+ALTER TABLE visits ADD COLUMN referrer text DEFAULT 'none';
+CREATE TABLE invoices AS SELECT n FROM generate_series(1, 11) n"""
+
+
+class Client:
+    """An app that comes back at once, however often it is thrown out."""
+
+    def __init__(self, site: Site) -> None:
+        self._parameters: dict[str, Any] = dict(site.shop.app.parameters())
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._insist)
+        self.sessions = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.set()
+        self._thread.join()
+
+    def _insist(self) -> None:
+        while not self._left.is_set():
+            with (
+                contextlib.suppress(psycopg.OperationalError),
+                psycopg.connect(**self._parameters) as connection,
+            ):
+                self.sessions += 1
+                while not self._left.wait(0.002):
+                    connection.execute("SELECT 1")
+
+
+@contextlib.contextmanager
+def admin(site: Site) -> Iterator[psycopg.Connection[Any]]:
+    parameters: dict[str, Any] = site.shop.server.admin().parameters()
+    with psycopg.connect(**parameters, autocommit=True) as connection:
+        yield connection
+
+
+def test_what_is_lost_is_counted_by_row_and_the_database_left_is_kept(site: Site) -> None:
+    site.create()
+    site.shop.rows(LATER)
+
+    price = site.act("backup_price", backup="one")
+    done = site.act("backup_restore", backup="one")
+
+    assert site.shop.value("SELECT count(*) FROM users") == 2000
+    assert done["lost"] == {
+        "public.users": {"rows_before": 2007, "rows_after": 2000, "lost": 10},
+        "public.orders": {"rows_before": 2995, "rows_after": 3000, "lost": 0},
+        "public.audit": {"rows_before": 12, "rows_after": 10, "lost": 2},
+        "public.invoices": {"rows_before": 11, "rows_after": None, "lost": 11},
+    }
+    assert done["rows_lost"] == 23
+    assert site.shop.server.run("SELECT count(*) FROM users", done["kept"]) == [(2007,)]
+    assert site.databases() == {site.shop.name, done["kept"]}
+    assert set(price["tables"]) == set(done["lost"])
+    assert price["tables"]["public.users"]["rows_now"] == 2007
+    assert price["wal_bytes"] > 0
+    assert price["rows_written"] >= 7 + 5 + 2 + 11
+
+
+def test_owner_grants_and_settings_are_those_of_the_live_database(site: Site) -> None:
+    name, role = site.shop.name, f"{site.shop.name}_app"
+    site.create()
+    site.shop.rows(
+        f"""REVOKE ALL ON DATABASE {name} FROM PUBLIC;
+        GRANT CONNECT ON DATABASE {name} TO {role};
+        GRANT CREATE ON DATABASE {name} TO {role} WITH GRANT OPTION;
+        ALTER DATABASE {name} SET search_path TO "$user", public, "odd Schema";
+        ALTER DATABASE {name} SET work_mem = '5MB';
+        ALTER DATABASE {name} SET "app.tenant" = 'it''s';
+        ALTER ROLE {role} IN DATABASE {name} SET statement_timeout = '7s';
+        ALTER DATABASE {name} CONNECTION LIMIT 33;
+        COMMENT ON DATABASE {name} IS 'the shop''s own'"""
+    )
+    told = f"""SELECT pg_get_userbyid(datdba), datconnlimit, datallowconn,
+        shobj_description(oid, 'pg_database'),
+        (SELECT array_agg(a::text ORDER BY a::text) FROM unnest(datacl) a),
+        (SELECT array_agg(setrole::regrole::text || setting ORDER BY setting)
+         FROM pg_db_role_setting, unnest(setconfig) setting WHERE setdatabase = d.oid)
+        FROM pg_database d WHERE datname = '{name}'"""  # noqa: S608 - the test's own name
+    before = site.shop.rows(told)
+
+    site.act("backup_restore", backup="one")
+
+    assert site.shop.rows(told) == before
+    with psycopg.connect(**site.shop.app.parameters()) as connection:
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("7s",)
+
+
+def test_a_client_that_reconnects_at_once_wins_against_rename_and_never_against_us(
+    site: Site,
+) -> None:
+    name = site.shop.name
+    site.create()
+    naive = 0
+    with Client(site) as client, admin(site) as connection:
+        for _ in range(5):
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+            )
+            connection.execute("SELECT pg_sleep(0.2)")
+            try:
+                connection.execute(f"ALTER DATABASE {name} RENAME TO {name}_gone".encode())
+            except psycopg.errors.ObjectInUse:
+                naive += 1
+        assert client.sessions > 0
+        assert naive == 5
+
+        for _ in range(5):
+            done = site.act("backup_restore", backup="one")
+            assert done["refused_seconds"] < 5
+            assert not done["resumed"]
+    assert len(site.databases()) >= 2
+
+
+def test_a_warm_side_database_is_used_and_one_that_was_written_to_is_not(site: Site) -> None:
+    site.create()
+    side = site.act("backup_verify", backup="one", keep=True)["kept"]
+    assert site.act("backup_restore", backup="one")["warm"]
+
+    site.act("backup_verify", backup="one", keep=True)
+    site.shop.server.run("DELETE FROM orders WHERE id = 1", side)
+    assert not site.act("backup_restore", backup="one")["warm"]
+    assert site.shop.value("SELECT count(*) FROM orders") == 3000
+
+
+def test_a_prepared_transaction_refuses_before_anything_is_touched(site: Site) -> None:
+    site.create()
+    site.shop.rows("BEGIN; INSERT INTO audit VALUES ('x'); PREPARE TRANSACTION 'two phases'")
+    try:
+        with pytest.raises(ActionError, match="prepared transactions") as caught:
+            site.act("backup_restore", backup="one")
+        assert caught.value.cause == "two phases"
+    finally:
+        site.shop.rows("ROLLBACK PREPARED 'two phases'")
