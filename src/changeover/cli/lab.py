@@ -9,7 +9,7 @@ import typer
 
 from changeover.cli.output import Output
 from changeover.lab import hosts as lab_hosts
-from changeover.lab import lifecycle
+from changeover.lab import lifecycle, snapshots
 from changeover.lab import status as lab_status
 from changeover.lab.identity import identify
 
@@ -45,16 +45,40 @@ def down(
     purge: Annotated[
         bool, typer.Option("--purge", help="Remove disks, keys, secrets and unused images, too.")
     ] = False,
+    keep_cache: Annotated[
+        bool, typer.Option("--keep-cache", help="With --purge: leave unused images and packages.")
+    ] = False,
     json_lines: Json = False,
 ) -> None:
     """Power the hosts off and remove every mount, link and process of the lab."""
-    lifecycle.down(identify(), _progress(Output(json_lines=json_lines)), purge=purge)
+    progress = _progress(Output(json_lines=json_lines))
+    lifecycle.down(identify(), progress, purge=purge, keep_cache=keep_cache)
 
 
 @app.command()
 def status(*, json_lines: Json = False) -> None:
     """Show the hosts: address, groups, state, process."""
     _show(Output(json_lines=json_lines), lab_status.status(identify()))
+
+
+@app.command()
+def snapshot(
+    name: Annotated[str, typer.Argument(help="What to call it; one of that name is replaced.")],
+    *,
+    json_lines: Json = False,
+) -> None:
+    """Keep the disks of all hosts as they are now; hosts are powered off for it and booted again."""
+    snapshots.snapshot(identify(), name, _progress(Output(json_lines=json_lines)))
+
+
+@app.command()
+def reset(
+    name: Annotated[str, typer.Argument(help="A snapshot; `fresh` is there from the start.")],
+    *,
+    json_lines: Json = False,
+) -> None:
+    """Return the disks of all hosts to a snapshot and boot them."""
+    snapshots.reset(identify(), name, _progress(Output(json_lines=json_lines)))
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

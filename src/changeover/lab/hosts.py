@@ -85,13 +85,18 @@ def seed(lab: Identity, host: HostState, admin_key: str) -> None:
 def boot(lab: Identity, host: HostState, mirror: Path) -> None:
     """Mount a host's root and start its container; its process is noted in ``host``.
 
+    Args:
+        lab: The lab.
+        host: The host; nothing of it runs.
+        mirror: The directory of packages that it sees read-only at /srv/apt.
+
     Raises:
         HostNotReady: The container ended at once.
     """
     directory = directory_of(lab, host.name)
     layers = [directory / "layers" / name for name in host.layers]
     overlay.unmount(directory)
-    root = overlay.mount_root(directory, (*layers, lab.cache / host.image))
+    root = overlay.mount_root(directory, (*layers, lab.cache / host.image), host.top)
     machine = lab.machine(host.name)
     console = console_of(lab, host.name)
     console.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +125,6 @@ def boot(lab: Identity, host: HostState, mirror: Path) -> None:
         environment={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
         groups=make_groups(machine),
     )
-    host.mirror = mirror.name
     if host.process is None:
         raise not_ready(lab, host, "its container ended at once")
 

@@ -8,6 +8,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
+from changeover.lab.overlay import discard
 from changeover.lab.programs import run
 from changeover.lab.sources import SUITE, fetch_options, own_sources, write_sources
 
@@ -69,7 +70,7 @@ def build_image(cache: Path, packages: Sequence[str], progress: Progress) -> Pat
     began = time.monotonic()
     progress(f"building the image of {SUITE} with {len(packages)} packages and what they need")
     partial = cache / f".{image.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
+    discard(partial)
     partial.mkdir(parents=True)
     sources = write_sources(partial / "sources", own_sources(SUITE))
     options = partial / "options"

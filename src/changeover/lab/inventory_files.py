@@ -6,6 +6,7 @@ Nothing else in the toolkit knows that a host is a lab host: it reads these file
 from __future__ import annotations
 
 import shutil
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -16,7 +17,6 @@ from changeover.lab.network import gateway
 from changeover.lab.state import write_private
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Network
     from pathlib import Path
 
     from changeover.lab.identity import Identity
@@ -40,22 +40,24 @@ def make_keys(lab: Identity) -> dict[str, str]:
 
 
 def write_inventory(
-    lab: Identity, state: LabState, topology: Topology, subnet: IPv4Network, public: dict[str, str]
-) -> None:
+    lab: Identity, state: LabState, topology: Topology, public: dict[str, str]
+) -> Variables:
     """Write the generated files; a lab with a name of its own gets its own copy of all others.
 
     Args:
         lab: The lab.
         state: Its state: addresses.
         topology: Which of its hosts are meant.
-        subnet: Its network.
         public: The public keys, as ``make_keys`` returns them.
+
+    Returns:
+        The secrets in the vault, as variables.
     """
     target = lab.inventory
+    subnet = IPv4Network(state.subnet)
     if lab.shared:
         skip = shutil.ignore_patterns("hosts.yml", "lab.yml", "vault.yml")
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(lab.tracked, target, ignore=skip)
+        shutil.copytree(lab.tracked, target, ignore=skip, dirs_exist_ok=True)
     values = {
         target / "hosts.yml": hosts_document(lab, state, topology),
         target / "group_vars/all/lab.yml": variables(lab, state, topology, subnet, public),
@@ -67,6 +69,7 @@ def write_inventory(
     password = lab.state / "keys" / "vault-password"
     drawn = vault.lab_secrets(lab.tracked, lab.state)
     vault.write_vault(target / "group_vars/all/vault.yml", drawn, password)
+    return drawn
 
 
 def hosts_document(lab: Identity, state: LabState, topology: Topology) -> Variables:

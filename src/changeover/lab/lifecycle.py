@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network
@@ -22,11 +21,12 @@ from changeover.lab import (
 from changeover.lab.identity import free_subnet
 from changeover.lab.locks import exclusive
 from changeover.lab.processes import is_alive
+from changeover.lab.state import FILE as STATE_FILE
 from changeover.lab.state import HostState, LabState, load, save
 from changeover.lab.topology import DEFAULT, Topology, read_topology
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from changeover.lab.identity import Identity
@@ -61,16 +61,15 @@ def up(lab: Identity, topology_name: str | None, progress: Progress) -> LabState
     with changing(lab):
         old = load(lab.state)
         topology = read_topology(lab.tracked, topology_name or (old.topology if old else DEFAULT))
+        state = _connect(lab, old, topology)
         root, packages = _build(lab, progress)
-        state = _prepare(lab, old, topology, root.name)
-        wanted = [host.name for host in topology.hosts]
-        outside = [host for name, host in state.hosts.items() if name not in wanted]
-        hosts.stop(lab, (host for host in outside if is_alive(host.process)))
-        _start(lab, state, wanted, packages, progress)
-        subnet = IPv4Network(state.subnet)
+        _prepare(lab, state, topology, root.name)
+        wanted = [state.hosts[host.name] for host in topology.hosts]
+        hosts.stop(lab, [host for host in state.hosts.values() if host not in wanted])
+        _start(lab, state, wanted, packages.name, progress)
         public = inventory_files.make_keys(lab)
-        inventory_files.write_inventory(lab, state, topology, subnet, public)
-        companions.start(lab, state, network.gateway(subnet), progress)
+        secrets = inventory_files.write_inventory(lab, state, topology, public)
+        companions.start(lab, state, secrets["changeover_secrets"], progress)
         return state
 
 
@@ -84,8 +83,8 @@ def _build(lab: Identity, progress: Progress) -> tuple[Path, Path]:
         return root, mirror.build_mirror(lab.cache, root, offered, progress)
 
 
-def _prepare(lab: Identity, old: LabState | None, topology: Topology, root: str) -> LabState:
-    """Return the lab's state with every host of the topology in it, its network made."""
+def _connect(lab: Identity, old: LabState | None, topology: Topology) -> LabState:
+    """Return the lab's state, a new one with a free subnet, and make its bridge."""
     with exclusive("lab-network", seconds=LOCK_SECONDS):
         state = old or LabState(
             name=lab.name,
@@ -94,17 +93,23 @@ def _prepare(lab: Identity, old: LabState | None, topology: Topology, root: str)
             topology=topology.name,
         )
         state.topology = topology.name
-        subnet = IPv4Network(state.subnet)
         save(state, lab.state)
-        network.make_bridge(lab.bridge, subnet)
+        network.make_bridge(lab.bridge, IPv4Network(state.subnet))
+    return state
+
+
+def _prepare(lab: Identity, state: LabState, topology: Topology, root: str) -> None:
+    """Make the disks of those hosts of the topology that have none; note all in the state."""
+    subnet = IPv4Network(state.subnet)
     admin = inventory_files.make_keys(lab)["admin"]
-    fresh = state.snapshots.setdefault(topology.name, {}).setdefault(FRESH, {})
     for planned in topology.hosts:
         known = state.hosts.get(planned.name)
         if known is not None and (lab.cache / known.image).is_dir():
             known.groups = planned.groups
             continue
-        shutil.rmtree(hosts.directory_of(lab, planned.name), ignore_errors=True)
+        if known is not None:
+            hosts.stop(lab, [known])
+        overlay.discard(hosts.directory_of(lab, planned.name))
         host = HostState(
             name=planned.name,
             address=str(subnet[planned.number]),
@@ -113,11 +118,20 @@ def _prepare(lab: Identity, old: LabState | None, topology: Topology, root: str)
             image=root,
         )
         hosts.seed(lab, host, admin)
+        _forget_snapshots(state, host)
         state.hosts[planned.name] = host
-        fresh[planned.name] = host.layers
     hosts.write_known_hosts(lab, state.hosts)
     save(state, lab.state)
-    return state
+
+
+def _forget_snapshots(state: LabState, host: HostState) -> None:
+    """Drop the snapshots a host has no layers of any more; note the one that it begins with."""
+    for snapshots in state.snapshots.values():
+        for name in [name for name, kept in snapshots.items() if host.name in kept]:
+            if name != FRESH:
+                del snapshots[name]
+    snapshots = state.snapshots.setdefault(state.topology, {})
+    snapshots.setdefault(FRESH, {})[host.name] = host.layers
 
 
 def _taken(lab: Identity) -> tuple[IPv4Network, ...]:
@@ -131,31 +145,52 @@ def _taken(lab: Identity) -> tuple[IPv4Network, ...]:
     return (*network.taken_networks(besides=lab.bridge), *others)
 
 
-def _start(
-    lab: Identity, state: LabState, wanted: Iterable[str], packages: Path, progress: Progress
+def start(
+    lab: Identity, state: LabState, starting: Sequence[HostState], progress: Progress
 ) -> None:
-    """Boot the wanted hosts that do not run, or that run with another package mirror."""
-    began = time.monotonic()
-    starting = [
-        host
-        for host in (state.hosts[name] for name in wanted)
-        if not is_alive(host.process) or host.mirror != packages.name
-    ]
+    """Boot hosts that do not run with the package mirror that they had, and wait for all.
+
+    The caller holds the lab's lock, and the lab's bridge is there.
+    """
+    network.make_bridge(lab.bridge, IPv4Network(state.subnet))
+    for host in starting:
+        hosts.boot(lab, host, lab.cache / host.mirror)
+        save(state, lab.state)
     if not starting:
         return
-    hosts.stop(lab, starting)
-    network.remove_links(tuple(lab.machine(host.name) for host in starting))
-    for host in starting:
-        hosts.boot(lab, host, packages)
-        save(state, lab.state)
+    began = time.monotonic()
     with ThreadPoolExecutor(max_workers=len(starting)) as pool:
         verdicts = list(pool.map(lambda host: hosts.wait_until_ready(lab, host), starting))
     for host, verdict in zip(starting, verdicts, strict=True):
         progress(f"{host.name} at {host.address} is {verdict}")
-    progress(f"{len(starting)} hosts were ready after {time.monotonic() - began:.1f} s")
+    count = f"{len(starting)} host" + ("s" if len(starting) > 1 else "")
+    progress(f"{count} ready after {time.monotonic() - began:.1f} s")
 
 
-def down(lab: Identity, progress: Progress, *, purge: bool = False) -> None:
+def planned_names(lab: Identity, topology: str) -> tuple[str, ...]:
+    """Return the names of a topology's hosts."""
+    return tuple(host.name for host in read_topology(lab.tracked, topology).hosts)
+
+
+def _start(
+    lab: Identity,
+    state: LabState,
+    wanted: Iterable[HostState],
+    mirror_name: str,
+    progress: Progress,
+) -> None:
+    """Boot the wanted hosts that do not run, or that run with another package mirror."""
+    starting = [host for host in wanted if not is_alive(host.process) or host.mirror != mirror_name]
+    hosts.stop(lab, starting)
+    network.remove_links(tuple(lab.machine(host.name) for host in starting))
+    for host in starting:
+        host.mirror = mirror_name
+    start(lab, state, starting, progress)
+
+
+def down(
+    lab: Identity, progress: Progress, *, purge: bool = False, keep_cache: bool = False
+) -> None:
     """End everything of the lab that runs; with ``purge``, remove all that it ever made.
 
     Args:
@@ -163,6 +198,7 @@ def down(lab: Identity, progress: Progress, *, purge: bool = False) -> None:
         progress: Told what happens, in words.
         purge: Remove disks, keys, secrets and the generated inventory, too, and the cache of
             images and packages if no other lab is left that uses it.
+        keep_cache: With ``purge``, leave that cache to the next lab all the same.
     """
     machine.require_root()
     with changing(lab):
@@ -176,19 +212,19 @@ def down(lab: Identity, progress: Progress, *, purge: bool = False) -> None:
         overlay.unmount(lab.state)
         network.remove_bridge(lab.bridge)
         if purge:
-            _purge(lab, progress)
+            _purge(lab, progress, keep_cache=keep_cache)
 
 
-def _purge(lab: Identity, progress: Progress) -> None:
+def _purge(lab: Identity, progress: Progress, *, keep_cache: bool) -> None:
     """Remove the lab's directory and inventory, and the cache when this was the last lab."""
-    shutil.rmtree(lab.state, ignore_errors=True)
+    overlay.discard(lab.state)
     if not lab.shared:
         for name in inventory_files.GENERATED:
             (lab.inventory / name).unlink(missing_ok=True)
-    others = list(lab.state.parent.glob("*/state.json"))
-    if not others:
-        with contextlib.suppress(OSError):
-            lab.state.parent.rmdir()
-        with exclusive("lab-cache", seconds=LOCK_SECONDS):
-            shutil.rmtree(lab.cache, ignore_errors=True)
-    progress("purged" + (f"; the cache stays for {len(others)} other labs" if others else ""))
+    with exclusive("lab-cache", seconds=LOCK_SECONDS):
+        others = list(lab.state.parent.glob(f"*/{STATE_FILE}"))
+        if not others and not keep_cache:
+            overlay.discard(lab.cache)
+    with contextlib.suppress(OSError):
+        lab.state.parent.rmdir()
+    progress("purged" + (f"; images stay for {len(others)} other labs" if others else ""))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from changeover.lab.programs import ProgramFailed, run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 OCTAL = re.compile(r"\\([0-7]{3})")
 
@@ -26,18 +25,19 @@ def mount_points(below: Path) -> tuple[Path, ...]:
     return tuple(reversed(found))
 
 
-def mount_root(directory: Path, layers: Sequence[Path]) -> Path:
+def mount_root(directory: Path, layers: Sequence[Path], top: str) -> Path:
     """Mount a host's root and return where.
 
     Args:
-        directory: The host's directory; ``upper`` and ``work`` in it take what the host changes.
+        directory: The host's directory.
         layers: The read-only layers, the topmost first.
+        top: Name of the layer that takes changes, in the directory's ``layers``.
     """
-    root = directory / "root"
-    for part in ("upper", "work", "root"):
-        (directory / part).mkdir(parents=True, exist_ok=True)
+    root, upper, work = directory / "root", directory / "layers" / top, directory / "work" / top
+    for part in (root, upper, work):
+        part.mkdir(parents=True, exist_ok=True)
     lower = ":".join(map(str, layers))
-    options = f"lowerdir={lower},upperdir={directory / 'upper'},workdir={directory / 'work'}"
+    options = f"lowerdir={lower},upperdir={upper},workdir={work}"
     run("mount", "-t", "overlay", "changeover-lab", "-o", options, root)
     return root
 
@@ -51,15 +51,22 @@ def unmount(below: Path) -> None:
             run("umount", "--lazy", point)
 
 
-def clear_upper(directory: Path) -> None:
-    """Throw away what a host changed since its topmost layer; its root must not be mounted."""
-    for part in ("upper", "work"):
-        shutil.rmtree(directory / part, ignore_errors=True)
+def discard(directory: Path) -> None:
+    """Unmount all that is mounted in a directory, and only then remove it."""
+    unmount(directory)
+    if directory.exists():
+        shutil.rmtree(directory)
 
 
-def seal_upper(directory: Path, layer: Path) -> None:
-    """Make what a host changed into a layer; its root must not be mounted."""
-    layer.parent.mkdir(parents=True, exist_ok=True)
-    (directory / "upper").rename(layer)
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(directory / "work")
+def next_layer(directory: Path) -> str:
+    """Return a layer name that a host's directory has not seen yet."""
+    used = [int(path.name) for path in (directory / "layers").glob("[0-9]*")]
+    return f"{max(used, default=0) + 1:04d}"
+
+
+def prune(directory: Path, kept: Collection[str]) -> None:
+    """Remove the layers of a host that nothing names any more."""
+    for kind in ("layers", "work"):
+        for layer in (directory / kind).glob("*"):
+            if layer.name not in kept:
+                shutil.rmtree(layer)

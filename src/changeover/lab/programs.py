@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 CAUSE_CHARACTERS = 2000
+END_SECONDS = 5
 
 
 class ProgramFailed(Failed):
@@ -39,28 +42,43 @@ def run(
     """
     words = [str(argument) for argument in arguments]
     try:
-        outcome = subprocess.run(
+        process = subprocess.Popen(
             words,
-            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            timeout=seconds,
-            check=False,
             cwd=directory,
             env={**os.environ, "LC_ALL": "C.UTF-8", **(environment or {})},
-            stdin=subprocess.DEVNULL,
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired as late:
-        message = f"`{words[0]}` did not end within {seconds:.0f} seconds"
-        raise ProgramFailed(message, hint="changeover lab up") from late
     except FileNotFoundError as missing:
         message = f"the program `{words[0]}` is not installed"
         raise ProgramFailed(message, hint="scripts/install") from missing
-    if outcome.returncode:
-        said = (outcome.stderr or outcome.stdout).strip()
+    try:
+        written, complaint = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired as late:
+        message = f"`{words[0]}` did not end within {seconds:.0f} seconds"
+        raise ProgramFailed(message, hint="changeover lab up") from late
+    finally:
+        _end(process)
+    if process.returncode:
+        said = (complaint or written).strip()
         raise ProgramFailed(
-            f"`{' '.join(words[:3])}` ended with status {outcome.returncode}",
+            f"`{' '.join(words[:3])}` ended with status {process.returncode}",
             hint="remove what the cause names, then: changeover lab up",
             cause=said[-CAUSE_CHARACTERS:],
         )
-    return outcome.stdout
+    return written
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a program that still runs because its deadline passed or the user interrupted it."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=END_SECONDS)

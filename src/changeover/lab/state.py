@@ -21,7 +21,9 @@ class HostState:
     """A host: its place in the network, its disk, its process.
 
     Attributes:
-        layers: Names of its sealed layers, the topmost first.
+        layers: Names of its read-only layers, the topmost first.
+        top: Name of the layer that takes what it changes. A snapshot makes it read-only by naming
+            another one here, a reset forgets it the same way: both are one write of the state.
         image: Name of the image below them.
         mirror: Name of the package mirror that it was booted with.
         process: The container's process; None when it is not meant to run.
@@ -32,17 +34,23 @@ class HostState:
     groups: tuple[str, ...]
     layers: tuple[str, ...]
     image: str
+    top: str = "0001"
     mirror: str = ""
     process: ProcessRecord | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class CompanionState:
-    """A program that runs beside the hosts, on this machine's end of the bridge."""
+    """A program that runs beside the hosts, on this machine's end of the bridge.
+
+    Attributes:
+        digest: What it was started as; another one means that it is to be started anew.
+    """
 
     name: str
     port: int
     process: ProcessRecord | None
+    digest: str
 
 
 @dataclass(slots=True, kw_only=True)
