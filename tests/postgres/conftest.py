@@ -20,10 +20,13 @@ import pytest
 from psycopg import sql
 
 from changeover.database import Database
+from changeover.migrations.folder import load
 from changeover.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
+
+    from changeover.migrations.records import MigrationFolder
 
 BINARIES = Path("/usr/lib/postgresql/15/bin")
 SETTINGS = {
@@ -210,3 +213,18 @@ def shop(postgres_server: Server) -> Iterator[Shop]:
         )
         for role in roles:
             connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Callable[..., MigrationFolder]:
+    """Give a function that writes migration files (path to SQL) and loads the folder."""
+
+    def write(files: Mapping[str, str], version: str = "1.0.0") -> MigrationFolder:
+        folder = tmp_path / version
+        for name, text in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return load(folder, version)
+
+    return write

@@ -1,0 +1,18 @@
+"""Run a release's SQL migrations on its database, once each, and undo them.
+
+Truth is in the ledger inside the database: a run that was killed is continued by running it again.
+"""
+
+from changeover.executors.migrate.run import MigrateOutcome, apply, revert
+from changeover.executors.migrate.server import ServerFacts, probe
+from changeover.executors.migrate.status import MigrationStatus, status
+
+__all__ = [
+    "MigrateOutcome",
+    "MigrationStatus",
+    "ServerFacts",
+    "apply",
+    "probe",
+    "revert",
+    "status",
+]

@@ -1,0 +1,159 @@
+"""Apply a release's migrations, or undo them: lock, compare, then one after the other."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING
+
+from changeover.executors.migrate import ledger
+from changeover.executors.migrate.moves import Move, segments
+from changeover.executors.migrate.reconcile import (
+    check_ledger,
+    check_statements,
+    to_apply,
+    to_revert,
+)
+from changeover.executors.migrate.segment import finish, run_segment
+from changeover.executors.migrate.session import guard
+from changeover.executors.migrate.turn import take_turn
+from changeover.migrations.records import PHASES, Phase
+
+if TYPE_CHECKING:
+    from changeover.database import Database
+    from changeover.executors.migrate.turn import Report, Turn
+    from changeover.migrations.records import MigrationFolder
+
+DEADLINE_SECONDS = 600.0
+LOCK_TIMEOUT_MILLISECONDS = 100  # what readers may have to wait behind us
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MigrateOutcome:
+    """What a run did.
+
+    Args:
+        done: Ids of the migrations applied (or undone), in that order.
+        unchanged: Ids of those that were so already.
+        retries: How often a lock was not to be had at once.
+        seconds: How long it took.
+    """
+
+    done: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    retries: int
+    seconds: float
+
+
+def apply(
+    database: Database,
+    folder: MigrationFolder,
+    *,
+    phases: tuple[Phase, ...] = PHASES,
+    fence: int | None = None,
+    deadline_seconds: float = DEADLINE_SECONDS,
+    lock_timeout_milliseconds: int = LOCK_TIMEOUT_MILLISECONDS,
+    report: Report = lambda _event: None,
+) -> MigrateOutcome:
+    """Apply what is not applied of these phases; a run that was cut short is continued.
+
+    Args:
+        database: Where, as the owner role.
+        folder: The release's migrations.
+        phases: Which of them.
+        fence: The deployment's fencing number; None keeps the highest one the ledger knows.
+        deadline_seconds: For everything, waiting for locks included.
+        lock_timeout_milliseconds: How long a statement queues for a lock before it lets others by.
+        report: Receives one event a statement, retry and migration.
+
+    Raises:
+        ChangeoverError: One of the leaves in `failures`; what was committed before it stays.
+    """
+    begun = time.monotonic()
+    with take_turn(
+        database,
+        fence=fence,
+        deadline_seconds=deadline_seconds,
+        lock_timeout_milliseconds=lock_timeout_milliseconds,
+        report=report,
+    ) as turn:
+        known = {row.id: row for row in ledger.migrations(turn.work)}
+        check_ledger(database, folder, known)
+        pending = to_apply(folder, phases, known)
+        for migration in pending:
+            if migration.id in known and known[migration.id].state == "reverting":
+                _move(turn, Move(migration=migration, direction="revert"))
+            elif migration.id in known:
+                recorded = ledger.statements(turn.work, migration.id, "apply")
+                check_statements(database, migration, known[migration.id], recorded)
+            _move(turn, Move(migration=migration, direction="apply"))
+        names = tuple(migration.id for migration in pending)
+        return MigrateOutcome(
+            done=names,
+            unchanged=tuple(item.id for item in folder.of(phases) if item.id not in names),
+            retries=turn.retries,
+            seconds=time.monotonic() - begun,
+        )
+
+
+def revert(
+    database: Database,
+    folder: MigrationFolder,
+    *,
+    phases: tuple[Phase, ...] = PHASES,
+    fence: int | None = None,
+    deadline_seconds: float = DEADLINE_SECONDS,
+    lock_timeout_milliseconds: int = LOCK_TIMEOUT_MILLISECONDS,
+    report: Report = lambda _event: None,
+) -> MigrateOutcome:
+    """Undo what stands of these phases, newest first, by the revert files.
+
+    Takes and raises what `apply` does; before anything is changed also RevertMissing and NewerApplied.
+    """
+    begun = time.monotonic()
+    with take_turn(
+        database,
+        fence=fence,
+        deadline_seconds=deadline_seconds,
+        lock_timeout_milliseconds=lock_timeout_milliseconds,
+        report=report,
+    ) as turn:
+        known = {row.id: row for row in ledger.migrations(turn.work)}
+        check_ledger(database, folder, known)
+        standing = to_revert(folder, phases, known)
+        for migration in standing:
+            _move(turn, Move(migration=migration, direction="revert"))
+        names = tuple(migration.id for migration in standing)
+        return MigrateOutcome(
+            done=names,
+            unchanged=tuple(item.id for item in folder.of(phases) if item.id not in names),
+            retries=turn.retries,
+            seconds=time.monotonic() - begun,
+        )
+
+
+def _move(turn: Turn, move: Move) -> None:
+    """Bring one migration to its end, from wherever the ledger says it is."""
+    begun = time.monotonic()
+    recorded = ledger.statements(turn.work, move.migration.id, move.direction)
+    done = {number for number, found in recorded.items() if found.state == "done"}
+    parts = segments(move.statements)
+    ended = False
+    for segment in parts:
+        left = tuple(statement for statement in segment if statement.number not in done)
+        if not left:
+            continue
+        last = segment is parts[-1]
+        run_segment(turn, move, left, last=last)
+        ended = last
+    if not ended:
+        finish(turn, move)
+    if any(statement.effect.kind == "SET" for statement in move.statements):
+        guard(turn.work)
+    turn.report(
+        {
+            "type": f"migration-{move.final_state}",
+            "migration": move.migration.id,
+            "milliseconds": round((time.monotonic() - begun) * 1000, 1),
+        }
+    )

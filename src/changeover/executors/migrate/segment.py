@@ -1,0 +1,140 @@
+"""Run statements in one transaction together with the ledger rows that say so."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from changeover.executors.migrate import ledger
+from changeover.executors.migrate.failures import StatementFailed
+from changeover.executors.migrate.verify import verify
+
+if TYPE_CHECKING:
+    from changeover.executors.migrate.moves import Move
+    from changeover.executors.migrate.turn import Turn
+    from changeover.migrations.records import Statement
+
+
+def run_segment(turn: Turn, move: Move, statements: tuple[Statement, ...], *, last: bool) -> None:
+    """Run ``statements`` in one transaction; with ``last`` the migration is done with it.
+
+    Raises:
+        StatementFailed: PostgreSQL refused one; nothing of them stays.
+        VerifyFailed: A verify query is not true; nothing of them stays.
+        TableBusy: No lock before the deadline.
+    """
+    timings: list[tuple[Statement, float]] = []
+
+    def transaction() -> None:
+        timings.clear()
+        with turn.work.transaction():
+            turn.limit()
+            ledger.check(turn.work, turn.mandate)
+            ledger.begin(turn.work, move.migration, turn.mandate, move.state)
+            _repeat_settings(turn, move, statements[0])
+            timings.extend((statement, _run(turn, move, statement)) for statement in statements)
+            if last:
+                _end(turn, move)
+
+    turn.retried(transaction, move.migration.id)
+    for statement, milliseconds in timings:
+        tell(turn, move, statement, "executed", milliseconds)
+
+
+def finish(turn: Turn, move: Move) -> None:
+    """Verify and close a migration whose statements are all done."""
+
+    def transaction() -> None:
+        with turn.work.transaction():
+            turn.limit()
+            ledger.check(turn.work, turn.mandate)
+            _end(turn, move)
+
+    turn.retried(transaction, move.migration.id)
+
+
+def execute(turn: Turn, move: Move, statement: Statement) -> None:
+    """Run one statement on the work session, and name its place when PostgreSQL refuses it.
+
+    Raises:
+        StatementFailed: It was refused. Lock waits, cancellation and a lost session pass as they are.
+    """
+    try:
+        turn.work.execute(statement.sql.encode())
+    except (
+        psycopg.errors.LockNotAvailable,
+        psycopg.errors.DeadlockDetected,
+        psycopg.errors.QueryCanceled,
+    ):
+        raise
+    except psycopg.Error as error:
+        if turn.work.broken:
+            raise
+        raise statement_failed(turn, move, statement, error) from error
+
+
+def statement_failed(
+    turn: Turn, move: Move, statement: Statement, error: psycopg.Error
+) -> StatementFailed:
+    """Return the failure that names file, line and what PostgreSQL said."""
+    position = int(error.diag.statement_position or 1)
+    line = statement.line + statement.sql[: position - 1].count("\n")
+    where = move.where(statement).rpartition(":")[0]
+    details = [error.diag.message_detail, error.diag.message_hint, error.diag.context]
+    return StatementFailed(
+        f"{where}:{line}: {statement.effect.kind} failed:"
+        f" {error.diag.message_primary or str(error).strip()}",
+        host=turn.database.shown_host,
+        cause="\n".join([f"SQLSTATE {error.sqlstate}", *filter(None, details)]),
+        hint="nothing of its transaction stays; correct the file and run the same command again",
+    )
+
+
+def tell(turn: Turn, move: Move, statement: Statement, how: str, milliseconds: float) -> None:
+    """Report a statement that is done."""
+    turn.report(
+        {
+            "type": "statement",
+            "migration": move.migration.id,
+            "direction": move.direction,
+            "number": statement.number,
+            "of": len(move.statements),
+            "kind": statement.effect.kind,
+            "how": how,
+            "milliseconds": round(milliseconds, 1),
+        }
+    )
+
+
+def _run(turn: Turn, move: Move, statement: Statement) -> float:
+    begun = time.perf_counter()
+    execute(turn, move, statement)
+    milliseconds = (time.perf_counter() - begun) * 1000
+    ledger.done(
+        turn.work,
+        move.migration,
+        statement,
+        move.direction,
+        turn.mandate,
+        how="executed",
+        milliseconds=milliseconds,
+    )
+    return milliseconds
+
+
+def _end(turn: Turn, move: Move) -> None:
+    if not move.forward:
+        ledger.forget_statements(turn.work, move.migration.id)
+    ledger.begin(turn.work, move.migration, turn.mandate, move.final_state)
+    verify(turn.work, move.migration, move.verify)
+
+
+def _repeat_settings(turn: Turn, move: Move, first: Statement) -> None:
+    """Repeat the SETs of the file's earlier transactions: a re-run begins on a new session."""
+    for statement in move.statements:
+        if statement.number >= first.number:
+            return
+        if statement.effect.kind == "SET":
+            execute(turn, move, statement)

@@ -1,0 +1,87 @@
+"""Open a session on the server, guarded so that it neither outlives its client nor waits for ever."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from changeover.executors.migrate.failures import DatabaseRefused, DatabaseUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from changeover.database import Database
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+    Row = tuple[Any, ...]
+
+WORK = "changeover migrate work"
+LOCK = "changeover migrate lock"
+LOOK = "changeover look"
+CONNECTION_CHECK_SINCE = 140000
+GUARDS = """
+    SELECT set_config('tcp_keepalives_idle', '5', false),
+           set_config('tcp_keepalives_interval', '2', false),
+           set_config('tcp_keepalives_count', '3', false),
+           set_config('lock_timeout', '1s', false),
+           set_config('statement_timeout', '30s', false),
+           set_config('idle_in_transaction_session_timeout', '10s', false)
+"""
+
+
+def connect(database: Database, application: str) -> Connection:
+    """Open an autocommit session whose work ends within a second of its client's death.
+
+    Raises:
+        DatabaseRefused: The server answered and refused.
+        DatabaseUnreachable: Nobody answered in time.
+    """
+    parameters: dict[str, Any] = database.parameters()
+    try:
+        connection: Connection = psycopg.connect(
+            **parameters, application_name=application, autocommit=True
+        )
+    except psycopg.OperationalError as error:
+        raise _refused_or_unreachable(database, error) from error
+    guard(connection)
+    return connection
+
+
+def guard(connection: Connection) -> None:
+    """Bring every setting of the session to ours, whatever SQL files have set."""
+    connection.execute("RESET ALL")
+    connection.execute(GUARDS)
+    if connection.info.server_version >= CONNECTION_CHECK_SINCE:
+        connection.execute("SET client_connection_check_interval = '1s'")
+
+
+def row(connection: Connection, query: str, values: Sequence[object] = ()) -> Row | None:
+    """Return the first row of a query, or None."""
+    return connection.execute(query.encode(), values or None).fetchone()
+
+
+def rows(connection: Connection, query: str, values: Sequence[object] = ()) -> list[Row]:
+    """Return all rows of a query."""
+    return connection.execute(query.encode(), values or None).fetchall()
+
+
+def _refused_or_unreachable(
+    database: Database, error: psycopg.OperationalError
+) -> DatabaseRefused | DatabaseUnreachable:
+    cause = str(error).strip()
+    where = f"{database.name} on {database.shown_host}"
+    if "FATAL" in cause:
+        return DatabaseRefused(
+            f"{where} refuses {database.user}",
+            host=database.shown_host,
+            cause=cause,
+            hint="compare changeover_database_passwords in the environment's vault with the server,"
+            " then run `changeover provision`",
+        )
+    return DatabaseUnreachable(
+        f"{where} does not answer",
+        host=database.shown_host,
+        cause=cause,
+        hint="see whether postgresql runs there: `changeover drift`",
+    )

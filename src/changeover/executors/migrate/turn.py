@@ -1,0 +1,255 @@
+"""A runner's turn: it holds the lock, watches each statement it runs, and retries lock waits."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import random
+import secrets
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+import psycopg
+
+from changeover.executors.migrate import ledger
+from changeover.executors.migrate.blockers import Blocker, blockers_of
+from changeover.executors.migrate.deadline import Deadline
+from changeover.executors.migrate.failures import (
+    ConnectionLost,
+    DeadlinePassed,
+    RunnerLockLost,
+    TableBusy,
+)
+from changeover.executors.migrate.runner_lock import runner_lock
+from changeover.executors.migrate.session import WORK, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from changeover.database import Database
+    from changeover.executors.migrate.ledger import Mandate
+    from changeover.executors.migrate.session import Connection
+
+    Report = Callable[[dict[str, object]], None]
+
+Result = TypeVar("Result")
+WATCH_SECONDS = 0.04  # under half of the lock timeout, so that a blocker is seen before we let go
+WATCH_SECONDS_MOST = 0.5
+SHOW_AFTER_SECONDS = 2.0
+PAUSE_SECONDS = 0.1
+PAUSE_SECONDS_MOST = 2.0
+NO_TIMEOUT = 0
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class Turn:
+    """What a runner holds while it has the database to itself.
+
+    Args:
+        database: Where it works.
+        work: The session that runs the statements.
+        lock: The session that holds the runner lock and looks around.
+        mandate: Its right to write.
+        deadline: When everything must be over.
+        lock_timeout_milliseconds: How long a statement may queue for a lock, readers behind it.
+        report: Receives events.
+        retries: How often a lock was not to be had.
+    """
+
+    database: Database
+    work: Connection
+    lock: Connection
+    mandate: Mandate
+    deadline: Deadline
+    lock_timeout_milliseconds: int
+    report: Report
+    retries: int = 0
+    blockers: tuple[Blocker, ...] = ()
+    _thread: concurrent.futures.ThreadPoolExecutor = dataclasses.field(
+        default_factory=lambda: concurrent.futures.ThreadPoolExecutor(1, "migrate")
+    )
+
+    def limit(self, *, lock_timeout: bool = True) -> None:
+        """Set the session's lock and statement timeouts for what comes next."""
+        lock = self.lock_timeout_milliseconds if lock_timeout else NO_TIMEOUT
+        left = max(int(self.deadline.remaining * 1000), 1)
+        self.work.execute(
+            "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)",
+            (f"{lock}ms", f"{left}ms"),
+        )
+
+    def watched(self, action: Callable[[], Result]) -> Result:
+        """Run ``action`` (on the work session) while looking at what blocks it.
+
+        Raises:
+            RunnerLockLost: The lock session died; the work was cancelled.
+            DeadlinePassed: Time was up; the work was cancelled.
+            ConnectionLost: The server ended the work session.
+        """
+        self.blockers = ()
+        future = self._thread.submit(action)
+        lost: psycopg.Error | None = None
+        try:
+            lost = self._watch(future)
+        except BaseException:
+            self._cancel(future)
+            raise
+        try:
+            return future.result()
+        except psycopg.errors.QueryCanceled as error:
+            if lost is not None:
+                raise self._lock_lost(lost) from error
+            raise self._deadline_passed(error) from error
+        except psycopg.OperationalError as error:
+            if self.work.broken:
+                raise ConnectionLost(
+                    f"{self.database.name} ended the session",
+                    host=self.database.shown_host,
+                    cause=str(error).strip(),
+                    hint="run the same command again: it continues where this stopped",
+                ) from error
+            raise
+
+    def retried(self, action: Callable[[], Result], what: str) -> Result:
+        """Run ``action`` watched, again and again while a lock is not to be had.
+
+        Raises:
+            TableBusy: The deadline came first; the message names who was in the way.
+        """
+        attempt = 0
+        while True:
+            try:
+                return self.watched(action)
+            except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+                attempt += 1
+                self.retries += 1
+                self.report(
+                    {
+                        "type": "lock-retry",
+                        "what": what,
+                        "attempt": attempt,
+                        "cause": str(error).strip().splitlines()[0],
+                        "blockers": [blocker.as_event() for blocker in self.blockers],
+                    }
+                )
+                pause = min(PAUSE_SECONDS * 1.5**attempt, PAUSE_SECONDS_MOST)
+                pause *= random.uniform(0.5, 1.5)  # noqa: S311 - spreads runners in time
+                if pause >= self.deadline.remaining:
+                    raise self._table_busy(what, attempt, error) from error
+                time.sleep(pause)
+
+    def _watch(self, future: concurrent.futures.Future[Result]) -> psycopg.Error | None:
+        """Look around until the work ends; return the lock session's error when that died."""
+        begun = time.monotonic()
+        shown = False
+        pause = WATCH_SECONDS
+        while True:
+            concurrent.futures.wait([future], timeout=pause)
+            if future.done():
+                return None
+            pause = min(pause * 1.2, WATCH_SECONDS_MOST)
+            try:
+                seen = blockers_of(self.lock, self.work.info.backend_pid)
+            except psycopg.Error as error:
+                self._cancel(future)
+                return error
+            self.blockers = seen or self.blockers
+            if seen and not shown and time.monotonic() - begun > SHOW_AFTER_SECONDS:
+                shown = True
+                self.report(
+                    {"type": "waiting", "blockers": [blocker.as_event() for blocker in seen]}
+                )
+            if self.deadline.passed:
+                self._cancel(future)
+
+    def _cancel(self, future: concurrent.futures.Future[Result]) -> None:
+        while not future.done():
+            with contextlib.suppress(psycopg.Error):
+                self.work.cancel_safe(timeout=2)
+            concurrent.futures.wait([future], timeout=0.2)
+
+    def _lock_lost(self, error: psycopg.Error) -> RunnerLockLost:
+        return RunnerLockLost(
+            f"the session that held the runner lock of {self.database.name} is gone",
+            host=self.database.shown_host,
+            cause=str(error).strip(),
+            hint="run the same command again: it continues where this stopped",
+        )
+
+    def _deadline_passed(self, error: psycopg.Error) -> DeadlinePassed:
+        return DeadlinePassed(
+            f"a statement was still running after {self.deadline.seconds:.0f} s and was cancelled"
+            + self._in_the_way(),
+            host=self.database.shown_host,
+            cause=str(error).strip(),
+            hint="run the same command again when the way is free: it continues where this stopped",
+        )
+
+    def _table_busy(self, what: str, attempt: int, error: psycopg.Error) -> TableBusy:
+        return TableBusy(
+            f"{what} got no lock in {attempt} tries within {self.deadline.seconds:.0f} s"
+            + self._in_the_way(),
+            host=self.database.shown_host,
+            cause=str(error).strip().splitlines()[0],
+            hint="end what is in the way, or wait for it, then run the same command again",
+        )
+
+    def _in_the_way(self) -> str:
+        if not self.blockers:
+            return ""
+        return "; in the way: " + "; ".join(blocker.sentence for blocker in self.blockers)
+
+    def close(self) -> None:
+        """Let the worker thread go."""
+        self._thread.shutdown()
+
+
+@contextlib.contextmanager
+def take_turn(
+    database: Database,
+    *,
+    fence: int | None,
+    deadline_seconds: float,
+    lock_timeout_milliseconds: int,
+    report: Report,
+) -> Iterator[Turn]:
+    """Wait for the runner lock, record the mandate, and give the turn.
+
+    Args:
+        database: Where to work, as the owner role.
+        fence: The deployment's fencing number; None keeps the highest one known.
+        deadline_seconds: For everything, waiting for the lock included.
+        lock_timeout_milliseconds: How long a statement may queue for a lock.
+        report: Receives events.
+
+    Raises:
+        RunnerBusy: Another runner held the lock for all that time.
+        RunnerFenced: A newer deployment was here.
+        LedgerUnusable: The ledger cannot be made or read.
+    """
+    deadline = Deadline(deadline_seconds)
+    with runner_lock(database, deadline) as lock:
+        ledger.prepare(lock, database)
+        mandate = ledger.Mandate(fence=fence or 0, runner=secrets.token_hex(8))
+        mandate = ledger.take(lock, mandate, newest=fence is None)
+        with connect(database, WORK) as work:
+            turn = Turn(
+                database=database,
+                work=work,
+                lock=lock,
+                mandate=mandate,
+                deadline=deadline,
+                lock_timeout_milliseconds=lock_timeout_milliseconds,
+                report=report,
+            )
+            work.add_notice_handler(lambda notice: _notice(notice, report))
+            try:
+                yield turn
+            finally:
+                turn.close()
+
+
+def _notice(notice: psycopg.errors.Diagnostic, report: Report) -> None:
+    if notice.severity == "WARNING":
+        report({"type": "notice", "message": notice.message_primary})
