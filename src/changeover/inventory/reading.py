@@ -34,6 +34,7 @@ KNOWN_VARIABLES = (
         "changeover_backup_identity",
         "changeover_backup_recipients",
         "changeover_companions",
+        "changeover_controller_address",
         "changeover_deploy_key",
         "changeover_deploy_public_key",
         "changeover_deploy_user",
