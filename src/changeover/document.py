@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -12,7 +13,6 @@ from changeover.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 KeyPath = tuple[str | int, ...]
 TEXT_TAG = "tag:yaml.org,2002:str"
@@ -44,12 +44,18 @@ class Document:
         """Return ``file:line`` of a key, or of its closest parent that stands in the file."""
         for end in range(len(keys), 0, -1):
             if line := self.lines.get(tuple(keys[:end])):
-                return f"{self.path}:{line}"
-        return str(self.path)
+                return f"{shown(self.path)}:{line}"
+        return shown(self.path)
 
     def texts(self) -> Iterator[tuple[KeyPath, str]]:
         """Yield every text value with the path of its key."""
         yield from _texts((), self.data)
+
+
+def shown(path: Path) -> str:
+    """Return a path as a person would type it here: relative where it lies below."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def dotted(keys: Iterable[str | int]) -> str:
@@ -74,10 +80,13 @@ def read(path: Path) -> Document:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise DocumentMissing(
-            f"{path} cannot be read: {error.strerror}", hint=f"create {path} or correct the path"
+            f"{shown(path)} cannot be read: {error.strerror}",
+            hint=f"create {shown(path)} or correct the path",
         ) from error
     except UnicodeDecodeError as error:
-        raise DocumentInvalid(f"{path} is not UTF-8 text", hint=f"save {path} as UTF-8") from error
+        raise DocumentInvalid(
+            f"{shown(path)} is not UTF-8 text", hint=f"save {shown(path)} as UTF-8"
+        ) from error
     return parse(text, path)
 
 
@@ -98,21 +107,23 @@ def parse(text: str, path: Path, *, secret: bool = False) -> Document:
         raise _broken(path, error, secret=secret) from None
     except (yaml.YAMLError, ValueError) as error:
         cause = None if secret else str(error)
-        raise DocumentInvalid(f"{path} is not YAML", hint=f"correct {path}", cause=cause) from None
+        raise DocumentInvalid(
+            f"{shown(path)} is not YAML", hint=f"correct {shown(path)}", cause=cause
+        ) from None
     finally:
         loader.dispose()
     if data is None:
         data = {}
     if not isinstance(data, dict):
         raise DocumentInvalid(
-            f"{path} must hold a mapping of names to values", hint=f"correct {path}"
+            f"{shown(path)} must hold a mapping of names to values", hint=f"correct {shown(path)}"
         )
     return Document(path, data, lines)
 
 
 def _broken(path: Path, error: yaml.MarkedYAMLError, *, secret: bool) -> DocumentInvalid:
     mark = error.problem_mark or error.context_mark
-    place = f"{path}:{mark.line + 1}" if mark else str(path)
+    place = f"{shown(path)}:{mark.line + 1}" if mark else shown(path)
     problem = error.problem or "not YAML"
     # a value may stand in the problem text of a tag or a scalar
     said = "not YAML" if secret else problem
@@ -125,7 +136,7 @@ def _walk(
     node: yaml.Node, keys: KeyPath, lines: dict[KeyPath, int], path: Path, parents: tuple[int, ...]
 ) -> None:
     if id(node) in parents:
-        place = f"{path}:{node.start_mark.line + 1}"
+        place = f"{shown(path)}:{node.start_mark.line + 1}"
         raise DocumentInvalid(f"{place}: the anchor contains itself", hint=f"correct {place}")
     parents = (*parents, id(node))
     if isinstance(node, yaml.SequenceNode):
@@ -138,7 +149,7 @@ def _walk(
     for key, value in node.value:
         line = key.start_mark.line + 1
         if key.tag != TEXT_TAG:
-            place = f"{path}:{line}"
+            place = f"{shown(path)}:{line}"
             raise DocumentInvalid(
                 f"{place}: a key is text; merges (<<), numbers and yes/no are not",
                 hint=f"write the key out, or in quotes, in {place}",
@@ -146,8 +157,8 @@ def _walk(
         name = key.value
         if name in seen:
             raise DocumentInvalid(
-                f"{path}:{line}: {dotted((*keys, name))} is set twice, first in line {seen[name]}",
-                hint=f"remove one of the two from {path}",
+                f"{shown(path)}:{line}: {dotted((*keys, name))} is set twice, first in line {seen[name]}",
+                hint=f"remove one of the two from {shown(path)}",
             )
         seen[name] = line
         lines[*keys, name] = line

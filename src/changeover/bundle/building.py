@@ -53,11 +53,6 @@ class Bundle:
     built: bool
 
     @property
-    def colour(self) -> str:
-        """Return the name that its copy on hosts has: version and eight digits of the digest."""
-        return f"{self.manifest.version}-{self.digest[:8]}"
-
-    @property
     def signature(self) -> Path:
         """Return the signature file."""
         return signature_of(self.path)

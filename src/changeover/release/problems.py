@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pydantic
 
-from changeover.document import dotted, suggestion
+from changeover.document import dotted, shown, suggestion
 from changeover.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def invalid(document: Document, found: list[tuple[KeyPath, str]]) -> Declaration
         )
     lines = "\n".join(f"{place}: {said}" for place, said in zip(places, problems, strict=True))
     return DeclarationInvalid(
-        f"{document.path} has {len(problems)} mistakes",
-        hint=f"correct {document.path}",
+        f"{shown(document.path)} has {len(problems)} mistakes",
+        hint=f"correct {shown(document.path)}",
         cause=lines,
         problems=problems,
     )

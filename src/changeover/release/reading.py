@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from changeover.document import read, suggestion
+from changeover.document import read, shown, suggestion
 from changeover.errors import InvalidInput
 from changeover.release.app import App
 from changeover.release.figures import version_order
@@ -86,7 +86,10 @@ def load_release(
         if variable.source is not None and not provided[variable.source]
     ]
     problems += [
-        (("code", index), f"{entry} is neither in {owner.directory} nor in {directory}")
+        (
+            ("code", index),
+            f"{entry} is neither in {shown(owner.directory)} nor in {shown(directory)}",
+        )
         for index, entry in enumerate(release.code)
         if not (owner.directory / entry).exists() and not (directory / entry).exists()
     ]
