@@ -12,8 +12,8 @@ import websockets.exceptions
 import websockets.frames
 from websockets.sync.client import ClientConnection, connect
 
+from changeover import public_tls
 from changeover.executors.smoke import rules
-from changeover.executors.smoke.handshake import certificate_fault, trusting
 from changeover.executors.smoke.masking import excerpt
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def problems(websocket: WebSocket, values: Values) -> Iterator[str]:
     try:
         connection = connect(
             f"wss://{parts.netloc}{values.path(websocket.path)}",
-            ssl=trusting(values.target),
+            ssl=public_tls.trusting(values.target.ca_certificate),
             additional_headers={
                 name: values.text(value) for name, value in websocket.headers.items()
             },
@@ -84,7 +84,7 @@ def problems(websocket: WebSocket, values: Values) -> Iterator[str]:
         return
     except (OSError, websockets.exceptions.WebSocketException) as error:
         said = error.strerror if isinstance(error, OSError) else str(error)
-        yield certificate_fault(error) or f"the connection failed: {said or error}"
+        yield public_tls.fault(error) or f"the connection failed: {said or error}"
         return
     if not isinstance(connection, _Listening):
         raise TypeError("websockets made a connection of another kind")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import requests
 import urllib3.exceptions
 
+from changeover import public_tls
 from changeover.executors.smoke import rules
 from changeover.executors.smoke.connection import Adapter, Deadline
-from changeover.executors.smoke.handshake import certificate_fault
 from changeover.executors.smoke.masking import excerpt
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _fault(error: BaseException) -> str:
     """Say in one sentence why there was no answer; never with the URL, which may hold a secret."""
     causes = list(_causes(error))
     for cause in causes:
-        fault = certificate_fault(cause)
+        fault = public_tls.fault(cause)
         if fault:
             return fault
     for cause in causes:
