@@ -1,0 +1,153 @@
+"""Walk a request's actions: fence, journal the intent, act, journal the end, tell the controller."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from changeover.agent import (
+    backup,
+    filelock,
+    lease,
+    place,
+    processes,
+    retire,
+    smoke,
+    survey,
+    switch,
+)
+from changeover.agent.call import Call
+from changeover.agent.clock import stamp
+from changeover.agent.failure import ActionError
+from changeover.agent.journal import Journal, written
+from changeover.agent.parameters import Parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from changeover.agent.call import Result
+    from changeover.agent.host import Host
+    from changeover.agent.protocol import Action, Replies, Request
+
+    Function = Callable[[Call, Parameters], Result]
+
+BUSY_SECONDS = 30
+READING_BACKUPS = {"backup_list", "backup_fetch", "backup_price"}
+
+# Change nothing, need no lease, and are not written down.
+READING: dict[str, Function] = {
+    "state": survey.state,
+    "health": processes.health,
+    "smoke": smoke.smoke,
+    "collect": survey.collect,
+    "drift": survey.drift,
+    "logs": survey.logs,
+    "journal": survey.journal,
+}
+# Change the lease alone; who may is their own question. Renewals are not written down.
+LEASING: dict[str, Function] = {
+    "lock": lease.lock,
+    "renew": lease.renew,
+    "unlock": lease.unlock,
+    "steal": lease.steal,
+}
+ACTING: dict[str, Function] = {
+    "place": place.place,
+    "start": processes.start,
+    "switch": switch.switch,
+    "confirm": switch.confirm,
+    "revert": switch.revert,
+    "stop": processes.stop,
+    "retire": retire.retire,
+    "prune": retire.prune,
+}
+for name, function in backup.ACTIONS.items():
+    (READING if name in READING_BACKUPS else ACTING)[name] = function
+
+
+def changes(request: Request) -> bool:
+    """Tell whether a request may change this host."""
+    return any(action.name not in READING for action in request.actions)
+
+
+def run(host: Host, request: Request, replies: Replies) -> bool:
+    """Run the actions in order up to the first failure; tell whether all were done.
+
+    A controller that is gone is noticed between two actions: the one at hand is finished, the next
+    one is not begun.
+    """
+    for action in request.actions:
+        replies.send("intent", id=action.id, action=action.name, at=stamp())
+        if replies.lost:
+            return False
+        try:
+            result = _one(host, request, action, replies)
+        except ActionError as error:
+            replies.failed(action.id, error)
+            return False
+        skipped = bool(result.pop("skipped", False))
+        replies.send("done", id=action.id, result=result, skipped=skipped)
+    return True
+
+
+def _one(host: Host, request: Request, action: Action, replies: Replies) -> Result:
+    call = Call(
+        host=host,
+        app=host.app(request.app),
+        deployment=request.deployment,
+        fence=request.fence,
+        progress=lambda message: replies.send("progress", id=action.id, message=message),
+    )
+    if action.name in READING:
+        return _guarded(READING[action.name], call, action)
+    if action.name in LEASING:
+        function = LEASING[action.name]
+        return (
+            _guarded(function, call, action)
+            if action.name == "renew"
+            else _journaled(function, call, action)
+        )
+    if action.name not in ACTING:
+        raise ActionError("unknown-action", f"{action.name!r} is no action of this agent")
+    with working(call, action.name):
+        lease.check(call)
+        return _journaled(ACTING[action.name], call, action)
+
+
+def working(call: Call, what: str) -> Any:  # noqa: ANN401 - a context manager
+    """Be the only agent that acts on the app for a while."""
+    saying = f"{what} of {call.deployment} since {stamp()}"
+    return filelock.held(call.places.state / "agent.lock", BUSY_SECONDS, saying)
+
+
+def _journaled(function: Function, call: Call, action: Action) -> Result:
+    journal = Journal(call.places.state / "journal.jsonl")
+    about = {"deployment": call.deployment, "id": action.id, "action": action.name}
+    number = (call.fence or {}).get("number")
+    journal.append(
+        {"phase": "intent", **about, "fence": number, "parameters": written(action.parameters)}
+    )
+    began = time.monotonic()
+    try:
+        result = _guarded(function, call, action)
+    except ActionError as error:
+        journal.append({"phase": "failed", **about, **error.as_fields()})
+        raise
+    took = round((time.monotonic() - began) * 1000)
+    journal.append({"phase": "done", **about, "ms": took, "result": result})
+    return result
+
+
+def _guarded(function: Function, call: Call, action: Action) -> Result:
+    try:
+        return function(call, Parameters(action.parameters))
+    except OSError as error:
+        raise ActionError(
+            "system-refused", f"{action.name}: {error.strerror or error}", cause=str(error)
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError, LookupError) as error:
+        raise ActionError(
+            "agent-defect",
+            f"{action.name} met what it does not handle",
+            cause=f"{type(error).__name__}: {error}",
+        ) from error

@@ -1,0 +1,80 @@
+"""The host's journal: one JSON object a line, appended and synced before anything is done."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from changeover.agent import durable
+from changeover.agent.clock import stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+# Never written down: values of environments, file contents, bodies of checks, the lease's proof.
+UNWRITTEN = frozenset({"env", "content_base64", "checks", "nonce"})
+TAIL_BYTES = 1 << 20
+
+
+class Journal:
+    """The journal of one app on this host."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Write one record and wait until it is on the disk.
+
+        A line that a crash tore is ended first, so that it cannot swallow this one.
+        """
+        durable.ensure_directory(self._path.parent, 0o700)
+        fresh = not self._path.exists()
+        line = json.dumps({"at": stamp(), **record}, ensure_ascii=False, sort_keys=False)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            size = os.fstat(descriptor).st_size
+            torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+            content = ("\n" if torn else "") + line + "\n"
+            _write_all(descriptor, content.encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if fresh:
+            durable.sync_directory(self._path.parent)
+
+    def tail(self, lines: int) -> list[dict[str, Any]]:
+        """Return the last records, oldest first, passing over torn lines."""
+        try:
+            with self._path.open("rb") as stream:
+                end = stream.seek(0, os.SEEK_END)
+                start = stream.seek(max(0, end - TAIL_BYTES))
+                content = stream.read()
+        except FileNotFoundError:
+            return []
+        raw = content.split(b"\n")
+        if start:
+            raw = raw[1:]
+        records = [record for line in raw if (record := _record(line)) is not None]
+        return records[-lines:] if lines else []
+
+
+def written(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of an action's parameters may be written down."""
+    return {name: value for name, value in parameters.items() if name not in UNWRITTEN}
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None

@@ -1,0 +1,98 @@
+"""The agent's entry points: a request on stdin, or the dead-man's file on the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from changeover.agent import deadman, dispatch, host, protocol, switch
+from changeover.agent.call import Call
+from changeover.agent.failure import ActionError
+from changeover.agent.journal import Journal
+from changeover.agent.protocol import Replies
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from changeover.agent.host import Host
+    from changeover.agent.protocol import Request
+
+DONE, FAILED, BAD_REQUEST, WRONG_VERSION = 0, 1, 2, 3
+SURVIVED = (signal.SIGHUP, signal.SIGPIPE, signal.SIGINT, signal.SIGTERM)
+
+
+def main(version: str, arguments: Sequence[str]) -> int:
+    """Run the agent; return its exit code: 0 done, 1 failed, 2 bad request, 3 wrong version."""
+    os.umask(0o022)
+    if len(arguments) == 2 and arguments[0] == deadman.ENTRY:  # noqa: PLR2004 - word and file
+        return _deadman(version, Path(arguments[1]))
+    replies = Replies(sys.stdout.buffer)
+    replies.version(version)
+    try:
+        request = protocol.parse(sys.stdin.buffer.read(protocol.LONGEST_REQUEST))
+    except ActionError as error:
+        replies.failed("", error)
+        return BAD_REQUEST
+    if request.agent not in {"", version}:
+        wrong = ActionError(
+            "agent-version", f"this host's agent is {version}, the request is for {request.agent}"
+        )
+        replies.failed("", wrong)
+        return WRONG_VERSION
+    if dispatch.changes(request):
+        return _apart(version, request, replies)
+    return _run(version, request, replies)
+
+
+def _run(version: str, request: Request, replies: Replies) -> int:
+    try:
+        return DONE if dispatch.run(host.read(version), request, replies) else FAILED
+    except ActionError as error:
+        replies.failed("", error)
+        return FAILED
+
+
+def _apart(version: str, request: Request, replies: Replies) -> int:
+    """Act in a process and session of its own, which the end of the SSH session does not reach."""
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else FAILED
+    code = FAILED
+    try:
+        os.setsid()
+        for number in SURVIVED:
+            signal.signal(number, signal.SIG_IGN)
+        code = _run(version, request, replies)
+    finally:
+        os._exit(code)
+
+
+def _deadman(version: str, path: Path) -> int:
+    """Take an unconfirmed switch back; a failure is tried again by systemd."""
+    try:
+        about = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return DONE
+    present = host.read(version)
+    call = Call(host=present, app=present.app(about["app"]), deployment=about["deployment"])
+    return _take_back(present, call)
+
+
+def _take_back(present: Host, call: Call) -> int:
+    journal = Journal(present.places(call.app.name).state / "journal.jsonl")
+    about = {"deployment": call.deployment, "id": deadman.ENTRY, "action": deadman.ENTRY}
+    try:
+        with dispatch.working(call, deadman.ENTRY):
+            journal.append({"phase": "intent", **about})
+            result = switch.take_back(call)
+    except ActionError as error:
+        journal.append({"phase": "failed", **about, **error.as_fields()})
+        print(error.message, error.cause or "", file=sys.stderr)  # noqa: T201 - systemd logs it
+        return FAILED
+    journal.append({"phase": "done", **about, "result": result})
+    return DONE

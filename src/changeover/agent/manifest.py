@@ -1,0 +1,163 @@
+"""The bundle's manifest: what it holds, down to each file's digest, and how it runs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from changeover.agent import names
+from changeover.agent.failure import ActionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+FORMAT = 1
+FILE_NAME = "manifest.json"
+SITE = "site.conf"
+FILE_MODES = {0o644, 0o755}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file of a bundle."""
+
+    sha256: str
+    size: int
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Where a process says that it is well."""
+
+    socket: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process of a release: its unit file in the bundle and the sockets it listens on."""
+
+    name: str
+    unit: str
+    sockets: tuple[str, ...]
+    health: Health | None
+    drain_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """A bundle's contents.
+
+    Args:
+        site: The Nginx site's file in the bundle, if it has one.
+    """
+
+    app: str
+    version: str
+    files: Mapping[str, Member]
+    processes: tuple[Process, ...]
+    site: str | None
+
+    @property
+    def sockets(self) -> frozenset[str]:
+        """Return the sockets that the release listens on."""
+        return frozenset(name for process in self.processes for name in process.sockets)
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of all files, unpacked."""
+        return sum(member.size for member in self.files.values())
+
+
+def parse(content: bytes) -> Manifest:
+    """Read a manifest, and refuse one that names what cannot be.
+
+    Raises:
+        ActionError: ``bundle-invalid``.
+    """
+    try:
+        raw = json.loads(content)
+        _known(raw["format"])
+        files = {names.inner_path(path): _member(entry) for path, entry in raw["files"].items()}
+        manifest = Manifest(
+            app=names.checked("app", names.APP, raw["app"]),
+            version=names.checked("version", names.VERSION, raw["version"]),
+            files=files,
+            processes=tuple(_process(name, entry) for name, entry in raw["processes"].items()),
+            site=_site(raw.get("site")),
+        )
+    except ActionError as error:
+        raise ActionError("bundle-invalid", f"manifest: {error.message}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ActionError("bundle-invalid", f"manifest: {type(error).__name__} {error}") from error
+    _complete(manifest)
+    return manifest
+
+
+def read(release: Path) -> Manifest:
+    """Read the manifest of a placed colour.
+
+    Raises:
+        ActionError: ``not-placed``; the colour is not on this host.
+    """
+    try:
+        return parse((release / FILE_NAME).read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ActionError(
+            "not-placed", f"{release.name} has not been placed on this host"
+        ) from error
+
+
+def _known(number: object) -> None:
+    if number != FORMAT:
+        raise ActionError("bundle-invalid", f"format {number!r} is not known here")
+
+
+def _site(name: object) -> str | None:
+    if name in {None, SITE}:
+        return SITE if name else None
+    raise ActionError("bundle-invalid", f"the site has to be {SITE}, not {name!r}")
+
+
+def _member(entry: dict[str, Any]) -> Member:
+    mode = entry["mode"]
+    mode = int(mode, 8) if isinstance(mode, str) else int(mode)
+    if mode & 0o7777 not in FILE_MODES:
+        raise ActionError("bundle-invalid", f"a file's mode may not be {mode:o}")
+    digest = names.checked("digest", names.DIGEST, entry["sha256"])
+    return Member(digest, int(entry["size"]), mode & 0o7777)
+
+
+def _process(name: str, entry: dict[str, Any]) -> Process:
+    health = entry.get("health")
+    sockets = tuple(
+        names.checked("socket", names.SOCKET, socket) for socket in entry.get("sockets") or ()
+    )
+    return Process(
+        name=names.checked("process", names.PROCESS, name),
+        unit=names.inner_path(entry["unit"]),
+        sockets=sockets,
+        health=_health(health, sockets) if health else None,
+        drain_seconds=float(entry.get("drain_seconds", 0)),
+    )
+
+
+def _health(entry: dict[str, Any], sockets: tuple[str, ...]) -> Health:
+    path = entry["path"]
+    if entry["socket"] not in sockets:
+        raise ActionError("bundle-invalid", f"health asks the unknown socket {entry['socket']!r}")
+    if not (isinstance(path, str) and path.startswith("/") and path.isprintable()):
+        raise ActionError("bundle-invalid", f"{path!r} is no path to ask")
+    return Health(entry["socket"], path)
+
+
+def _complete(manifest: Manifest) -> None:
+    wanted = [process.unit for process in manifest.processes]
+    if manifest.site:
+        wanted.append(manifest.site)
+    missing = sorted(set(wanted) - set(manifest.files))
+    if missing:
+        raise ActionError("bundle-invalid", f"the bundle lacks {', '.join(missing)}")

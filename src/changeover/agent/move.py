@@ -1,0 +1,88 @@
+"""Move users from one colour to another: one rename of the link, and the site where it differs.
+
+Switch, revert and dead-man all come through here. Each part may be repeated after a crash: it looks
+at what is there and does what is missing.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from changeover.agent import durable, live, nginx, site
+
+if TYPE_CHECKING:
+    from changeover.agent.call import Call
+
+CLOSING_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A move that was looked at and can be made."""
+
+    target: str | None
+    closing_seconds: float
+    site: site.Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What a move took."""
+
+    switch_us: int
+    reloaded: bool
+    site_changed: bool
+
+
+def look(
+    call: Call,
+    origin: str | None,
+    target: str | None,
+    *,
+    closing_seconds: float,
+    site_first: bool,
+) -> Move:
+    """Work out a move and check all that can be checked before it.
+
+    Raises:
+        ActionError: ``no-lossless-order`` or ``nginx-invalid``; nothing has been changed.
+    """
+    change = site.change(call, origin, target, first=site_first)
+    site.check(call, change)
+    return Move(target=target, closing_seconds=closing_seconds, site=change)
+
+
+def make(call: Call, move: Move) -> Moved:
+    """Make the move.
+
+    Raises:
+        ActionError: ``nginx-failed`` or ``nginx-unreloaded``; the link may have been renamed, the site has not.
+    """
+    if not move.site.reload:
+        site.install(call, move.site)
+        return Moved(
+            switch_us=rename(call, move.target), reloaded=False, site_changed=move.site.repoint
+        )
+    with nginx.closing(call, move.closing_seconds):
+        if move.site.first:
+            site.install(call, move.site)
+            took = rename(call, move.target)
+        else:
+            took = rename(call, move.target)
+            site.install(call, move.site)
+    return Moved(switch_us=took, reloaded=True, site_changed=True)
+
+
+def rename(call: Call, target: str | None) -> int:
+    """Point the link at a colour, or take it away; return how long that took in microseconds."""
+    places = call.places
+    if target is None:
+        durable.remove(places.current)
+        return 0
+    if live.colour(places) == target:
+        return 0
+    began = time.monotonic_ns()
+    durable.link(places.current, target)
+    return (time.monotonic_ns() - began) // 1000

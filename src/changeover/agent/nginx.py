@@ -1,0 +1,140 @@
+"""Nginx on this host: is a site valid before anyone gets it, and one reload that loses nothing.
+
+A reload of Nginx closes idle keep-alive connections, and a request that is on its way on one of
+them is lost. So every response closes its connection for a while before the reload, and the flag
+that asks for it is taken away only when no worker of the old configuration listens any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+from changeover.agent import durable, filelock
+from changeover.agent.failure import ActionError
+from changeover.agent.places import NGINX, Places
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from changeover.agent.call import Call
+
+PID_FILE = "run/nginx.pid"
+SITES = re.compile(r"(\binclude\s+)(?:/etc/nginx/)?sites-enabled/([^;\s]+);")
+LEAVING = b"is shutting down"
+POLL_SECONDS = 0.01
+WORKER_SECONDS = 15
+LOCK_SECONDS = 60
+RELOAD_SECONDS = 60
+
+
+def check(call: Call, candidate: Path | None) -> None:
+    """Hold a site to ``nginx -t`` beside the live configuration, which is not touched.
+
+    Args:
+        call: The action's surroundings.
+        candidate: The site that would take the place of the app's own; ``None`` for no site.
+
+    Raises:
+        ActionError: ``nginx-invalid``, with what ``nginx -t`` said.
+    """
+    root, app = call.host.root, call.app.name
+    sites = root / "run/changeover" / f"nginx-{app}"
+    trial = root / NGINX / f".changeover-{app}.conf"
+    durable.ensure_directory(sites.parent)
+    shutil.rmtree(sites, ignore_errors=True)
+    sites.mkdir(mode=0o700)
+    try:
+        for site in sorted((root / NGINX / "sites-enabled").iterdir()):
+            if site.name != f"{app}.conf" and not site.name.startswith("."):
+                (sites / site.name).symlink_to(site)
+        if candidate is not None:
+            (sites / f"{app}.conf").symlink_to(candidate)
+        text = (root / NGINX / "nginx.conf").read_text(encoding="utf-8")
+        replaced, count = SITES.subn(lambda match: f"{match[1]}{sites}/{match[2]};", text)
+        if count == 0:
+            raise ActionError("nginx-invalid", "nginx.conf does not include sites-enabled")
+        durable.write(trial, replaced.encode())
+        finished = call.host.programs.run("nginx", "-t", "-q", "-c", str(trial))
+    finally:
+        trial.unlink(missing_ok=True)
+        shutil.rmtree(sites, ignore_errors=True)
+    if finished.code != 0:
+        said = finished.said.replace(f"{sites}/", "sites-enabled/").replace(
+            str(trial), "nginx.conf"
+        )
+        raise ActionError("nginx-invalid", "Nginx refuses the release's site", cause=said)
+
+
+@contextlib.contextmanager
+def closing(call: Call, seconds: float) -> Iterator[None]:
+    """Have every response close its connection, first for ``seconds``, then to the block's end.
+
+    A reload concerns every site of the host, so every app's responses do.
+    """
+    root = call.host.root
+    every = [Places(root, name) for name in call.host.apps]
+    flags = [places.closing for places in every if places.runtime.is_dir()]
+    serving = any(places.site.is_symlink() or places.site.exists() for places in every)
+    with filelock.held(root / "var/lib/changeover/nginx.lock", LOCK_SECONDS + seconds):
+        try:
+            for flag in flags:
+                flag.touch()
+            if serving:
+                time.sleep(seconds)
+            yield
+        finally:
+            for flag in flags:
+                flag.unlink(missing_ok=True)
+
+
+def reload(call: Call) -> None:
+    """Reload Nginx and wait until no worker of the old configuration takes connections.
+
+    Raises:
+        ActionError: ``nginx-unreloaded`` where it refused at once or does not run;
+            ``nginx-failed`` where its old workers go on.
+    """
+    before = _workers(call.host.root)
+    call.host.programs.must(
+        "nginx-unreloaded", "systemctl", "reload", "nginx.service", seconds=RELOAD_SECONDS
+    )
+    deadline = time.monotonic() + WORKER_SECONDS
+    while any(_listening(worker) for worker in before):
+        if time.monotonic() >= deadline:
+            raise ActionError(
+                "nginx-failed",
+                "Nginx goes on with its old configuration",
+                cause=_error_log(call.host.root),
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _workers(root: Path) -> list[int]:
+    try:
+        master = int((root / PID_FILE).read_text(encoding="ascii"))
+        children = (root / f"proc/{master}/task/{master}/children").read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return []
+    return [worker for text in children.split() if _listening(worker := int(text))]
+
+
+def _listening(worker: int) -> bool:
+    try:
+        with open(f"/proc/{worker}/cmdline", "rb") as stream:  # noqa: PTH123 - a kernel file
+            title = stream.read()
+    except OSError:
+        return False
+    return title.startswith(b"nginx: worker") and LEAVING not in title
+
+
+def _error_log(root: Path) -> str:
+    try:
+        lines = (root / "var/log/nginx/error.log").read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(lines[-15:])

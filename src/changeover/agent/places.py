@@ -1,0 +1,96 @@
+"""Where everything of one app lies on a host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SYSTEM_ROOT = Path("/")
+ALLOWED_SIGNERS = "etc/changeover/allowed_signers"
+HOST_RECORD = "etc/changeover/host.json"
+PLATFORM_RECORD = "etc/changeover/platform.json"
+INCOMING = "var/lib/changeover/incoming"
+NGINX = "etc/nginx"
+UNITS = "etc/systemd/system"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The paths of one app under a root, which is ``/`` but in tests."""
+
+    root: Path
+    app: str
+
+    @property
+    def state(self) -> Path:
+        """The agent's own records: journal, lease, pending switch."""
+        return self.root / "var/lib/changeover" / self.app
+
+    @property
+    def releases(self) -> Path:
+        """The placed colours, a directory each."""
+        return self.root / "opt" / self.app / "releases"
+
+    @property
+    def environments(self) -> Path:
+        """The environment files, one a colour."""
+        return self.root / "etc/changeover" / self.app
+
+    @property
+    def units(self) -> Path:
+        """The system's own unit files."""
+        return self.root / UNITS
+
+    @property
+    def runtime(self) -> Path:
+        """The sockets' directory, and the ``current`` link in it."""
+        return self.root / "run" / self.app
+
+    @property
+    def current(self) -> Path:
+        """The link that says which colour is live."""
+        return self.runtime / "current"
+
+    @property
+    def closing(self) -> Path:
+        """The flag that makes every response close its connection."""
+        return self.runtime / "closing"
+
+    @property
+    def stale_site(self) -> Path:
+        """Lies there while Nginx may not have read the site that is linked."""
+        return self.runtime / "site-not-read"
+
+    @property
+    def site(self) -> Path:
+        """The link to the live colour's Nginx site."""
+        return self.root / NGINX / "sites-enabled" / f"{self.app}.conf"
+
+    @property
+    def boot(self) -> Path:
+        """The record of the confirmed colour, which is also what makes a boot bring it back."""
+        return self.root / "etc/tmpfiles.d" / f"changeover-{self.app}.conf"
+
+    def release(self, colour: str) -> Path:
+        """Return the directory of a placed colour."""
+        return self.releases / colour
+
+    def environment(self, colour: str) -> Path:
+        """Return the environment file of a colour."""
+        return self.environments / f"{colour}.env"
+
+    def unit_name(self, process: str, colour: str) -> str:
+        """Return the unit of one process of a colour."""
+        return f"{self.app}-{process}@{colour}.service"
+
+    def unit(self, process: str, colour: str) -> Path:
+        """Return the unit file of one process of a colour."""
+        return self.units / self.unit_name(process, colour)
+
+    def socket(self, colour: str, name: str) -> Path:
+        """Return a colour's own socket."""
+        return self.runtime / colour / f"{name}.sock"
+
+    def site_target(self, colour: str) -> str:
+        """Return what the site link says for a colour, relative to its directory."""
+        return f"../../../opt/{self.app}/releases/{colour}/site.conf"
