@@ -1,0 +1,3 @@
+SELECT EXISTS (
+  SELECT FROM pg_index WHERE indexrelid = to_regclass('users_provider_identity') AND indisvalid AND indisunique
+);

@@ -1,0 +1,1 @@
+ALTER TABLE users DROP COLUMN old_token_field;

@@ -1,0 +1,1 @@
+DROP TABLE ai_security_logs;

@@ -1,0 +1,1 @@
+SELECT to_regclass('ai_security_logs') IS NOT NULL;

@@ -1,0 +1,1 @@
+SELECT to_regclass('performance_metrics') IS NOT NULL;

@@ -1,0 +1,5 @@
+DROP INDEX CONCURRENTLY idx_ai_security_logs_user_id;
+DROP INDEX CONCURRENTLY idx_ai_security_logs_created_at;
+DROP INDEX CONCURRENTLY idx_performance_metrics_session_id;
+DROP INDEX CONCURRENTLY idx_performance_metrics_recorded_at;
+DROP INDEX CONCURRENTLY idx_websocket_sessions_user_id;
