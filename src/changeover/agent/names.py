@@ -46,3 +46,8 @@ def inner_path(value: object) -> str:
 def colour_of(version: str, digest: str) -> str:
     """Return the colour of a bundle: its version and the first eight digits of its digest."""
     return f"{version}-{digest[:8]}"
+
+
+def version_of(colour: str) -> str:
+    """Return the version that a colour is of."""
+    return colour.rpartition("-")[0]

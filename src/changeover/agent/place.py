@@ -28,6 +28,8 @@ FULL = {errno.ENOSPC, errno.EDQUOT}
 def place(call: Call, given: Parameters) -> Result:
     """Place the uploaded bundle of this digest with these environment values.
 
+    The controller may name the colour, so that other values make another colour of the same bundle.
+
     Raises:
         ActionError: ``disk-full``, with free and needed bytes; ``colour-in-use`` when other
             values are meant for a colour that runs; what the bundle is refused for.
@@ -36,7 +38,12 @@ def place(call: Call, given: Parameters) -> Result:
     digest = given.name("digest", names.DIGEST)
     values = given.mapping("env")
     environment_file.render(values)
-    present = [colour for colour in units.colours(call.places) if _digest(call, colour) == digest]
+    announced = given.colour() if given.has("colour") else None
+    present = [
+        colour
+        for colour in units.colours(call.places)
+        if announced in {None, colour} and _digest(call, colour) == digest
+    ]
     if present:
         return _again(call, present[0], values)
     _clear_leftovers(call)
@@ -59,9 +66,10 @@ def _lay_out(
     release = archives.manifest_of(bundle)
     if release.app != call.app.name:
         raise ActionError("bundle-invalid", f"this is a bundle of {release.app}")
-    colour = names.checked("colour", names.COLOUR, names.colour_of(release.version, digest))
-    if announced not in {None, colour}:
-        raise ActionError("bundle-invalid", f"this bundle is {colour}, not {announced}")
+    own = names.checked("colour", names.COLOUR, names.colour_of(release.version, digest))
+    colour = announced or own
+    if names.version_of(colour) != release.version:
+        raise ActionError("bundle-invalid", f"this bundle is {own}, not {announced}")
     durable.ensure_directory(call.places.releases)
     _refuse_full(call, release.size)
     unpacked = call.places.releases / f"{UNPACKING}{colour}"
