@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import postgast
 from postgast.pg_query_pb2 import AlterTableType, ConstrType, ObjectType
 
 from changeover.migrations.names import relation
@@ -66,6 +67,13 @@ def effect(statement: AlterTableStmt) -> Effect:
         rewrites=True if True in rewrites else None if None in rewrites else False,
         scans=any(part[3] for part in parts),
     )
+
+
+def moved_to_schema(sql: str, schema: str) -> str:
+    """Return an ALTER TABLE statement aimed at the table of that name in another schema."""
+    parsed = postgast.parse(sql)
+    parsed.stmts[0].stmt.alter_table_stmt.relation.schemaname = schema
+    return str(postgast.deparse(parsed))
 
 
 def form_name(command: AlterTableCmd) -> str:

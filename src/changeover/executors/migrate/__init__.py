@@ -3,15 +3,20 @@
 Truth is in the ledger inside the database: a run that was killed is continued by running it again.
 """
 
+from changeover.executors.migrate.preview import StatementPreview, TargetPreview, preview
 from changeover.executors.migrate.run import MigrateOutcome, apply, revert
 from changeover.executors.migrate.server import ServerFacts, probe
-from changeover.executors.migrate.status import MigrationStatus, status
+from changeover.executors.migrate.status import MigrationStatus, pending, status
 
 __all__ = [
     "MigrateOutcome",
     "MigrationStatus",
     "ServerFacts",
+    "StatementPreview",
+    "TargetPreview",
     "apply",
+    "pending",
+    "preview",
     "probe",
     "revert",
     "status",

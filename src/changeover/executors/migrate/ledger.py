@@ -254,3 +254,16 @@ def advance(connection: Connection, migration_id: str, cursor: str, changed: int
         """,
         (cursor, changed, migration_id),
     )
+
+
+def retract(
+    connection: Connection, migration: Migration, statement: Statement, direction: Direction
+) -> None:
+    """Remove the intent of a statement that left nothing behind."""
+    connection.execute(
+        """
+        DELETE FROM changeover.statement
+        WHERE migration_id = %s AND direction = %s AND number = %s AND state = 'intended'
+        """,
+        (migration.id, direction, statement.number),
+    )

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from changeover.executors.migrate import ledger
+from changeover.executors.migrate.backfill import run_batches
 from changeover.executors.migrate.moves import Move, segments
 from changeover.executors.migrate.reconcile import (
     check_ledger,
@@ -16,13 +17,15 @@ from changeover.executors.migrate.reconcile import (
 )
 from changeover.executors.migrate.segment import finish, run_segment
 from changeover.executors.migrate.session import guard
+from changeover.executors.migrate.standalone import run_standalone
 from changeover.executors.migrate.turn import take_turn
 from changeover.migrations.records import PHASES, Phase
 
 if TYPE_CHECKING:
     from changeover.database import Database
+    from changeover.executors.migrate.ledger import StatementRow
     from changeover.executors.migrate.turn import Report, Turn
-    from changeover.migrations.records import MigrationFolder
+    from changeover.migrations.records import MigrationFolder, Statement
 
 DEADLINE_SECONDS = 600.0
 LOCK_TIMEOUT_MILLISECONDS = 100  # what readers may have to wait behind us
@@ -136,16 +139,19 @@ def _move(turn: Turn, move: Move) -> None:
     """Bring one migration to its end, from wherever the ledger says it is."""
     begun = time.monotonic()
     recorded = ledger.statements(turn.work, move.migration.id, move.direction)
-    done = {number for number, found in recorded.items() if found.state == "done"}
     parts = segments(move.statements)
     ended = False
     for segment in parts:
-        left = tuple(statement for statement in segment if statement.number not in done)
+        left = tuple(item for item in segment if not _is_done(recorded, item))
         if not left:
             continue
-        last = segment is parts[-1]
-        run_segment(turn, move, left, last=last)
-        ended = last
+        if move.forward and move.migration.batch:
+            run_batches(turn, move, move.migration.batch, recorded.get(1))
+        elif not left[0].effect.transactional:
+            run_standalone(turn, move, left[0], recorded.get(left[0].number))
+        else:
+            ended = segment is parts[-1]
+            run_segment(turn, move, left, last=ended)
     if not ended:
         finish(turn, move)
     if any(statement.effect.kind == "SET" for statement in move.statements):
@@ -157,3 +163,8 @@ def _move(turn: Turn, move: Move) -> None:
             "milliseconds": round((time.monotonic() - begun) * 1000, 1),
         }
     )
+
+
+def _is_done(recorded: dict[int, StatementRow], statement: Statement) -> bool:
+    found = recorded.get(statement.number)
+    return found is not None and found.state == "done"

@@ -53,7 +53,7 @@ def runner_lock(database: Database, deadline: Deadline) -> Iterator[Connection]:
     with connect(database, LOCK) as connection:
         facts(connection, database)
         _acquire(connection, database, deadline)
-        _end_left_behind(connection, deadline)
+        _end_left_behind(connection, database, deadline)
         yield connection
 
 
@@ -80,11 +80,11 @@ def _busy(connection: Connection, database: Database) -> RunnerBusy:
     )
 
 
-def _end_left_behind(connection: Connection, deadline: Deadline) -> None:
+def _end_left_behind(connection: Connection, database: Database, deadline: Deadline) -> None:
     while left := [pid for (pid,) in rows(connection, LEFT_BEHIND, (WORK,))]:
         for pid in left:
             with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
                 row(connection, "SELECT pg_terminate_backend(%s)", (pid,))
         if deadline.passed:
-            return
+            raise _busy(connection, database)
         time.sleep(0.02)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from changeover.executors.migrate.failures import StatementFailed
 from changeover.executors.migrate.verify import verify
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from changeover.executors.migrate.moves import Move
     from changeover.executors.migrate.turn import Turn
     from changeover.migrations.records import Statement
@@ -56,13 +59,20 @@ def finish(turn: Turn, move: Move) -> None:
 
 
 def execute(turn: Turn, move: Move, statement: Statement) -> None:
-    """Run one statement on the work session, and name its place when PostgreSQL refuses it.
+    """Run one statement on the work session; raises as `placing_failures` says."""
+    with placing_failures(turn, move, statement):
+        turn.work.execute(statement.sql.encode())
+
+
+@contextlib.contextmanager
+def placing_failures(turn: Turn, move: Move, statement: Statement) -> Iterator[None]:
+    """Turn what PostgreSQL refuses into a failure that names the statement's place.
 
     Raises:
         StatementFailed: It was refused. Lock waits, cancellation and a lost session pass as they are.
     """
     try:
-        turn.work.execute(statement.sql.encode())
+        yield
     except (
         psycopg.errors.LockNotAvailable,
         psycopg.errors.DeadlockDetected,
@@ -72,10 +82,10 @@ def execute(turn: Turn, move: Move, statement: Statement) -> None:
     except psycopg.Error as error:
         if turn.work.broken:
             raise
-        raise statement_failed(turn, move, statement, error) from error
+        raise _statement_failed(turn, move, statement, error) from error
 
 
-def statement_failed(
+def _statement_failed(
     turn: Turn, move: Move, statement: Statement, error: psycopg.Error
 ) -> StatementFailed:
     """Return the failure that names file, line and what PostgreSQL said."""

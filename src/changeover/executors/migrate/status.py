@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Literal
 
 from changeover.executors.migrate import ledger
+from changeover.executors.migrate.reconcile import check_ledger
 from changeover.executors.migrate.session import LOOK, connect
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from changeover.database import Database
     from changeover.executors.migrate.ledger import MigrationRow
-    from changeover.migrations.records import Migration, MigrationFolder
+    from changeover.migrations.records import Migration, MigrationFolder, Phase
 
 State = Literal["pending", "partial", "applied", "edited", "missing", "reverting", "reverted"]
 
@@ -65,6 +66,26 @@ def status(database: Database, folder: MigrationFolder) -> tuple[MigrationStatus
             for migration in folder.migrations
         ),
         *(_missing(found, counts.get(found.id, 0)) for found in lost),
+    )
+
+
+def pending(
+    database: Database, folder: MigrationFolder, phases: tuple[Phase, ...]
+) -> tuple[Migration, ...]:
+    """Return the migrations of these phases that an `apply` would run, changing nothing.
+
+    Raises:
+        MigrationEdited, MigrationMissing: The folder is not what the ledger says was run.
+    """
+    with connect(database, LOOK) as connection:
+        if not ledger.exists(connection):
+            return folder.of(phases)
+        known = {found.id: found for found in ledger.migrations(connection)}
+    check_ledger(database, folder, known)
+    return tuple(
+        migration
+        for migration in folder.of(phases)
+        if migration.id not in known or known[migration.id].state != "applied"
     )
 
 

@@ -18,6 +18,7 @@ from changeover.executors.migrate.deadline import Deadline
 from changeover.executors.migrate.failures import (
     ConnectionLost,
     DeadlinePassed,
+    LedgerUnusable,
     RunnerLockLost,
     TableBusy,
 )
@@ -246,8 +247,27 @@ def take_turn(
             work.add_notice_handler(lambda notice: _notice(notice, report))
             try:
                 yield turn
+            except psycopg.Error as error:
+                raise _untold(database, error) from error
             finally:
                 turn.close()
+
+
+def _untold(database: Database, error: psycopg.Error) -> ConnectionLost | LedgerUnusable:
+    """Give the ledger's own errors a name: those of migrations have theirs already."""
+    if isinstance(error, psycopg.OperationalError):
+        return ConnectionLost(
+            f"{database.name} ended the session or kept it waiting",
+            host=database.shown_host,
+            cause=str(error).strip(),
+            hint="run the same command again: it continues where this stopped",
+        )
+    return LedgerUnusable(
+        f"{database.user} cannot use the ledger of {database.name}",
+        host=database.shown_host,
+        cause=str(error).strip(),
+        hint="make that role the owner of the schema changeover and what is in it",
+    )
 
 
 def _notice(notice: psycopg.errors.Diagnostic, report: Report) -> None:
