@@ -195,9 +195,10 @@ def _events(process: subprocess.Popen[str], request: Mapping[str, Any]) -> Itera
 def _failure(environment: Environment, host: Host, event: Event) -> ChangeoverError:
     where, cause = f"{host.name} ({host.address}:{host.port})", str(event.get("cause", "")).strip()
     match event["error"]:
-        case "host-key":
+        case "host-key" | "host-key-unknown" as kind:
+            what = "not the recorded one" if kind == "host-key" else "not recorded"
             return HostKeyChanged(
-                f"the host key of {where} is not the recorded one",
+                f"the host key of {where} is {what}",
                 hint="compare the key on the host's console; if it is right, correct its line in"
                 f" {environment.known_hosts}",
                 host=host.name,

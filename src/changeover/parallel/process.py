@@ -22,6 +22,7 @@ from typing import Any
 import gevent
 from pyinfra import api
 from pyinfra.api.connectors import get_all_connectors
+from pyinfra.api.facts import get_fact
 from pyinfra.context import ctx_host, ctx_state
 
 Request = dict[str, Any]
@@ -93,7 +94,9 @@ def connect(host: Any) -> None:  # noqa: ANN401 - pyinfra is untyped here
         host.connect(raise_exceptions=True)
     except api.exceptions.ConnectError as error:
         said = " ".join(str(part) for part in error.args if part) or str(error)
-        if "host key" in said.lower():
+        if "no host key" in said.lower():
+            kind = "host-key-unknown"
+        elif "host key" in said.lower():
             kind = "host-key"
         elif "authentication" in said.lower():
             kind = "sign-in"
@@ -110,7 +113,8 @@ def run(host: Any, line: str) -> tuple[bool, str, str]:  # noqa: ANN401 - pyinfr
 
 def ask(host: Any, request: Request) -> Answer:  # noqa: ANN401 - pyinfra is untyped here
     """Return the output of the request's command, read as a fact."""
-    text = host.get_fact(HostOutput, line=request["command"], _timeout=COMMAND_SECONDS)
+    wanted = {"line": request["command"], "_timeout": COMMAND_SECONDS}
+    text = get_fact(host.state, host, HostOutput, kwargs=wanted, apply_failed_hosts=False)
     if not text:
         _, _, complaint = run(host, request["command"])
         raise HostFailureError("command", complaint or "the command printed nothing")

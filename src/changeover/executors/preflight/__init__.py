@@ -1,0 +1,102 @@
+"""Hold the hosts against a release's requirements before anything is touched."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from changeover.errors import ChangeoverError
+from changeover.executors.preflight import certificates, requirements
+from changeover.executors.preflight.facts import HostFacts, gather
+from changeover.executors.preflight.findings import Finding, PreflightOutcome, PreflightRed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from changeover.inventory import Environment
+    from changeover.release.model import Requirements
+
+__all__ = ["Finding", "PreflightOutcome", "PreflightRed", "apply", "certificate_path"]
+
+
+def certificate_path(app: str) -> str:
+    """Return where a host keeps the app's certificate chain; everyone may read it."""
+    return f"/etc/ssl/changeover/{app}/fullchain.pem"
+
+
+def apply(
+    environment: Environment,
+    app: str,
+    requires: Requirements,
+    database: str | ChangeoverError | None,
+    report: Callable[[dict[str, Any]], None],
+) -> PreflightOutcome:
+    """Ask all hosts at once and return what fits and what does not; nothing is changed.
+
+    Args:
+        environment: Where the release is to go.
+        app: Its app.
+        requires: Its requirements: below the minimum is red, below the recommendation a warning.
+        database: What the database server says its version is, or why it could not be asked;
+            ``None`` for an app without a database.
+        report: Called with one event a finding.
+    """
+    begun = time.monotonic()
+    path = certificate_path(app)
+    facts = gather(environment, environment.hosts, (path,))
+    found = []
+    for finding in _all(environment, app, requires, database, facts):
+        report(finding.as_event())
+        found.append(finding)
+    return PreflightOutcome(findings=tuple(found), seconds=time.monotonic() - begun)
+
+
+def _all(
+    environment: Environment,
+    app: str,
+    requires: Requirements,
+    database: str | ChangeoverError | None,
+    facts: Mapping[str, HostFacts | ChangeoverError],
+) -> Iterator[Finding]:
+    name, path = environment.public_name(app), certificate_path(app)
+    server = database if isinstance(database, str) else None
+    for host in environment.hosts:
+        known = facts[host.name]
+        if isinstance(known, ChangeoverError):
+            yield Finding.of(known, "reachable")
+            continue
+        yield Finding(
+            id="reachable", status="ok", host=host.name, message=f"answers; {known.system}"
+        )
+        provision = f"changeover provision --env {environment.name} --limit {host.name}"
+        yield from requirements.findings(host.name, host.groups, known, requires, server, provision)
+        if "app" in host.groups:
+            yield from certificates.in_file(
+                host.name,
+                path,
+                known.certificates.get(path),
+                name,
+                needed=requires.minimum.certificate,
+            )
+    yield from database_findings(environment, database)
+    yield certificates.served(name, environment.public_address, environment.tls.ca_certificate)
+    yield from requirements.environment_findings(
+        requires,
+        [host.name for host in environment.hosts_in("lb")],
+        [host.name for host in environment.hosts_in("app")],
+    )
+
+
+def database_findings(
+    environment: Environment, database: str | ChangeoverError | None
+) -> Iterator[Finding]:
+    """Yield whether the database could be entered with the owner's password."""
+    if isinstance(database, ChangeoverError):
+        yield Finding.of(database, "database")
+    elif database is not None:
+        yield Finding(
+            id="database",
+            status="ok",
+            host=environment.hosts_in("db")[0].name,
+            message=f"PostgreSQL {database.split()[0]} lets the owner in",
+        )

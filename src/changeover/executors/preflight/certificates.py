@@ -1,0 +1,98 @@
+"""Hold certificates against the public name and the calendar."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ssl
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from changeover import public_tls
+from changeover.executors.preflight.findings import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DAYS_WARN = 14
+RENEW = "changeover provision installs a new one where the environment has a private authority;"
+BRING = f"{RENEW} else bring one (changeover_tls)"
+
+
+def in_file(
+    host: str, path: str, text: str | None, name: str, *, needed: bool
+) -> Iterator[Finding]:
+    """Yield what is wrong with a host's certificate file.
+
+    Args:
+        host: The host's inventory name.
+        path: Where the file is.
+        text: Its content, PEM, the host's certificate first; ``None`` where there is none.
+        name: The public name it has to be made out to.
+        needed: Whether the release cannot do without.
+    """
+    if text is None:
+        if needed:
+            yield _red(host, f"there is no certificate at {path}")
+        return
+    try:
+        certificate = x509.load_pem_x509_certificates(text.encode())[0]
+    except ValueError as error:
+        yield _red(host, f"{path} is not a certificate", str(error))
+        return
+    now, left = dt.datetime.now(dt.UTC), public_tls.days_left(certificate)
+    if certificate.not_valid_after_utc < now:
+        ended = certificate.not_valid_after_utc.date().isoformat()
+        yield _red(host, f"the certificate {path} has expired on {ended}")
+    elif certificate.not_valid_before_utc > now:
+        yield _red(host, f"the certificate {path} is not valid yet")
+    elif not public_tls.is_for(certificate, name):
+        yield _red(host, f"the certificate {path} is not made out to {name}")
+    elif left < DAYS_WARN:
+        yield Finding(
+            id="certificate",
+            status="warn",
+            host=host,
+            message=f"the certificate lasts {left} more days",
+            next=BRING,
+        )
+    else:
+        yield Finding(
+            id="certificate",
+            status="ok",
+            host=host,
+            message=f"the certificate lasts {left} more days",
+        )
+
+
+def _red(host: str | None, message: str, cause: str | None = None) -> Finding:
+    return Finding(
+        id="certificate", status="red", host=host, message=message, next=BRING, cause=cause
+    )
+
+
+def served(name: str, address: str, ca_certificate: Path | None, *, port: int = 443) -> Finding:
+    """Return what users' connections find at the public address.
+
+    Nobody listening there is no fault: before the first deployment there is no site.
+    """
+    try:
+        public_tls.served(name, address, port, public_tls.trusting(ca_certificate))
+    except ssl.SSLCertVerificationError as error:
+        fault = public_tls.fault(error)
+        return _red(None, f"{name} at {address}: {fault}", error.verify_message)
+    except OSError as error:
+        return Finding(
+            id="certificate",
+            status="ok",
+            host=None,
+            message=f"{name} at {address} does not speak TLS yet",
+            cause=str(error),
+        )
+    return Finding(
+        id="certificate",
+        status="ok",
+        host=None,
+        message=f"{name} at {address} shows a certificate that clients trust",
+    )
