@@ -97,22 +97,28 @@ def preview(
         PhaseSkipped: As `apply` would.
     """
     with connect(database, LOOK) as connection:
-        known: dict[str, ledger.MigrationRow] = {}
-        if ledger.exists(connection):
-            known = {found.id: found for found in ledger.migrations(connection)}
-        check_ledger(database, folder, known)
         found: list[StatementPreview] = []
-        for migration in to_apply(folder, phases, known):
-            done: set[int] = set()
-            if migration.id in known:
+        for migration in _pending(connection, database, folder, phases):
+            recorded = {}
+            if ledger.exists(connection):
                 recorded = ledger.statements(connection, migration.id, "apply")
-                done = {item.number for item in recorded.values() if item.state == "done"}
+            done = {item.number for item in recorded.values() if item.state == "done"}
             found += [
                 _statement(connection, migration, statement)
                 for statement in migration.statements
                 if statement.number not in done
             ]
     return tuple(found)
+
+
+def _pending(
+    connection: Connection, database: Database, folder: MigrationFolder, phases: tuple[Phase, ...]
+) -> list[Migration]:
+    known: dict[str, ledger.MigrationRow] = {}
+    if ledger.exists(connection):
+        known = {found.id: found for found in ledger.migrations(connection)}
+    check_ledger(database, folder, known)
+    return to_apply(folder, phases, known)
 
 
 def _statement(

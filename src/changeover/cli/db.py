@@ -1,0 +1,203 @@
+"""The verbs ``db status``, ``db plan``, ``db lint`` and ``db migrate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from changeover.cli import options
+from changeover.cli.desk import Desk, open_desk, redactor
+from changeover.cli.output import Output
+from changeover.errors import CheckRed, InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from changeover.database import Database
+    from changeover.executors.migrate import StatementPreview
+    from changeover.migrations.hazards import Finding
+    from changeover.migrations.records import Migration, MigrationFolder, Phase
+
+app = typer.Typer(no_args_is_help=True)
+
+DEPLOYED: tuple[Phase, ...] = ("expand", "backfill")
+MEBIBYTE = 1 << 20
+
+Version = Annotated[str, typer.Argument(help="The release whose migrations are meant.")]
+Shown = Annotated[str | None, typer.Argument(help="The release; the newest one unless given.")]
+Phases = Annotated[
+    list[str] | None,
+    typer.Option("--phase", help="expand, backfill or contract; may be repeated."),
+]
+Files = Annotated[
+    list[Path], typer.Argument(help="Migration files, or folders with expand, backfill, contract.")
+]
+
+
+class HazardsFound(CheckRed):
+    """Files hold statements that shut users out or break the old version."""
+
+
+class NoDatabase(InvalidInput):
+    """The app has no database in this environment."""
+
+
+@app.command()
+def status(
+    version: Shown = None,
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Show how far each migration is, by the ledger in the database."""
+    from changeover.executors import migrate  # noqa: PLC0415 - `--help` does without
+
+    desk = open_desk(env, app, json_lines=json)
+    for place, folder in _folders(desk, version):
+        for found in migrate.status(place, folder):
+            when = f"{found.changed_at:%Y-%m-%d %H:%M:%S}" if found.changed_at else ""
+            desk.output.data(
+                {
+                    "type": "migration",
+                    "id": found.id,
+                    "state": found.state,
+                    "done": found.done,
+                    "statements": found.statements,
+                    "sha256": found.checksum,
+                    "recorded": found.recorded,
+                    "changed_at": found.changed_at,
+                },
+                f"{found.state:<9} {found.done}/{found.statements:<3} {found.id}  {when}".rstrip(),
+            )
+
+
+@app.command()
+def plan(
+    version: Version,
+    phase: Phases = None,
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Show every statement that would run, the lock it takes, and on how much."""
+    from changeover.executors import migrate  # noqa: PLC0415 - `--help` does without
+
+    desk = open_desk(env, app, json_lines=json)
+    count = 0
+    for place, folder in _folders(desk, version):
+        for statement in migrate.preview(place, folder, _phases(phase, every=True)):
+            count += 1
+            desk.output.data(statement.as_event(), _told(statement))
+    desk.output.note(f"{count} statements to run")
+
+
+@app.command()
+def lint(files: Files, *, json: options.Json = False) -> None:
+    """Find what would hurt a database in use; exit 6 when it shuts users out."""
+    from changeover.migrations import hazards  # noqa: PLC0415 - `--help` does without
+
+    output = Output(json_lines=json, redactor=redactor())
+    found: list[Finding] = []
+    for path in files:
+        found += hazards.lint(_migrations(path))
+    for finding in found:
+        output.data(finding.as_event(), finding.text)
+    errors = sum(finding.severity == "error" for finding in found)
+    output.note(f"{len(found)} findings, {errors} of them errors")
+    if errors:
+        raise HazardsFound(
+            f"{errors} statements shut users out or break the old version",
+            hint="write them as the findings say, and lint again",
+        )
+
+
+@app.command("migrate")
+def migrate_(
+    version: Version,
+    phase: Phases = None,
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Run what is not applied yet of expand and backfill; contract only when it is named."""
+    from changeover.executors import migrate  # noqa: PLC0415 - `--help` does without
+
+    desk = open_desk(env, app, json_lines=json)
+    chosen = _phases(phase, every=False)
+    done = 0
+    for place, folder in _folders(desk, version):
+        outcome = migrate.apply(place, folder, phases=chosen, report=desk.output.event)
+        done += len(outcome.done)
+        for name in outcome.done:
+            desk.output.data({"type": "migration", "id": name, "state": "applied"}, name)
+    desk.output.note(f"{done} migrations applied" if done else "nothing to do")
+
+
+def _folders(desk: Desk, version: str | None) -> Iterator[tuple[Database, MigrationFolder]]:
+    """Give the owner's database with each release up to ``version``, while the tunnel is open."""
+    from changeover import release  # noqa: PLC0415 - `--help` does without
+    from changeover.runner import database  # noqa: PLC0415 - `--help` does without
+
+    releases = release.load_releases(desk.root, desk.app)
+    version = version or list(releases)[-1]
+    release.path(desk.app, releases, None, version)
+    app_model = release.load_app(desk.root, desk.app)
+    if database.database_host(desk.environment, app_model) is None:
+        raise NoDatabase(
+            f"{desk.app} has no database in {desk.environment.name}",
+            hint="name an app that has one with --app NAME",
+        )
+    folders = database.migration_folders(releases, version)
+    with database.owner_database(desk.environment, app_model) as place:
+        for folder in folders:
+            yield place, folder
+
+
+def _migrations(path: Path) -> tuple[Migration, ...]:
+    from changeover.migrations import folder  # noqa: PLC0415 - `--help` does without
+    from changeover.migrations.records import PHASES  # noqa: PLC0415 - `--help` does without
+
+    if path.is_dir():
+        return folder.load(path, path.parent.name or "release").migrations
+    if not path.is_file():
+        raise InvalidInput(f"{path} does not exist", hint="give migration files or folders")
+    phase: Phase = next((name for name in PHASES if name == path.parent.name), "expand")
+    return (folder.load_file(path, path.parent.parent.parent.name or "release", phase),)
+
+
+def _phases(names: list[str] | None, *, every: bool) -> tuple[Phase, ...]:
+    from changeover.migrations.records import PHASES  # noqa: PLC0415 - `--help` does without
+
+    if not names:
+        return PHASES if every else DEPLOYED
+    unknown = set(names) - set(PHASES)
+    if unknown:
+        raise InvalidInput(
+            f"no phase is called {', '.join(sorted(unknown))}",
+            hint=f"choose from {', '.join(PHASES)}",
+        )
+    return tuple(name for name in PHASES if name in names)
+
+
+def _told(statement: StatementPreview) -> str:
+    lines = [f"{statement.migration}:{statement.line}  {statement.kind}"]
+    if not statement.transactional:
+        lines[0] += " (alone, outside a transaction)"
+    lines += [f"    {line}" for line in statement.sql.splitlines()]
+    for target in statement.targets:
+        rows = "rows not counted yet" if target.rows is None else f"about {target.rows} rows"
+        size = f"{rows}, {target.size_bytes / MEBIBYTE:.1f} MiB"
+        lines.append(
+            f"  {target.lock} on {target.table}"
+            f" ({size if target.exists else 'does not exist yet'}): {target.who_waits}"
+        )
+    if statement.opaque:
+        lines.append("  its text does not tell what it locks")
+    elif statement.rewrites is not False:
+        lines.append("  writes the table anew" if statement.rewrites else "  may write it anew")
+    return "\n".join(lines)
