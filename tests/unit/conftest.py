@@ -50,6 +50,12 @@ class Project:
     def release_file(self, version: str) -> Path:
         return self.root / f"apps/hello/releases/{version}/release.yml"
 
+    def write_vault(self, text: str) -> None:
+        from ansible.parsing.vault import VaultLib, VaultSecret  # noqa: PLC0415 - slow to import
+
+        password = (self.root / "vault_password").read_bytes().strip()
+        self.vault.write_bytes(VaultLib([("default", VaultSecret(password))]).encrypt(text))
+
     def edit(self, file: Path, old: str, new: str) -> None:
         text = file.read_text()
         assert old in text

@@ -106,16 +106,27 @@ def _known_keys(model: object, keys: tuple[str | int, ...]) -> list[str]:
     """Return the keys that the model at this path knows; none where it cannot be told."""
     current = model
     for key in keys:
-        found = _model_in(current)
-        if found is not None and isinstance(key, str):
-            fields = found.model_fields
-            by_alias = {field.alias: name for name, field in fields.items() if field.alias}
-            name = by_alias.get(key, key)
-            current = fields[name].annotation if name in fields else None
+        current = _below(current, key)
     found = _model_in(current)
     if found is None:
         return []
     return [field.alias or name for name, field in found.model_fields.items()]
+
+
+def _below(annotation: object, key: str | int) -> object:
+    """Return the annotation of what stands at this key."""
+    arguments = typing.get_args(annotation)
+    origin = typing.get_origin(annotation)
+    if origin is dict:
+        return arguments[1]
+    if origin in (tuple, list):
+        return arguments[0]
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        fields = annotation.model_fields
+        named = [field for name, field in fields.items() if key in (name, field.alias)]
+        return named[0].annotation if named else None
+    found = (_below(argument, key) for argument in arguments)
+    return next((each for each in found if each is not None), None)
 
 
 def _model_in(annotation: object) -> type[pydantic.BaseModel] | None:

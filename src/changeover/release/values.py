@@ -13,8 +13,6 @@ from changeover.errors import InvalidInput
 from changeover.secret import Secret
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from changeover.inventory import Environment, Host
     from changeover.release.app import App
     from changeover.release.model import Release
@@ -53,20 +51,13 @@ class Problem:
         name: The variable.
         kind: Whether it is missing, of the wrong type, or read by no release.
         said: The problem in words.
-        variable: The inventory variable to set or correct it in.
-        file: The file that this one is in.
+        hint: The next step: the file to edit, and the variable in it.
     """
 
     name: str
     kind: Literal["missing", "wrong", "unknown"]
     said: str
-    variable: str
-    file: Path
-
-    @property
-    def command(self) -> str:
-        """What opens the file for a change."""
-        return f"{'ansible-vault ' if self.variable == SECRETS else ''}edit {self.file}"
+    hint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +140,7 @@ def environment_values(
     problems = values.problems
     if not problems:
         return values
-    lines = "\n".join(
-        f"{each.name}: {each.said}; {each.command} ({each.variable}.{app.app}.{each.name})"
-        for each in problems
-    )
+    lines = "\n".join(f"{each.name}: {each.said}; {each.hint}" for each in problems)
     counted = "; ".join(
         f"{kind}: {', '.join(names)}"
         for kind in ("missing", "wrong", "unknown")
@@ -160,7 +148,7 @@ def environment_values(
     )
     raise ValuesInvalid(
         f"{app.app} {release.version} cannot run in {environment.name}: {counted}",
-        hint=problems[0].command,
+        hint=problems[0].hint,
         cause=lines,
         problems=problems,
     )
@@ -233,7 +221,7 @@ class _Lookup:
             if self.settings.get(candidate) is not None:
                 return self._setting(name, candidate, variable)
         if variable.source is not None:
-            return Value(name, self._platform(variable), "platform", name)
+            return self._provided(name, variable)
         if variable.default is not None:
             return Value(name, variable.text_of(variable.default)[0], "default", name)
         return self._absent(name, variable) if variable.required else None
@@ -272,7 +260,15 @@ class _Lookup:
     def _problem(
         self, name: str, kind: Literal["missing", "wrong", "unknown"], said: str, variable: str
     ) -> Problem:
-        return Problem(name, kind, said, variable, self.environment.file_of(variable))
+        file = self.environment.file_of(variable)
+        edit = f"ansible-vault edit {file}" if variable == SECRETS else f"edit {file}"
+        return Problem(name, kind, said, f"{edit} and set {variable}.{self.app.app}.{name}")
+
+    def _provided(self, name: str, variable: Variable) -> Value | Problem:
+        try:
+            return Value(name, self._platform(variable), "platform", name)
+        except InvalidInput as error:
+            return Problem(name, "missing", error.message, error.hint)
 
     def _platform(self, variable: Variable) -> str | Secret:
         environment, app = self.environment, self.app

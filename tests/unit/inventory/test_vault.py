@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,12 +10,6 @@ from changeover.inventory.vault import VaultLocked, VaultPasswordWrong
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Project
-
-
-def write_vault(project: Project, text: str) -> None:
-    project.vault.write_text(text)
-    program = Path(sys.executable).with_name("ansible-vault")
-    subprocess.run([program, "encrypt", project.vault], check=True, capture_output=True)
 
 
 def test_a_wrong_password_is_told_with_the_file(project: Project) -> None:
@@ -65,7 +56,7 @@ def test_an_executable_password_file_is_run(project: Project) -> None:
 
 
 def test_a_missing_password_names_the_vault_file_to_edit(project: Project) -> None:
-    write_vault(project, "changeover_secrets: {hello: {TOKEN: x}}\n")
+    project.write_vault("changeover_secrets: {hello: {TOKEN: x}}\n")
     with pytest.raises(VariableMissing) as caught:
         project.environment.database_password("hello", "app")
     assert caught.value.message == "changeover_database_passwords.hello.app is not set in demo"
@@ -73,18 +64,18 @@ def test_a_missing_password_names_the_vault_file_to_edit(project: Project) -> No
 
 
 def test_a_secret_that_is_not_text_is_refused_without_showing_it(project: Project) -> None:
-    write_vault(project, "changeover_secrets: {hello: {TOKEN: 8675309}}\n")
+    project.write_vault("changeover_secrets: {hello: {TOKEN: 8675309}}\n")
     with pytest.raises(VariableInvalid, match=r"hello\.TOKEN must be text: put it in quotes") as e:
         project.environment.secrets("hello")
     assert "8675309" not in str(e.value.as_event())
 
 
 def test_broken_yaml_in_a_vault_is_refused_without_showing_it(project: Project) -> None:
-    write_vault(project, "changeover_secrets: {hello: {TOKEN: 'hunter2}}\n")
+    project.write_vault("changeover_secrets: {hello: {TOKEN: 'hunter2}}\n")
     with pytest.raises(InvalidInput) as caught:
         _ = project.environment
     assert "hunter2" not in str(caught.value)
-    write_vault(project, "changeover_secrets: {hello: {TOKEN: '{{ hunter2 }}'}}\n")
+    project.write_vault("changeover_secrets: {hello: {TOKEN: '{{ hunter2 }}'}}\n")
     with pytest.raises(InvalidInput) as caught:
         _ = project.environment
     assert "changeover_secrets.hello.TOKEN holds template syntax" in str(caught.value)
