@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from changeover.verdict import Verdict
 
+DEPLOYED_PHASES: tuple[steps.Phase, ...] = ("expand", "backfill")
 LEASE_SECONDS = 120
 START_SECONDS = 60
 DEADMAN_SECONDS = 120
@@ -118,8 +119,14 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Return the sha256 over everything the plan says: equal plans do equal things."""
-        content = json.dumps(self._content(), sort_keys=True, default=str)
+        """Return the sha256 over what the plan does: equal plans do equal things.
+
+        Rows and sizes of live tables are left out: they move with every write.
+        """
+        content_of = self._content()
+        for statement in content_of["situation"]["statements"]:
+            del statement["rows"], statement["size_bytes"]
+        content = json.dumps(content_of, sort_keys=True, default=str)
         return hashlib.sha256(content.encode()).hexdigest()
 
     def _content(self) -> dict[str, Any]:
@@ -204,7 +211,7 @@ def _prepare(situation: Situation, target: Target) -> list[steps.AnyStep]:
 
 def _migrations(situation: Situation, target: Target) -> list[steps.AnyStep]:
     sequence: list[steps.AnyStep] = []
-    for phase in ("expand", "backfill"):
+    for phase in DEPLOYED_PHASES:
         due = tuple(name for name in situation.pending if f"/{phase}/" in name)
         if due:
             sequence.append(
@@ -259,3 +266,44 @@ def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
         )
     sequence.append(steps.Unlock(id="unlock", hosts=situation.all_hosts))
     return sequence
+
+
+def finalize(situation: Situation, old: tuple[str, ...]) -> Plan:
+    """Return the plan that ends the bake window: backup, contract, retire.
+
+    Args:
+        situation: What was found; ``pending`` are contract migrations.
+        old: The colours that are removed.
+    """
+    everywhere = situation.all_hosts
+    sequence: list[steps.AnyStep] = [
+        steps.Lock(id="lock", hosts=everywhere, reason="finalize", seconds=LEASE_SECONDS)
+    ]
+    if situation.pending and situation.live and situation.live_version:
+        sequence += [
+            steps.Backup(
+                id="backup",
+                hosts=situation.database_hosts,
+                colour=situation.live,
+                version=situation.live_version,
+            ),
+            steps.Migrate(
+                id="contract",
+                hosts=situation.database_hosts,
+                final=True,
+                phases=("contract",),
+                migrations=situation.pending,
+            ),
+        ]
+    sequence += [
+        steps.Retire(
+            id="retire", hosts=situation.app_hosts, final=True, colours=old, seconds=START_SECONDS
+        ),
+        steps.Unlock(id="unlock", hosts=everywhere),
+    ]
+    return Plan(
+        situation=situation,
+        version=situation.live_version or "",
+        colour=situation.live or "",
+        steps=tuple(sequence),
+    )

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 Figures = dict[str, Any]
+Phase = Literal["expand", "backfill", "contract"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,7 @@ class Migrate(Step):
 
     kind: ClassVar[str] = "migrate"
     says: ClassVar[str] = "run the pending migrations"
-    phases: tuple[str, ...]
+    phases: tuple[Phase, ...]
     migrations: tuple[str, ...]
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from changeover.inventory import Environment
+    from changeover.runner.stages import Context
 
 _REDACTOR = Redactor()
 
@@ -67,3 +68,16 @@ def choose(environment: Environment, app: str | None) -> str:
             f"environment {environment.name} {said}: {known}", hint="name one with --app NAME"
         )
     return app
+
+
+def context_of(desk: Desk) -> Context:
+    """Return what the runner needs of a desk."""
+    from changeover.runner.stages import Context  # noqa: PLC0415 - `--help` does without
+
+    return Context(
+        root=desk.root,
+        environment=desk.environment,
+        app=desk.app,
+        redactor=desk.output.redactor,
+        report=desk.output.event,
+    )

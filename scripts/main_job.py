@@ -1,0 +1,156 @@
+"""The main job end to end, told as it goes: what was run, how long it took, what was lost."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from changeover import inventory, release
+from changeover.runner.database import owner_database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+APP = "nox-api"
+USERS = 10_000
+BROKEN_RELEASES = ROOT / "tests" / "releases"
+LOAD_SECONDS = 900
+OK = 200
+
+
+@dataclass(slots=True)
+class Job:
+    """What was done so far."""
+
+    topology: str
+    lines: list[tuple[str, float, int]] = field(default_factory=list)
+
+    def run(self, *words: str, expected: int = 0, **environment: str) -> None:
+        """Run one changeover command, and end the job where its exit code is another one."""
+        typed = f"changeover {' '.join(words)}"
+        print(f"\n$ {typed}", flush=True)
+        begun = time.monotonic()
+        code = subprocess.run(
+            [ROOT / ".venv/bin/changeover", *words],
+            env={**os.environ, **environment},
+            cwd=ROOT,
+            check=False,
+        ).returncode
+        self.lines.append((typed, time.monotonic() - begun, code))
+        if code != expected:
+            self.tell()
+            sys.exit(f"{typed} ended with exit {code}, not {expected}")
+
+    def tell(self) -> None:
+        """Print every command with its time and exit code."""
+        print("\nwhat was run")
+        for typed, seconds, code in self.lines:
+            print(f"  {seconds:7.1f} s  exit {code}  {typed}")
+
+
+@contextlib.contextmanager
+def database() -> Iterator[psycopg.Connection[Any]]:
+    """Give a connection to the app's database as its owner."""
+    environment = inventory.load("lab", root=ROOT)
+    with (
+        owner_database(environment, release.load_app(ROOT, APP)) as place,
+        psycopg.connect(**place.parameters()) as connection,  # type: ignore[arg-type]
+    ):
+        yield connection
+
+
+def seed() -> None:
+    """Write the users that must all be there at the end."""
+    begun = time.monotonic()
+    with database() as connection:
+        connection.execute(
+            (ROOT / "apps" / APP / "seed.sql").read_text().replace(":users", str(USERS))
+        )
+    print(f"\n{USERS} users written in {time.monotonic() - begun:.1f} s")
+
+
+def begin_load(records: Path) -> subprocess.Popen[bytes]:
+    """Start the load client: acknowledged writes, each recorded with its request id."""
+    environment = inventory.load("lab", root=ROOT)
+    return subprocess.Popen(
+        [
+            sys.executable,
+            ROOT / "bench" / "load.py",
+            *("--address", environment.public_address),
+            *("--name", environment.public_name(APP)),
+            *("--ca", str(environment.tls.ca_certificate)),
+            *("--rate", "50", "--seconds", str(LOAD_SECONDS)),
+            *("--records", str(records)),
+        ]
+    )
+
+
+def count_lost(records: Path) -> tuple[int, int, int]:
+    """Return how many requests were sent, failed, and acknowledged without a row."""
+    answers = [json.loads(line) for line in records.read_text().splitlines()]
+    acknowledged = {entry["id"] for entry in answers if entry.get("status") == OK}
+    with database() as connection:
+        rows = connection.execute("SELECT request_id FROM authentication_logs").fetchall()
+    written = {str(row[0]) for row in rows}
+    return len(answers), len(answers) - len(acknowledged), len(acknowledged - written)
+
+
+def count_users() -> int:
+    """Return how many of the written users are there."""
+    with database() as connection:
+        row = connection.execute("SELECT count(*) FROM users").fetchone()
+    return int(row[0]) if row else 0
+
+
+def main() -> None:
+    """Run the main job."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--topology", default="single", choices=["single", "fleet"])
+    job = Job(parser.parse_args().topology)
+    begun = time.monotonic()
+    records = ROOT / "build" / "demo-load.jsonl"
+    records.parent.mkdir(exist_ok=True)
+    records.unlink(missing_ok=True)
+
+    job.run("lab", "up", "--topology", job.topology)
+    job.run("provision")
+    job.run("deploy", "7.0.0", "--yes")
+    seed()
+    load = begin_load(records)
+    try:
+        time.sleep(3)
+        job.run("deploy", "8.0.0", "--yes")
+        job.run("smoke")
+        job.run("deploy", "8.0.1", "--yes", expected=3, CHANGEOVER_RELEASES=str(BROKEN_RELEASES))
+        job.run("status")
+        job.run("rollback")
+        job.run("smoke")
+        time.sleep(2)
+    finally:
+        load.terminate()
+        load.wait(timeout=30)
+    job.run("verify")
+    sent, failed, lost = count_lost(records)
+    users = count_users()
+    job.tell()
+    print(f"\nrequests sent {sent}, failed {failed}, acknowledged writes without a row {lost}")
+    print(f"users written {USERS}, users there {users}")
+    print(f"all of it in {time.monotonic() - begun:.0f} s")
+    print("the lab is up: changeover status, changeover lab ssh host1; scripts/demo --down ends it")
+    if failed or lost or users < USERS:
+        sys.exit("something was lost")
+
+
+if __name__ == "__main__":
+    main()

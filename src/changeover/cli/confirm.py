@@ -1,0 +1,29 @@
+"""Ask once before something is done; never where there is no terminal."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from changeover.errors import InvalidInput
+
+
+class NotConfirmed(InvalidInput):
+    """Nobody said yes."""
+
+
+def ask(*, yes: bool, question: str) -> None:
+    """Return when the user agrees.
+
+    Raises:
+        NotConfirmed: They do not, or there is no terminal to ask on and no ``--yes``.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise NotConfirmed(
+            "there is no terminal to ask on", hint="add --yes when the plan above is what you want"
+        )
+    if not typer.confirm(question, err=True):
+        raise NotConfirmed("not confirmed; nothing was changed", hint="run it again when ready")

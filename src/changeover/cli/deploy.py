@@ -1,0 +1,103 @@
+"""plan and deploy: what would happen, and doing it."""
+
+from __future__ import annotations
+
+import json as encoding
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from changeover.cli import options
+from changeover.cli.confirm import ask
+from changeover.cli.desk import context_of, open_desk
+from changeover.errors import InvalidInput
+
+Version = Annotated[str, typer.Argument(help="The version to go to.")]
+Direct = Annotated[
+    bool, typer.Option("--direct", help="Skip the versions between; high risk, where allowed.")
+]
+
+
+class PlanDrifted(InvalidInput):
+    """What the plan was made for is not what is there now."""
+
+
+class PlanUnreadable(InvalidInput):
+    """The file is no plan."""
+
+
+def plan(
+    version: Version,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the plan to this file.")] = None,
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    direct: Direct = False,
+    json: options.Json = False,
+) -> None:
+    """Show what a deployment would do: steps, files, variables, SQL with its locks, the way back."""
+    from changeover.runner import stages  # noqa: PLC0415 - hosts are asked only by this verb
+
+    desk = open_desk(env, app, json_lines=json)
+    made = stages.plans(context_of(desk), version, direct=direct)
+    for each in made:
+        desk.output.data(each.as_json(), stages.words(each))
+    if not made:
+        desk.output.data({"type": "plan", "steps": []}, f"nothing to do: {version} is live")
+    if out is not None:
+        document = [each.as_json() for each in made]
+        out.write_text(desk.output.redactor(encoding.dumps(document, indent=1)), encoding="utf-8")
+        desk.output.note(f"written to {out}; use it with: changeover deploy {version} --plan {out}")
+
+
+def deploy(
+    version: Version,
+    plan_file: Annotated[
+        Path | None, typer.Option("--plan", help="Refuse unless this plan still holds.")
+    ] = None,
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    direct: Direct = False,
+    yes: options.Yes = False,
+    json: options.Json = False,
+) -> None:
+    """Take the environment to a version, one proved stage after another."""
+    from changeover.runner import stages  # noqa: PLC0415 - hosts are asked only by this verb
+
+    desk = open_desk(env, app, json_lines=json)
+    context = context_of(desk)
+    expected = _digests(plan_file) if plan_file is not None else None
+    versions = stages.route(context, version, direct=direct)
+    if len(versions) > 1:
+        desk.output.note(f"{version} is reached in {len(versions)} stages: {' -> '.join(versions)}")
+    if direct:
+        desk.output.note("HIGH RISK: --direct skips the versions between and their proofs")
+    for number, each in enumerate(versions):
+        stage = stages.prepare(context, each)
+        if expected is not None and stage.plan.digest not in expected[number : number + 1]:
+            raise PlanDrifted(
+                f"stage {each}: what was planned is not what would happen now",
+                hint=f"changeover plan {version} --env {env} --out {plan_file}, and read it again",
+            )
+        if stage.plan.empty:
+            desk.output.data(
+                {"type": "deployment-end", "outcome": "done", "exit": 0, "changed": False},
+                f"nothing to do: {stage.plan.colour} is live",
+            )
+            continue
+        desk.output.note(stages.words(stage.plan))
+        if number == 0:
+            ask(yes=yes, question=f"deploy {version} to {desk.environment.name}?")
+        end = stages.walk(stage)
+        desk.output.data(end, f"{end['message']} ({end['seconds']} s, {end['sessions']} sessions)")
+
+
+def _digests(file: Path) -> list[str]:
+    try:
+        return [str(each["digest"]) for each in encoding.loads(file.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PlanUnreadable(
+            f"{file} is no plan: {error}", hint="changeover plan VERSION --out FILE writes one"
+        ) from error

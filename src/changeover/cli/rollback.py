@@ -1,0 +1,50 @@
+"""rollback and finalize: the way back, and the end of the bake window."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from changeover.cli import options
+from changeover.cli.desk import context_of, open_desk
+
+
+def rollback(
+    to: Annotated[
+        str | None, typer.Option("--to", help="A version that is still on the hosts.")
+    ] = None,
+    restore_db: Annotated[
+        str | None,
+        typer.Option("--restore-db", help="Also swap the database for this backup; rows are lost."),
+    ] = None,
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Go back to what was live before; no argument is needed."""
+    from changeover.runner import back  # noqa: PLC0415 - hosts are asked only by this verb
+
+    desk = open_desk(env, app, json_lines=json)
+    end = back.rollback(context_of(desk).run(), to=to, backup=restore_db)
+    desk.output.data(end, f"{end['message']} ({end['seconds']} s)")
+
+
+def finalize(
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    yes: options.Yes = False,
+    json: options.Json = False,
+) -> None:
+    """End the bake window: a proved backup, contract migrations, the old colours removed."""
+    from changeover.cli.confirm import ask  # noqa: PLC0415 - `--help` does without
+    from changeover.runner import finish  # noqa: PLC0415 - hosts are asked only by this verb
+
+    desk = open_desk(env, app, json_lines=json)
+    stage = finish.prepare(context_of(desk))
+    desk.output.note(finish.words(stage))
+    ask(yes=yes, question=f"finalize {stage.plan.version} on {desk.environment.name}?")
+    end = finish.walk(stage)
+    desk.output.data(end, f"{end['message']} ({end['seconds']} s)")

@@ -1,0 +1,96 @@
+"""status, history, report and audit: what is, and what was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from changeover.cli import options
+from changeover.cli.desk import open_desk
+
+audit = typer.Typer(no_args_is_help=True, help="Check the journals.")
+
+
+def status(
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Show what is live, warm and locked on every host."""
+    from changeover.runner import survey  # noqa: PLC0415 - hosts are asked only by this verb
+
+    desk = open_desk(env, app, json_lines=json)
+    for line in survey.status(desk.root, desk.environment, desk.app, desk.output.event):
+        desk.output.data(line.as_json(), line.as_text())
+
+
+def history(
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """List the deployments that this controller ran, oldest first."""
+    from changeover import journal, report  # noqa: PLC0415 - `--help` does without
+    from changeover.runner.run import journal_directory  # noqa: PLC0415
+
+    desk = open_desk(env, app, json_lines=json)
+    for path in journal.journals(journal_directory(desk.root, desk.environment)):
+        summary = report.summarise(journal.read(path))
+        if summary.app == desk.app:
+            text = (
+                f"{summary.deployment}  {summary.outcome:<11} {summary.seconds:7.1f} s  "
+                f"{summary.command} {summary.before} -> {summary.after}  by {summary.owner}"
+            )
+            desk.output.data({**summary.as_json(), "type": "deployment"}, text)
+
+
+def report(
+    deployment: Annotated[str | None, typer.Argument(help="Its id; the newest if none.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page to this file.")] = None,
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Tell one deployment: every step, how long it took, and how it ended."""
+    from changeover import journal  # noqa: PLC0415 - `--help` does without
+    from changeover import report as telling  # noqa: PLC0415
+    from changeover.runner.run import journal_directory  # noqa: PLC0415
+
+    desk = open_desk(env, app, json_lines=json)
+    path = journal.find(journal_directory(desk.root, desk.environment), deployment)
+    summary = telling.summarise(journal.read(path))
+    if html is not None:
+        html.write_text(desk.output.redactor(telling.as_html(summary)), encoding="utf-8")
+        desk.output.note(f"written to {html}")
+        return
+    desk.output.data(summary.as_json(), telling.as_text(summary))
+
+
+@audit.command()
+def verify(
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Check the chain of every journal of this controller; exit 6 where one was altered."""
+    from changeover import journal  # noqa: PLC0415 - `--help` does without
+    from changeover.runner.run import journal_directory  # noqa: PLC0415
+
+    desk = open_desk(env, app, json_lines=json)
+    for path in journal.journals(journal_directory(desk.root, desk.environment)):
+        events = journal.verify(path)
+        desk.output.data(
+            {"type": "audit", "deployment": path.stem, "events": events, "intact": True},
+            f"{path.stem}  {events} events, unaltered",
+        )
+
+
+@audit.callback()
+def _audit() -> None:
+    """Check the journals."""

@@ -1,0 +1,83 @@
+"""Hand each step to the executor of its duty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from changeover import steps
+from changeover.errors import Failed
+from changeover.executors import lease, operate
+from changeover.runner import proof, safety
+from changeover.steps import Outcome
+
+if TYPE_CHECKING:
+    from changeover.runner.run import Run
+    from changeover.steps import AnyStep
+
+DRAIN_AFTER_FAILURE_SECONDS = 5
+
+
+def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: C901, PLR0911, PLR0912 - one arm a step kind
+    """Make one step happen and say what it did.
+
+    Args:
+        run: What the step works with.
+        step: The step.
+        steal: Take the lease even from its holder; for a run that goes on with another's work.
+    """
+    fleet, hosts = run.fleet, run.app_hosts
+    match step:
+        case steps.Preflight():
+            return proof.preflight(run, step)
+        case steps.Lock():
+            lease.lock(fleet, run.lease_hosts, step.reason, step.seconds, steal=steal)
+            return Outcome(says=f"held on {len(run.lease_hosts)} hosts, fenced")
+        case steps.Backup():
+            return safety.backup(run, step)
+        case steps.Place():
+            return _place(run, step)
+        case steps.Migrate():
+            return safety.migrate(run, step)
+        case steps.Start():
+            return operate.start(fleet, hosts, step)
+        case steps.PreviewSmoke():
+            return proof.preview(run, step)
+        case steps.Switch():
+            outcome, answers = operate.switch(fleet, hosts, step)
+            answers.check()
+            return outcome
+        case steps.Smoke():
+            return proof.smoke(run, step)
+        case steps.Confirm():
+            return operate.confirm(fleet, hosts, step)
+        case steps.Drain():
+            return operate.drain(fleet, hosts, step)
+        case steps.Revert():
+            outcome, answers = operate.revert(fleet, hosts, step)
+            answers.check()
+            return outcome
+        case steps.RestoreDatabase():
+            return safety.restore(run, step)
+        case steps.Retire():
+            return operate.retire(fleet, hosts, step)
+        case steps.Unlock():
+            lease.unlock(fleet, run.lease_hosts).check()
+            return Outcome(says="the lease is free")
+        case _:
+            assert_never(step)
+
+
+def _place(run: Run, step: steps.Place) -> Outcome:
+    from changeover.executors import place  # noqa: PLC0415 - pyinfra runs apart, and only here
+
+    if run.bundle is None:
+        raise Failed(
+            f"no bundle of {step.colour} was built", hint="changeover bundle build VERSION"
+        )
+    uploaded = place.upload(run.environment, run.app_hosts, run.bundle, run.report)
+    placed = operate.place(run.fleet, run.app_hosts, step, run.values)
+    return Outcome(
+        says=f"{placed.says}, {uploaded / 1_000_000:.1f} MB sent",
+        changed=placed.changed,
+        figures={"bytes_sent": uploaded},
+    )

@@ -1,0 +1,125 @@
+"""Rollback: send users back to what was live before, prove it, and stop what was left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover import steps
+from changeover.colour import version_of
+from changeover.errors import ChangeoverError, InvalidInput, Mixed
+from changeover.executors import lease, operate
+from changeover.executors.lease import Heartbeat
+from changeover.plan import CLOSING_SECONDS, LEASE_SECONDS
+from changeover.runner import recovery, survey
+from changeover.runner.apply import apply
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from changeover.runner.run import Event, Run
+    from changeover.runner.survey import HostState
+
+DRAIN_SECONDS = 20
+
+
+class NothingToGoBackTo(InvalidInput):
+    """No colour is recorded as the one that was live before."""
+
+
+def rollback(run: Run, *, to: str | None, backup: str | None) -> Event:
+    """Go back to the colour before, or to a placed colour of version ``to``.
+
+    Args:
+        run: The run; its journal is opened here.
+        to: A version whose colour is still on the hosts; ``None`` for what was live before.
+        backup: A backup to swap the database for; ``None`` leaves the database as it is.
+
+    Raises:
+        NothingToGoBackTo: There is no such colour on the hosts; nothing was changed.
+        Mixed: It failed on the way, and the hosts may disagree.
+    """
+    states = survey.host_states(run.fleet, run.lease_hosts)
+    app_states = [state for state in states.values() if "app" in state.groups]
+    live = app_states[0].live if len({state.live for state in app_states}) == 1 else None
+    colour = _colour(run, app_states, to)
+    if colour == live and all(state.confirmed == colour for state in app_states):
+        run.begin("rollback", live, colour)
+        return run.end("done", 0, f"nothing to do: {colour} is live already")
+    run.begin("rollback", live, colour)
+    sequence = _steps(run, colour, live, backup)
+    current = sequence[0]
+    try:
+        with Heartbeat(run.fleet, run.lease_hosts, LEASE_SECONDS):
+            for step in sequence:
+                current = step
+                run.step(step, lambda step=step: apply(run, step))  # type: ignore[misc]
+            if live and live != colour:
+                operate.stop(run.fleet, run.app_hosts, live, DRAIN_SECONDS)
+            lease.unlock(run.fleet, run.lease_hosts)
+    except KeyboardInterrupt as error:
+        raise recovery.interrupted(run, current.id) from error
+    except ChangeoverError as error:
+        raise _failed(run, current, error) from error
+    return run.end("done", 0, f"{version_of(colour)} serves again, proved")
+
+
+def _colour(run: Run, states: Sequence[HostState], to: str | None) -> str:
+    name = run.environment.name
+    if to is None:
+        candidates = {state.previous for state in states}
+        if len(candidates) == 1 and None not in candidates:
+            return str(candidates.pop())
+        said = ", ".join(f"{state.host}: {state.previous or 'nothing'}" for state in states)
+        raise NothingToGoBackTo(
+            f"the hosts record no common version before this one ({said})",
+            hint=f"changeover status --env {name}, then changeover rollback --to VERSION",
+        )
+    placed = set.intersection(*(set(state.placed) for state in states)) if states else set()
+    found = sorted(colour for colour in placed if version_of(colour) == to)
+    if found:
+        return found[-1]
+    listed = ", ".join(sorted(placed)) or "nothing"
+    raise NothingToGoBackTo(
+        f"no bundle of {to} is on every app host; there is {listed}",
+        hint=f"changeover deploy {to} --env {name}, or choose one of those",
+    )
+
+
+def _steps(run: Run, colour: str, live: str | None, backup: str | None) -> list[steps.AnyStep]:
+    app_hosts = tuple(host.name for host in run.app_hosts)
+    everywhere = tuple(host.name for host in run.lease_hosts)
+    version = version_of(colour)
+    sequence: list[steps.AnyStep] = [
+        steps.Lock(
+            id="lock",
+            hosts=everywhere,
+            reason=f"rollback {live or 'nothing'} -> {version}",
+            seconds=LEASE_SECONDS,
+        )
+    ]
+    if backup is not None:
+        databases = tuple(host.name for host in run.environment.hosts_in("db"))
+        sequence.append(
+            steps.RestoreDatabase(id="restore", hosts=databases, backup=backup, final=True)
+        )
+    return [
+        *sequence,
+        steps.Revert(id="revert", hosts=app_hosts, colour=colour, closing_seconds=CLOSING_SECONDS),
+        steps.Smoke(id="smoke", version=version),
+        steps.Confirm(id="confirm", hosts=app_hosts, colour=colour),
+    ]
+
+
+def _failed(run: Run, red: steps.AnyStep, error: ChangeoverError) -> ChangeoverError:
+    lease.unlock(run.fleet, run.lease_hosts)
+    if red.id == "lock":
+        run.end("failed", error.exit_code, error.message)
+        return error
+    message = f"the rollback is not complete: {red.id}: {error.message}"
+    run.end("mixed", Mixed.exit_code, message)
+    return Mixed(
+        message,
+        hint=f"changeover status --env {run.environment.name}, then changeover rollback again",
+        host=error.host,
+        cause=error.cause,
+    )

@@ -1,0 +1,52 @@
+"""Reach the app's database as its owner, through an SSH tunnel, and know its migrations."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from changeover import ssh
+from changeover.database import Database
+from changeover.migrations import folder
+from changeover.release import lineage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from changeover.inventory import Environment, Host
+    from changeover.migrations.records import MigrationFolder
+    from changeover.release import App, Release
+
+POSTGRESQL_PORT = 5432
+
+
+def database_host(environment: Environment, app: App) -> Host | None:
+    """Return the host of the app's database; ``None`` for an app without one."""
+    hosts = environment.hosts_in("db")
+    return hosts[0] if app.database is not None and hosts else None
+
+
+@contextlib.contextmanager
+def owner_database(environment: Environment, app: App) -> Iterator[Database]:
+    """Give the app's database as its owner role sees it, for as long as the tunnel is open."""
+    host = database_host(environment, app)
+    if host is None or app.database is None:
+        raise LookupError(f"{app.app} has no database in {environment.name}")
+    with ssh.tunnel(environment, host, POSTGRESQL_PORT) as (address, port):
+        yield Database(
+            host=address,
+            port=port,
+            name=app.database.name,
+            user=app.database.owner,
+            password=environment.database_password(app.app, "owner"),
+            label=host.name,
+        )
+
+
+def migration_folders(releases: Mapping[str, Release], version: str) -> tuple[MigrationFolder, ...]:
+    """Return the migrations of a version and of all versions it grew from, oldest first."""
+    return tuple(
+        folder.load(releases[name].migrations, name)
+        for name in lineage(releases, version)
+        if releases[name].migrations.is_dir()
+    )

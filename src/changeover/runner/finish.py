@@ -1,0 +1,100 @@
+"""Finalize: a proved backup, the contract migrations, and the old colours removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover import plan as planning
+from changeover import steps, verdict
+from changeover.colour import version_of
+from changeover.errors import ChangeoverError, InvalidInput
+from changeover.executors import lease, migrate
+from changeover.executors.lease import Heartbeat
+from changeover.runner import database, recovery, survey
+from changeover.runner.apply import apply
+from changeover.runner.stages import Context, Stage
+
+if TYPE_CHECKING:
+    from changeover.runner.run import Event, Run
+
+DRAIN_SECONDS = 20
+
+
+class NothingToFinalize(InvalidInput):
+    """No version is live."""
+
+
+def prepare(context: Context) -> Stage:
+    """Ask what is live, what is pending in the contract phase, and plan the end of the bake window.
+
+    Raises:
+        NothingToFinalize: Nothing is live yet.
+        Mixed: The app hosts disagree on what is live.
+    """
+    run = context.run()
+    states = survey.host_states(run.fleet, run.lease_hosts)
+    name = context.environment.name
+    live = survey.agreed(states.values(), "live", name)
+    if live is None:
+        raise NothingToFinalize("nothing is live yet", hint="changeover deploy VERSION")
+    survey.agreed(states.values(), "confirmed", name)
+    version = version_of(live)
+    run.release = context.releases[version]
+    old = {colour for state in states.values() for colour in state.placed} - {live}
+    host = database.database_host(run.environment, run.app)
+    facts: list[verdict.MigrationFact] = []
+    if host is not None:
+        with database.owner_database(run.environment, run.app) as place:
+            facts = [
+                verdict.MigrationFact(id=each.id, phase=each.phase, reversible=bool(each.revert))
+                for folder in database.migration_folders(context.releases, version)
+                for each in migrate.pending(place, folder, ("contract",))
+            ]
+    situation = planning.Situation(
+        environment=name,
+        app=context.app,
+        live=live,
+        live_version=version,
+        app_hosts=tuple(each.name for each in run.app_hosts),
+        all_hosts=tuple(each.name for each in run.lease_hosts),
+        database_hosts=() if host is None else (host.name,),
+        pending=tuple(fact.id for fact in facts),
+        verdict=verdict.judge(facts),
+    )
+    return Stage(run=run, plan=planning.finalize(situation, tuple(sorted(old))))
+
+
+def words(stage: Stage) -> str:
+    """Say what finalizing does and what it costs."""
+    found = stage.plan.situation
+    lines = [f"finalize {found.app} {found.live} on {found.environment}"]
+    lines += [f"  {step.id:<10} {step.says}" for step in stage.plan.steps]
+    lines += [f"  contract: {name}" for name in found.pending]
+    lines.append("  afterwards rollback no longer is a rename: the old colours are gone")
+    return "\n".join(lines)
+
+
+def walk(stage: Stage) -> Event:
+    """Walk the plan.
+
+    Raises:
+        ChangeoverError: A step was red; the live version serves all the while.
+    """
+    run, plan = stage.run, stage.plan
+    run.begin("finalize", plan.situation.live, plan.situation.live)
+    current: steps.AnyStep | None = None
+    try:
+        with Heartbeat(run.fleet, run.lease_hosts, planning.LEASE_SECONDS):
+            for current in plan.steps:
+                _step(run, current)
+    except KeyboardInterrupt as error:
+        raise recovery.interrupted(run, current.id if current else "begin") from error
+    except ChangeoverError as error:
+        lease.unlock(run.fleet, run.lease_hosts)
+        run.end("failed", error.exit_code, f"{error.message}; {plan.version} serves")
+        raise
+    return run.end("done", 0, f"{plan.version} is final")
+
+
+def _step(run: Run, step: steps.AnyStep) -> None:
+    run.step(step, lambda: apply(run, step))

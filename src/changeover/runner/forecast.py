@@ -1,0 +1,169 @@
+"""Find out what a deployment would change before it changes anything."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from changeover import bundle, verdict
+from changeover import plan as planning
+from changeover.colour import colour_of, version_of
+from changeover.errors import Failed
+from changeover.executors import migrate
+from changeover.release import difference, values
+from changeover.runner import database, survey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from changeover.inventory import Host
+    from changeover.migrations.records import Migration
+    from changeover.release import Release
+    from changeover.runner.run import Run
+
+
+def build(run: Run, releases: Mapping[str, Release]) -> None:
+    """Build the release's bundle and resolve its environment values, host by host.
+
+    Raises:
+        InvalidInput: A value is missing or of the wrong type, or the bundle cannot be built.
+    """
+    release = _release(run)
+    for host in run.app_hosts:
+        found = values.environment_values(run.app, release, releases, run.environment, host=host)
+        run.values[host.name] = found.revealed()
+    run.bundle = bundle.build(run.root, run.app, release, signing_key=run.environment.signing_key)
+
+
+def target(run: Run) -> planning.Target:
+    """Return what a plan has to know of the release and its bundle."""
+    release, built = _release(run), run.bundle
+    if built is None:
+        raise Failed("the bundle was not built", hint="changeover bundle build VERSION")
+    return planning.Target(
+        version=release.version,
+        colour=colour_of(release.version, built.digest, run.values),
+        digest=built.digest,
+        bundle=built.path.name,
+        guide={str(kind): sections for kind, sections in release.guide.items()},
+        drain_seconds=max(process.drain_seconds for process in release.processes.values()),
+    )
+
+
+def situation(
+    run: Run, releases: Mapping[str, Release], after: planning.Plan | None
+) -> planning.Situation:
+    """Ask hosts and database, and compare files and variables.
+
+    Args:
+        run: The run; its release and bundle are set.
+        releases: Every release of the app.
+        after: The plan of the stage before, where it has not run yet: its end is where we begin.
+    """
+    release = _release(run)
+    if after is None:
+        states = survey.host_states(run.fleet, run.lease_hosts)
+        live = survey.agreed(states.values(), "live", run.environment.name)
+    else:
+        live = after.colour
+    before = releases.get(version_of(live)) if live else None
+    pending, statements = _pending(run, releases, after)
+    return planning.Situation(
+        environment=run.environment.name,
+        app=run.app.app,
+        live=live,
+        live_version=version_of(live) if live else None,
+        app_hosts=tuple(host.name for host in run.app_hosts),
+        all_hosts=tuple(host.name for host in run.lease_hosts),
+        database_hosts=tuple(host.name for host in _database_hosts(run)),
+        files=tuple(_files(run, before, release)),
+        variables=tuple(
+            change.as_line()
+            for change in difference.diff(run.app, before, release, releases, run.environment)
+        ),
+        pending=tuple(migration.id for migration in pending),
+        statements=statements,
+        verdict=verdict.judge(
+            (
+                verdict.MigrationFact(
+                    id=each.id, phase=str(each.phase), reversible=bool(each.revert)
+                )
+                for each in pending
+            ),
+            first=live is None,
+        ),
+        warnings=tuple(_warnings(release, before)),
+    )
+
+
+def _release(run: Run) -> Release:
+    if run.release is None:
+        raise Failed("the run has no release", hint="changeover deploy VERSION")
+    return run.release
+
+
+def _database_hosts(run: Run) -> Sequence[Host]:
+    host = database.database_host(run.environment, run.app)
+    return [] if host is None else [host]
+
+
+def _pending(
+    run: Run, releases: Mapping[str, Release], after: planning.Plan | None
+) -> tuple[list[Migration], tuple[planning.SqlChange, ...]]:
+    """Return the migrations that a deployment has to run, and their statements.
+
+    Raises:
+        MigrationEdited: An applied file has another content now.
+    """
+    folders = database.migration_folders(releases, _release(run).version)
+    if not _database_hosts(run) or not folders:
+        return [], ()
+    run_before = set(after.situation.pending) if after else set()
+    with database.owner_database(run.environment, run.app) as place:
+        due = [
+            migration
+            for folder in folders
+            for migration in migrate.pending(place, folder, planning.DEPLOYED_PHASES)
+            if migration.id not in run_before
+        ]
+    return due, tuple(_statements(due))
+
+
+def _statements(due: Sequence[Migration]) -> Iterator[planning.SqlChange]:
+    for migration in due:
+        for statement in migration.statements:
+            effect = statement.effect
+            strongest = max(effect.targets, key=lambda each: each.mode, default=None)
+            yield planning.SqlChange(
+                migration=migration.id,
+                sql=statement.sql,
+                lock=strongest.mode.label if strongest else "no table lock",
+                table=strongest.relation.dotted if strongest else "",
+                rewrites=bool(effect.rewrites),
+            )
+
+
+def _files(run: Run, before: Release | None, after: Release) -> Iterator[str]:
+    """Give the unified diffs of the files that a release brings with it."""
+    old = bundle.rendered(run.root, run.app, before) if before else {}
+    new = bundle.rendered(run.root, run.app, after)
+    for name in sorted({*old, *new}):
+        lines = list(
+            difflib.unified_diff(
+                old.get(name, "").splitlines(),
+                new.get(name, "").splitlines(),
+                f"{name} ({before.version if before else 'nothing'})",
+                f"{name} ({after.version})",
+                lineterm="",
+                n=1,
+            )
+        )
+        if lines:
+            yield "\n".join(lines)
+
+
+def _warnings(release: Release, before: Release | None) -> Iterator[str]:
+    if before is not None and before.version in release.direct:
+        yield f"HIGH RISK: {before.version} -> {release.version} skips the versions between"
+    for check in release.manual:
+        yield f"by hand before: {check.text}"

@@ -1,0 +1,55 @@
+"""Deploy: walk a plan to its end, or take it back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover import steps
+from changeover.errors import ChangeoverError
+from changeover.executors.lease import Heartbeat
+from changeover.plan import LEASE_SECONDS
+from changeover.runner import recovery
+from changeover.runner.apply import apply
+
+if TYPE_CHECKING:
+    from changeover.plan import Plan
+    from changeover.runner.run import Event, Run
+
+
+def walk(run: Run, plan: Plan, *, steal: bool = False) -> Event:
+    """Apply every step of a plan in order and return the event that ends the run.
+
+    Raises:
+        ChangeoverError: A step was red; its exit code says what serves now.
+        Interrupted: A person or the machine stopped the run.
+    """
+    run.begin("deploy", plan.situation.live, plan.colour, plan=plan.digest)
+    current: steps.AnyStep = plan.steps[0]
+    try:
+        with Heartbeat(run.fleet, run.lease_hosts, LEASE_SECONDS):
+            for step in plan.steps:
+                current = step
+                if isinstance(step, steps.Drain):
+                    _drain(run, step)
+                else:
+                    run.step(step, lambda step=step: apply(run, step, steal=steal))  # type: ignore[misc]
+    except KeyboardInterrupt as error:
+        raise recovery.interrupted(run, current.id) from error
+    except ChangeoverError as error:
+        raise recovery.recover(run, plan, current, error) from error
+    return run.end(
+        "done", 0, f"{plan.version} serves; the way back: {plan.situation.verdict.because}"
+    )
+
+
+def _drain(run: Run, step: steps.Drain) -> None:
+    """Drain the old colour; a red drain is told and does not undo a confirmed switch."""
+    try:
+        run.step(step, lambda: apply(run, step))
+    except ChangeoverError as error:
+        run.note(
+            {
+                "type": "warning",
+                "says": f"warning: {step.colour} is not warm for a rollback: {error.message}",
+            }
+        )

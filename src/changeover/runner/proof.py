@@ -1,0 +1,92 @@
+"""The proving steps: preflight, the preview on the new colour's sockets, smoke from outside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover import release as releases_of
+from changeover.errors import ChangeoverError
+from changeover.executors import migrate, operate
+from changeover.executors import preflight as preflighting
+from changeover.executors import smoke as smoking
+from changeover.executors.smoke.values import Target
+from changeover.release import values
+from changeover.runner import database
+from changeover.steps import Outcome
+
+if TYPE_CHECKING:
+    from changeover.release import Release
+    from changeover.release.values import Values
+    from changeover.runner.run import Run
+    from changeover.steps import Preflight, PreviewSmoke, Smoke
+
+
+def preflight(run: Run, step: Preflight) -> Outcome:
+    """Hold hosts and database against the release's requirements.
+
+    Raises:
+        CheckRed: A minimum is not met.
+    """
+    release, _ = _release(run, step.version)
+    outcome = preflighting.apply(
+        run.environment, run.app.app, release.requires, _server_version(run), lambda _: None
+    )
+    for finding in outcome.warnings:
+        where = f"{finding.host}: " if finding.host else ""
+        run.note({"type": "warning", "says": f"    warning: {where}{finding.message}"})
+    outcome.require_green()
+    return Outcome(
+        says=f"{len(outcome.findings)} checks, {len(outcome.warnings)} warnings",
+        changed=False,
+        figures={"checks": len(outcome.findings), "warnings": len(outcome.warnings)},
+    )
+
+
+def _server_version(run: Run) -> str | ChangeoverError | None:
+    if database.database_host(run.environment, run.app) is None:
+        return None
+    try:
+        with database.owner_database(run.environment, run.app) as place:
+            return migrate.probe(place).version
+    except ChangeoverError as error:
+        return error
+
+
+def preview(run: Run, step: PreviewSmoke) -> Outcome:
+    """Smoke the new colour on its own sockets, before users are sent to it."""
+    release, known = _release(run, step.version)
+    checks = smoking.preview_parameters(release.smoke, target(run), known)
+    return operate.preview(run.fleet, run.app_hosts, step, checks)
+
+
+def smoke(run: Run, step: Smoke) -> Outcome:
+    """Smoke the live version from outside, through TLS.
+
+    Raises:
+        SmokeRed: A check is red; the error names it and shows what was asked and answered.
+    """
+    release, known = _release(run, step.version)
+    outcome = smoking.apply(target(run), release.smoke, known, run.report)
+    outcome.require_green(f"changeover smoke --env {run.environment.name} shows each check")
+    return Outcome(
+        says=f"{len(outcome.results)} checks of {step.version} green from outside",
+        changed=False,
+        figures={"checks": len(outcome.results)},
+    )
+
+
+def target(run: Run) -> Target:
+    """Return where users reach the app, and whose certificates they trust."""
+    environment, app = run.environment, run.app.app
+    name = environment.public_name(app)
+    return Target(
+        public_url=environment.public_url(app),
+        addresses={name: environment.public_address},
+        ca_certificate=environment.tls.ca_certificate,
+    )
+
+
+def _release(run: Run, version: str) -> tuple[Release, Values]:
+    releases = releases_of.load_releases(run.root, run.app.app)
+    release = releases[version]
+    return release, values.environment_values(run.app, release, releases, run.environment)

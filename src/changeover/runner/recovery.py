@@ -1,0 +1,103 @@
+"""What happens when a step is red: take back what was begun, and say honestly what serves now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover import steps
+from changeover.errors import ChangeoverError, Failed, Interrupted, Mixed, RolledBack
+from changeover.executors import lease, operate
+from changeover.plan import CLOSING_SECONDS
+from changeover.runner import proof
+
+if TYPE_CHECKING:
+    from changeover.plan import Plan
+    from changeover.runner.run import Run
+
+SWITCHED = ("switch", "smoke", "confirm")
+
+
+def recover(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError) -> ChangeoverError:
+    """Take back a deployment whose step is red, and return the error that the user is told."""
+    if red.id in SWITCHED:
+        return _after_switch(run, plan, error)
+    return _before_switch(run, plan, red, error)
+
+
+def _before_switch(
+    run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError
+) -> ChangeoverError:
+    begun = {step.id for step in plan.steps[: plan.steps.index(red) + 1]}
+    if "start" in begun:
+        operate.stop(run.fleet, run.app_hosts, plan.colour, 5)
+    lease.unlock(run.fleet, run.lease_hosts)
+    serving = plan.situation.live_version
+    said = f"{serving} serves" if serving else "nothing was live and nothing is"
+    if error.exit_code == Failed.exit_code:
+        error.message = f"{red.id}: {error.message}; {said}, nothing is half done"
+    run.end("failed", error.exit_code, error.message)
+    return error
+
+
+def _after_switch(run: Run, plan: Plan, error: ChangeoverError) -> ChangeoverError:
+    before = plan.situation.live
+    if before is None:
+        lease.unlock(run.fleet, run.lease_hosts)
+        return _mixed(run, error, f"{plan.colour} is live with no version before it to go back to")
+    step = steps.Revert(
+        id="revert",
+        hosts=plan.situation.app_hosts,
+        colour=before,
+        closing_seconds=CLOSING_SECONDS,
+    )
+    try:
+        revert(run, step)
+        version = str(plan.situation.live_version)
+        again = steps.Smoke(id="smoke-before", version=version)
+        run.step(again, lambda: proof.smoke(run, again))
+    except ChangeoverError as second:
+        return _mixed(run, second, f"going back to {before} failed after: {error.message}")
+    operate.stop(run.fleet, run.app_hosts, plan.colour, 5)
+    lease.unlock(run.fleet, run.lease_hosts)
+    message = f"{error.message}; rolled back: {plan.situation.live_version} serves again, proved"
+    run.end("rolled-back", RolledBack.exit_code, message)
+    return RolledBack(
+        message,
+        hint=f"changeover report {run.fleet.deployment} --env {run.environment.name}",
+        host=error.host,
+        cause=error.cause,
+    )
+
+
+def revert(run: Run, step: steps.Revert) -> None:
+    """Send every app host back, and confirm it on all of them."""
+
+    def act() -> steps.Outcome:
+        outcome, answers = operate.revert(run.fleet, run.app_hosts, step)
+        answers.check()
+        return outcome
+
+    run.step(step, act)
+    confirm = steps.Confirm(id="confirm-before", hosts=step.hosts, colour=step.colour)
+    run.step(confirm, lambda: operate.confirm(run.fleet, run.app_hosts, confirm))
+
+
+def _mixed(run: Run, error: ChangeoverError, said: str) -> Mixed:
+    message = f"{said}: {error.message}"
+    run.end("mixed", Mixed.exit_code, message)
+    return Mixed(
+        message,
+        hint=f"look at each host with: changeover status --env {run.environment.name}",
+        host=error.host,
+        cause=error.cause,
+    )
+
+
+def interrupted(run: Run, step: str) -> Interrupted:
+    """Journal that a person or the machine stopped the run, and say how to go on."""
+    message = f"interrupted at {step}"
+    run.end("interrupted", Interrupted.exit_code, message)
+    name = run.environment.name
+    return Interrupted(
+        message, hint=f"changeover resume --env {name}, or changeover abort --env {name}"
+    )

@@ -1,0 +1,74 @@
+"""The database steps: a proved backup, migrations, and the swap back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover.errors import Failed
+from changeover.executors import backup as backups
+from changeover.executors import migrate as migrations
+from changeover.release import load_releases
+from changeover.runner import database
+from changeover.steps import Outcome
+
+if TYPE_CHECKING:
+    from changeover.runner.run import Run
+    from changeover.steps import Backup, Migrate, RestoreDatabase
+
+MEGABYTE = 1_000_000
+DEADLINE_SECONDS = 3600.0
+
+
+def backup(run: Run, step: Backup) -> Outcome:
+    """Dump the database, attach the live configuration encrypted, and prove it by a restore."""
+    made = backups.create(
+        backups.vault_of(run.fleet),
+        run.fleet.deployment,
+        release=step.version,
+        colour=step.colour,
+        schema_version=step.version,
+    )
+    return Outcome(
+        says=f"{made.backup}: {made.bytes / MEGABYTE:.1f} MB, {made.rows} rows in "
+        f"{made.tables} tables restored beside the live ones and equal",
+        figures={"bytes": made.bytes, "rows": made.rows},
+    )
+
+
+def migrate(run: Run, step: Migrate) -> Outcome:
+    """Run the pending migrations of the step's phases, release by release."""
+    if run.release is None:
+        raise Failed("the run has no release", hint="changeover deploy VERSION")
+    releases = load_releases(run.root, run.app.app)
+    host = database.database_host(run.environment, run.app)
+    fence = run.fleet.fences.get(host.name) if host else None
+    done: list[str] = []
+    retries = 0
+    with database.owner_database(run.environment, run.app) as place:
+        for folder in database.migration_folders(releases, run.release.version):
+            outcome = migrations.apply(
+                place,
+                folder,
+                phases=step.phases,
+                fence=fence,
+                deadline_seconds=DEADLINE_SECONDS,
+                report=run.report,
+            )
+            done += outcome.done
+            retries += outcome.retries
+    return Outcome(
+        says=f"{len(done)} migrations, {retries} lock retries",
+        changed=bool(done),
+        figures={"migrations": len(done), "retries": retries},
+    )
+
+
+def restore(run: Run, step: RestoreDatabase) -> Outcome:
+    """Make the backup the live database; the one that was live is kept under another name."""
+    restored = backups.restore(backups.vault_of(run.fleet), step.backup)
+    refused = restored.refused_seconds or 0.0
+    return Outcome(
+        says=f"{restored.backup} is live after {refused:.2f} s of refused connections; "
+        f"{restored.rows_lost} rows written since are kept in {restored.kept}",
+        figures={"refused_seconds": refused, "rows_lost": restored.rows_lost},
+    )

@@ -1,0 +1,147 @@
+"""Prepare a deployment: the way to the version, and for each stage its bundle and its plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from changeover import plan as planning
+from changeover import release as releases_of
+from changeover.colour import version_of
+from changeover.runner import forecast, forward, survey
+from changeover.runner.run import Run, open_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from changeover.inventory import Environment
+    from changeover.release import App, Release
+    from changeover.secret import Redactor
+
+Event = dict[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """What a verb that moves an app works with."""
+
+    root: Path
+    environment: Environment
+    app: str
+    redactor: Redactor
+    report: Callable[[Event], None]
+    _releases: dict[str, Release] = field(default_factory=dict)
+
+    @property
+    def declared(self) -> App:
+        """Return what the app declares of itself."""
+        return releases_of.load_app(self.root, self.app)
+
+    @property
+    def releases(self) -> Mapping[str, Release]:
+        """Return every release of the app by version, oldest first."""
+        if not self._releases:
+            self._releases = releases_of.load_releases(self.root, self.app)
+        return self._releases
+
+    def run(self, deployment: str | None = None) -> Run:
+        """Open a run: an id, a nonce, a journal."""
+        return open_run(
+            self.root,
+            self.environment,
+            self.declared,
+            self.redactor,
+            self.report,
+            deployment=deployment,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One version on the way: the run that goes there and its plan."""
+
+    run: Run
+    plan: planning.Plan
+
+
+def route(context: Context, version: str, *, direct: bool) -> tuple[str, ...]:
+    """Return the versions to deploy one after another.
+
+    Raises:
+        InvalidInput: The version is unknown or may not follow what is live.
+        Mixed: The app hosts disagree on what is live.
+    """
+    releases = context.releases
+    releases_of.path(context.app, releases, None, version)
+    states = survey.host_states(context.run().fleet, survey.lease_hosts(context.environment))
+    live = survey.agreed(states.values(), "live", context.environment.name)
+    before = version_of(live) if live else None
+    found = releases_of.path(context.app, releases, before, version, direct=direct)
+    return found or (version,)
+
+
+def prepare(
+    context: Context,
+    version: str,
+    *,
+    deployment: str | None = None,
+    after: planning.Plan | None = None,
+) -> Stage:
+    """Build the version's bundle, ask the hosts and the database, and plan.
+
+    Args:
+        context: What the verb works with.
+        version: The version of this stage.
+        deployment: The id of a deployment to go on with; a new one if none.
+        after: The plan of the stage before, where that one has not run yet.
+
+    Raises:
+        InvalidInput: The release or its environment values are not usable.
+        CheckRed: A host or the database cannot be asked.
+    """
+    run = context.run(deployment)
+    run.release = context.releases[version]
+    forecast.build(run, context.releases)
+    situation = forecast.situation(run, context.releases, after)
+    return Stage(run=run, plan=planning.deploy(situation, forecast.target(run)))
+
+
+def plans(context: Context, version: str, *, direct: bool) -> list[planning.Plan]:
+    """Return the plan of every stage that has something to do."""
+    found: list[planning.Plan] = []
+    for each in route(context, version, direct=direct):
+        found.append(prepare(context, each, after=found[-1] if found else None).plan)
+    return [each for each in found if not each.empty]
+
+
+def walk(stage: Stage, *, steal: bool = False) -> Event:
+    """Walk the stage's plan and return the event that ends it."""
+    return forward.walk(stage.run, stage.plan, steal=steal)
+
+
+def words(made: planning.Plan) -> str:
+    """Return a plan for a person: steps, files, variables, SQL, warnings, the way back."""
+    found = made.situation
+    lines = [f"plan {found.app} on {found.environment}: {found.live or 'nothing'} -> {made.colour}"]
+    for step in made.steps:
+        where = f" on {', '.join(step.hosts)}" if step.hosts else ""
+        lines.append(f"  {step.id:<10} {step.says}{where}")
+    for title, content in (
+        ("variables", found.variables),
+        ("files", found.files),
+        ("warnings", found.warnings),
+    ):
+        if content:
+            lines.append(f"{title}:")
+            lines += [f"  {line}" for text in content for line in text.splitlines()]
+    if found.statements:
+        lines.append("statements:")
+        for change in found.statements:
+            meets = f" on {change.table} ({change.rows} rows)" if change.table else ""
+            rewrite = ", rewrites the table" if change.rewrites else ""
+            lines.append(f"  {change.migration}: {change.lock}{meets}{rewrite}")
+            lines += [f"    {line}" for line in change.sql.strip().splitlines()]
+    lines.append(f"way back: {found.verdict.kind}: {found.verdict.because}")
+    lines.append(f"digest {made.digest}")
+    return "\n".join(lines)

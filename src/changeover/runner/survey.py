@@ -1,0 +1,122 @@
+"""Ask before acting: what every host says is live, and who holds its lease."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from changeover.errors import Mixed
+from changeover.executors import operate
+from changeover.fleet import Fleet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from changeover.inventory import Environment, Host
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostState:
+    """What one host says of an app.
+
+    Args:
+        host: Its name.
+        groups: Its groups.
+        live: The colour that users see there.
+        previous: The colour that a rollback goes to.
+        confirmed: The colour that a boot brings back.
+        running: The colours whose units run.
+        placed: All colours on the host.
+        lock: The lease, if someone holds it: owner, reason, number, expires.
+    """
+
+    host: str
+    groups: tuple[str, ...]
+    live: str | None
+    previous: str | None
+    confirmed: str | None
+    running: tuple[str, ...]
+    placed: tuple[str, ...]
+    lock: Event | None
+
+    @property
+    def lock_words(self) -> str:
+        """Say who holds the lease."""
+        if not self.lock:
+            return "free"
+        return (
+            f"held by {self.lock.get('owner')}: {self.lock.get('reason')}, "
+            f"number {self.lock.get('number')}, expires {self.lock.get('expires')}"
+        )
+
+    def as_json(self) -> Event:
+        """Return the state as plain JSON."""
+        return {"type": "host", **asdict(self)}
+
+    def as_text(self) -> str:
+        """Return the state as one line for a person."""
+        warm = ", ".join(colour for colour in self.running if colour != self.live) or "none"
+        if "app" not in self.groups:
+            return f"{self.host:<12} {','.join(self.groups):<14} lock {self.lock_words}"
+        unconfirmed = "" if self.live == self.confirmed else " (not confirmed)"
+        return (
+            f"{self.host:<12} {','.join(self.groups):<14} live {self.live or 'nothing'}"
+            f"{unconfirmed}, back to {self.previous or 'nothing'}, warm {warm}, "
+            f"lock {self.lock_words}"
+        )
+
+
+def host_states(fleet: Fleet, hosts: Sequence[Host]) -> dict[str, HostState]:
+    """Ask every host for its state, all at once."""
+    answers = operate.states(fleet, hosts).each("state")
+    return {host.name: _state(host, answers[host.name]) for host in hosts}
+
+
+def _state(host: Host, answer: Event) -> HostState:
+    releases = answer.get("releases") or []
+    return HostState(
+        host=host.name,
+        groups=tuple(group for group in host.groups if group != "all"),
+        live=answer.get("live"),
+        previous=answer.get("previous"),
+        confirmed=answer.get("confirmed"),
+        running=tuple(str(entry["colour"]) for entry in releases if entry.get("running")),
+        placed=tuple(str(entry["colour"]) for entry in releases),
+        lock=answer.get("lock"),
+    )
+
+
+def status(
+    root: Path, environment: Environment, app: str, report: Callable[[Event], None]
+) -> list[HostState]:
+    """Return the state of every host that runs the app or its database."""
+    del root
+    fleet = Fleet(
+        environment=environment, app=app, deployment="status", owner="", nonce="", report=report
+    )
+    return list(host_states(fleet, lease_hosts(environment)).values())
+
+
+def lease_hosts(environment: Environment) -> tuple[Host, ...]:
+    """Return the hosts that hold the lease: those that run the app or its database."""
+    return tuple(host for host in environment.hosts if {"app", "db"} & set(host.groups))
+
+
+def agreed(states: Iterable[HostState], field: str, environment: str) -> str | None:
+    """Return what every app host says of ``field``.
+
+    Raises:
+        Mixed: They disagree.
+    """
+    said = {state.host: getattr(state, field) for state in states if "app" in state.groups}
+    values = set(said.values())
+    if len(values) <= 1:
+        return values.pop() if values else None
+    words = ", ".join(f"{host}: {value or 'nothing'}" for host, value in said.items())
+    raise Mixed(
+        f"the app hosts disagree on what is {field}: {words}",
+        hint=f"changeover abort --env {environment} sends all of them back to the confirmed one",
+    )

@@ -1,0 +1,136 @@
+"""Go on with an interrupted deployment, take it back, or take over a lock; from any controller.
+
+The hosts know which deployment holds their lease and what it has done. The plan is made anew from
+what they say, and the agents skip what is done.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from changeover import plan as planning
+from changeover import steps
+from changeover.errors import ChangeoverError, InvalidInput, LockHeld, Mixed
+from changeover.executors import lease, operate
+from changeover.runner import forward, recovery, stages, survey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from changeover.runner.run import Event, Run
+    from changeover.runner.stages import Context
+    from changeover.runner.survey import HostState
+
+# A live controller renews its lease every 40 s; one that was silent for longer has gone.
+ALIVE_SECONDS = 45
+DEPLOY = "deploy "
+
+
+class NothingInterrupted(InvalidInput):
+    """No host holds a lease of an interrupted deployment."""
+
+
+def resume(context: Context, *, force: bool) -> Event:
+    """Take over the lease of the interrupted deployment and walk the rest of its plan.
+
+    Raises:
+        NothingInterrupted: There is no deployment to go on with.
+        LockHeld: Its controller is alive; ``force`` takes the lease all the same.
+    """
+    held = _interrupted(context, force=force)
+    version = str(held["reason"]).removeprefix(DEPLOY)
+    stage = stages.prepare(context, version, deployment=str(held["deployment"]))
+    return forward.walk(stage.run, stage.plan, steal=True)
+
+
+def abort(context: Context, *, force: bool) -> Event:
+    """Take the interrupted deployment back to what was confirmed before it.
+
+    Raises:
+        NothingInterrupted: There is no deployment to take back.
+        LockHeld: Its controller is alive; ``force`` takes the lease all the same.
+        Mixed: A host could not be taken back.
+    """
+    held = _interrupted(context, force=force)
+    run = context.run()
+    states = survey.host_states(run.fleet, run.lease_hosts)
+    confirmed = survey.agreed(states.values(), "confirmed", context.environment.name)
+    run.begin("abort", str(held["reason"]), confirmed)
+    try:
+        lock = steps.Lock(
+            id="lock",
+            hosts=tuple(states),
+            reason=f"abort {held['deployment']}",
+            seconds=planning.LEASE_SECONDS,
+        )
+        run.step(lock, lambda: _steal(run, lock))
+        _back(run, states.values(), confirmed)
+        lease.unlock(run.fleet, run.lease_hosts).check()
+    except ChangeoverError as error:
+        run.end("mixed", Mixed.exit_code, error.message)
+        raise Mixed(
+            f"the deployment is not taken back everywhere: {error.message}",
+            hint=f"changeover status --env {context.environment.name}, then changeover abort again",
+            host=error.host,
+            cause=error.cause,
+        ) from error
+    return run.end("done", 0, f"{confirmed or 'nothing'} is live, as before the deployment")
+
+
+def steal(context: Context, reason: str) -> str | None:
+    """Take the lock from whoever holds it, journal whose it was, give it back; return the holder."""
+    run = context.run()
+    states = survey.host_states(run.fleet, run.lease_hosts)
+    holder = next((str(state.lock["owner"]) for state in states.values() if state.lock), None)
+    run.begin("lock steal", holder, None, reason=reason)
+    lock = steps.Lock(id="lock", hosts=tuple(states), reason=reason, seconds=60)
+    run.step(lock, lambda: _steal(run, lock))
+    lease.unlock(run.fleet, run.lease_hosts).check()
+    run.end("done", 0, f"taken from {holder or 'nobody'}: {reason}")
+    return holder
+
+
+def _steal(run: Run, step: steps.Lock) -> steps.Outcome:
+    lease.lock(run.fleet, run.lease_hosts, step.reason, step.seconds, steal=True)
+    return steps.Outcome(says=f"taken on {len(run.lease_hosts)} hosts")
+
+
+def _interrupted(context: Context, *, force: bool) -> Event:
+    run = context.run()
+    states = survey.host_states(run.fleet, run.lease_hosts)
+    leases = [state.lock for state in states.values() if state.lock]
+    held = next((each for each in leases if str(each["reason"]).startswith(DEPLOY)), None)
+    name = context.environment.name
+    if held is None:
+        raise NothingInterrupted(
+            "no host holds the lease of an interrupted deployment",
+            hint=f"changeover status --env {name}",
+        )
+    silent = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(str(held["heartbeat"]))
+    if silent.total_seconds() < ALIVE_SECONDS and not force and not held.get("expired"):
+        raise LockHeld(
+            f"{held['owner']} held the lease {silent.total_seconds():.0f} s ago: {held['reason']}",
+            hint=f"wait {ALIVE_SECONDS} s, or add --force when that controller is gone",
+        )
+    return held
+
+
+def _back(run: Run, states: Iterable[HostState], confirmed: str | None) -> None:
+    names = tuple(state.host for state in states if "app" in state.groups)
+    others = {
+        colour
+        for state in states
+        for colour in state.running
+        if colour not in {confirmed, state.previous}
+    }
+    if confirmed is not None:
+        step = steps.Revert(
+            id="revert",
+            hosts=names,
+            colour=confirmed,
+            closing_seconds=planning.CLOSING_SECONDS,
+        )
+        recovery.revert(run, step)
+    for colour in sorted(others):
+        operate.stop(run.fleet, run.app_hosts, colour, 5).check()
