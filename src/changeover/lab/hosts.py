@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from changeover.lab.identity import Identity
     from changeover.lab.state import HostState
 
+NSPAWN = Path("/run/systemd/nspawn")
 SSH_PORT = 22
 BOOT_SECONDS = 120
 STOP_SECONDS = 60
@@ -213,12 +214,20 @@ def stop(lab: Identity, hosts: Iterable[HostState], *, clean: bool = True) -> No
         if clean:
             wait_for_end(host.process, deadline - time.monotonic())
         kill_tree(host.process, KILL_SECONDS)
-        machine = lab.machine(host.name)
-        remove_groups(machine)
+        remove_groups(lab.machine(host.name))
+        _sweep(lab.machine(host.name), directory_of(lab, host.name) / "root")
         overlay.unmount(directory_of(lab, host.name))
-        for part in ("propagate", "unix-export"):
-            shutil.rmtree(Path("/run/systemd/nspawn") / part / machine, ignore_errors=True)
         host.process = None
+
+
+def _sweep(machine: str, root: Path) -> None:
+    """Remove what nspawn keeps about a machine and leaves behind when it is killed."""
+    for part in ("propagate", "unix-export"):
+        shutil.rmtree(NSPAWN / part / machine, ignore_errors=True)
+    if root.exists():
+        identity = root.stat()
+        lock = NSPAWN / "locks" / f"inode-{identity.st_dev}:{identity.st_ino}"
+        lock.unlink(missing_ok=True)
 
 
 def not_ready(

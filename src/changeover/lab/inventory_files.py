@@ -63,7 +63,7 @@ def write_inventory(
         target / "group_vars/all/lab.yml": variables(lab, state, topology, subnet, public),
     }
     for file, document in values.items():
-        text = HEADER + yaml.safe_dump(document, sort_keys=False, width=1000)
+        text = HEADER + yaml.dump(document, Dumper=_IndentedDumper, sort_keys=False, width=120)
         if not file.is_file() or file.read_text() != text:
             write_private(file, text)
     password = lab.state / "keys" / "vault-password"
@@ -147,3 +147,12 @@ def fill(value: object, controller: str, public_name: str) -> object:
     if not isinstance(value, str):
         return value
     return value.replace("{gateway}", controller).replace("{public_name}", public_name)
+
+
+class _IndentedDumper(yaml.SafeDumper):
+    """Indents list items under their key, as yamllint asks of every file."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        """Never write a list at its key's own indentation, whatever ``indentless`` says."""
+        del indentless
+        super().increase_indent(flow, indentless=False)

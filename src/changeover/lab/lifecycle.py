@@ -163,8 +163,12 @@ def start(
         verdicts = list(pool.map(lambda host: hosts.wait_until_ready(lab, host), starting))
     for host, verdict in zip(starting, verdicts, strict=True):
         progress(f"{host.name} at {host.address} is {verdict}")
-    count = f"{len(starting)} host" + ("s" if len(starting) > 1 else "")
-    progress(f"{count} ready after {time.monotonic() - began:.1f} s")
+    progress(f"{counted(starting)} ready after {time.monotonic() - began:.1f} s")
+
+
+def counted(members: Sequence[HostState]) -> str:
+    """Return how many hosts these are, in words."""
+    return "1 host" if len(members) == 1 else f"{len(members)} hosts"
 
 
 def planned_names(lab: Identity, topology: str) -> tuple[str, ...]:
@@ -207,7 +211,7 @@ def down(
             running = [host for host in state.hosts.values() if is_alive(host.process)]
             companions.stop(state)
             hosts.stop(lab, state.hosts.values())
-            progress(f"{len(running)} hosts were ended")
+            progress(f"ended {counted(running)}")
             save(state, lab.state)
         overlay.unmount(lab.state)
         network.remove_bridge(lab.bridge)

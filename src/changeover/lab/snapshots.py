@@ -56,7 +56,7 @@ def snapshot(lab: Identity, name: str, progress: Progress) -> None:
         kept = {host.name: host.layers for host in members}
         state.snapshots.setdefault(state.topology, {})[name] = kept
         _settle(lab, state, members)
-        progress(f"kept {len(members)} hosts as {name}")
+        progress(f"kept {lifecycle.counted(members)} as {name}")
         lifecycle.start(lab, state, running, progress)
 
 
