@@ -29,7 +29,7 @@ class Environment:
     """One directory of ``inventories/``.
 
     Args:
-        name: The directory's name.
+        name: What ``--env`` takes: its name in ``inventories/``, or its path where it lies elsewhere.
         directory: The directory.
         root: The project root; relative paths in variables start there.
         hosts: Its hosts in the order of hosts.yml.

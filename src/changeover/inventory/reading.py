@@ -110,7 +110,7 @@ def load(name_or_path: str | Path, *, root: Path | None = None) -> Environment:
             hint=f"list the apps of the environment as changeover_apps in {file}",
         )
     environment = Environment(
-        name=directory.name,
+        name=_name(directory, root),
         directory=directory,
         root=root,
         hosts=tuple(_host(name, tree, scopes, document) for name in tree.hosts),
@@ -119,6 +119,11 @@ def load(name_or_path: str | Path, *, root: Path | None = None) -> Environment:
     )
     _ = environment.apps
     return environment
+
+
+def _name(directory: Path, root: Path) -> str:
+    """Return what ``--env`` takes for a directory: its name in inventories/, else its path."""
+    return directory.name if directory.parent == root / "inventories" else str(directory)
 
 
 def _locate(named: str, root: Path | None) -> tuple[Path, Path]:

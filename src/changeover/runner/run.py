@@ -155,4 +155,4 @@ def open_run(
 
 def journal_directory(root: Path, environment: Environment) -> Path:
     """Return where this controller keeps the environment's journals."""
-    return root / ".changeover" / environment.name
+    return root / ".changeover" / environment.name.strip("/").replace("/", "_")
