@@ -1,0 +1,25 @@
+"""Bring hosts to their platform state with Ansible, or tell what that would change."""
+
+from changeover.executors.provision.events import (
+    HostCounts,
+    HostsUnreachable,
+    Provisioned,
+    TaskFailed,
+)
+from changeover.executors.provision.run import (
+    LimitUnknown,
+    ProvisioningBroken,
+    ProvisioningHung,
+    provision,
+)
+
+__all__ = [
+    "HostCounts",
+    "HostsUnreachable",
+    "LimitUnknown",
+    "Provisioned",
+    "ProvisioningBroken",
+    "ProvisioningHung",
+    "TaskFailed",
+    "provision",
+]
