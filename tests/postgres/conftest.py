@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -73,6 +75,10 @@ class Server:
     @property
     def log(self) -> Path:
         return self.directory / "server.log"
+
+    def program(self, name: str, *words: str | Path) -> list[str]:
+        """Build the argument list that runs one of the server's programs as its user."""
+        return as_postgres(self.binaries / name, *words)
 
     def admin(self, name: str = "postgres") -> Database:
         """Return the connection record of the superuser."""
@@ -216,6 +222,12 @@ def shop(postgres_server: Server) -> Iterator[Shop]:
 
 
 @pytest.fixture
+def unused_port() -> int:
+    """Give a loopback port nobody listens on."""
+    return free_port()
+
+
+@pytest.fixture
 def release(tmp_path: Path) -> Callable[..., MigrationFolder]:
     """Give a function that writes migration files (path to SQL) and loads the folder."""
 
@@ -228,3 +240,51 @@ def release(tmp_path: Path) -> Callable[..., MigrationFolder]:
         return load(folder, version)
 
     return write
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Runner:
+    """A runner in a process of its own."""
+
+    process: subprocess.Popen[str]
+
+    def end(self) -> str:
+        """Wait for it and return what it wrote to stderr."""
+        return self.process.communicate(timeout=120)[1]
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.process.kill()
+        self.process.communicate(timeout=60)
+
+
+@pytest.fixture
+def start_runner() -> Iterator[Callable[..., Runner]]:
+    """Give a function that starts a runner on a folder; what still runs is killed afterwards."""
+    runners: list[Runner] = []
+
+    def start(shop: Shop, folder: MigrationFolder, **options: object) -> Runner:
+        owner = dataclasses.asdict(shop.owner) | {"password": shop.owner.password.reveal()}
+        request = {"database": owner, "folder": str(folder.path), "release": folder.release}
+        program = Path(__file__).with_name("run_migrations.py")
+        process = subprocess.Popen(
+            [sys.executable, program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(request | options))
+        process.stdin.close()
+        process.stdin = None
+        runners.append(Runner(process))
+        return runners[-1]
+
+    yield start
+    for runner in runners:
+        if runner.process.poll() is None:
+            runner.kill()
+        for stream in (runner.process.stdout, runner.process.stderr):
+            if stream is not None:
+                stream.close()

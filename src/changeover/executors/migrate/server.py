@@ -74,7 +74,7 @@ def facts(connection: Connection, database: Database) -> ServerFacts:
         )
     if number < OLDEST:
         raise ServerTooOld(
-            f"{where} runs PostgreSQL {version}; 12 is the oldest that works",
+            f"{where} runs PostgreSQL {version}; {OLDEST // 10000} is the oldest that works",
             host=database.shown_host,
             hint="upgrade the server first",
         )

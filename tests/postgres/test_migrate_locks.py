@@ -1,0 +1,221 @@
+"""Locks: readers are let by, runners take turns, and whoever is in the way is named."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from changeover.executors import migrate
+from changeover.executors.migrate import failures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.postgres.conftest import Runner, Shop
+
+    from changeover.database import Database
+    from changeover.migrations.records import MigrationFolder
+
+    Release = Callable[..., MigrationFolder]
+
+pytestmark = pytest.mark.postgres
+
+USERS = "CREATE TABLE users (id bigint PRIMARY KEY, name text); INSERT INTO users VALUES (1, 'a');"
+ALTER = "ALTER TABLE users ADD COLUMN city text"
+
+
+def session(database: Database, *, autocommit: bool = True) -> psycopg.Connection:
+    return psycopg.connect(**database.parameters(), autocommit=autocommit)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def users(shop: Shop, release: Release) -> Shop:
+    migrate.apply(shop.owner, release({"expand/001_users.sql": USERS}))
+    return shop
+
+
+@contextlib.contextmanager
+def slowest_read(shop: Shop) -> Iterator[list[float]]:
+    """Read the table all the time, and put the slowest read's seconds into the list given."""
+    ended = threading.Event()
+    slowest = [0.0]
+
+    def read() -> None:
+        with session(shop.admin) as connection:
+            while not ended.is_set():
+                begun = time.monotonic()
+                connection.execute("SELECT count(*) FROM users")
+                slowest[0] = max(slowest[0], time.monotonic() - begun)
+                time.sleep(0.005)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        yield slowest
+    finally:
+        ended.set()
+        reader.join()
+
+
+@contextlib.contextmanager
+def open_transaction(shop: Shop, seconds: float) -> Iterator[psycopg.Connection]:
+    """Hold a transaction that has read the table for some seconds."""
+    with session(shop.admin, autocommit=False) as connection:
+        connection.execute("SELECT * FROM users")
+        timer = threading.Timer(seconds, connection.rollback)
+        timer.start()
+        yield connection
+        timer.join()
+
+
+def test_t10_readers_are_not_stalled_behind_a_waiting_alter(users: Shop, release: Release) -> None:
+    with (
+        slowest_read(users) as stalled,
+        open_transaction(users, 1.5),
+        session(users.owner) as naive,
+    ):
+        naive.execute(ALTER.replace("city", "naive").encode())
+    assert stalled[0] > 1.0
+
+    folder = release({"expand/002_city.sql": ALTER})
+    with slowest_read(users) as slowest, open_transaction(users, 1.5):
+        outcome = migrate.apply(users.owner, folder, lock_timeout_milliseconds=100)
+
+    assert outcome.retries >= 1
+    assert slowest[0] < 0.6, "lock_timeout is 0.1 s; the rest is for a busy machine"
+
+
+def test_whoever_keeps_the_lock_is_named_when_time_is_up(users: Shop, release: Release) -> None:
+    folder = release({"expand/002_city.sql": ALTER})
+    events: list[dict[str, object]] = []
+    with session(users.admin, autocommit=False) as blocker:
+        blocker.execute("SELECT 'who am I' FROM users")
+        with pytest.raises(failures.TableBusy) as caught:
+            migrate.apply(users.owner, folder, deadline_seconds=1.5, report=events.append)
+        pid = blocker.info.backend_pid
+
+    assert f"in the way: pid {pid} of postgres" in caught.value.message
+    assert caught.value.exit_code == 1
+    assert [event for event in events if event["type"] == "lock-retry"]
+    assert [found.state for found in migrate.status(users.owner, folder)] == ["applied", "pending"]
+
+
+def test_a_prepared_transaction_in_the_way_is_named(users: Shop, release: Release) -> None:
+    with session(users.admin) as blocker:
+        blocker.execute("BEGIN; SELECT * FROM users; PREPARE TRANSACTION 'forgotten'")
+        try:
+            with pytest.raises(failures.TableBusy, match=r"prepared transaction.*forgotten"):
+                migrate.apply(
+                    users.owner, release({"expand/002_city.sql": ALTER}), deadline_seconds=1
+                )
+        finally:
+            blocker.execute("ROLLBACK PREPARED 'forgotten'")
+
+
+def test_t9_a_waiting_advisory_lock_deadlocks_with_an_index_build(users: Shop) -> None:
+    with (
+        session(users.owner) as first,
+        session(users.owner) as second,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        first.execute("SELECT pg_advisory_lock(1)")
+        waiting = pool.submit(second.execute, "SELECT pg_advisory_lock(1)")
+        time.sleep(0.3)
+        with pytest.raises(psycopg.errors.DeadlockDetected):  # noqa: PT012 - either may be chosen
+            first.execute("CREATE INDEX CONCURRENTLY users_name ON users (name)")
+            waiting.result()
+        first.execute("SELECT pg_advisory_unlock_all()")
+        with contextlib.suppress(psycopg.errors.DeadlockDetected):
+            waiting.result()
+
+
+def test_t9_four_runners_at_once_apply_everything_once(
+    shop: Shop, release: Release, start_runner: Callable[..., Runner]
+) -> None:
+    folder = release(
+        {
+            "expand/001_users.sql": USERS + "CREATE TABLE log (migration text);",
+            "expand/002_index.sql": "CREATE INDEX CONCURRENTLY users_name ON users (name);"
+            "INSERT INTO log VALUES ('002');",
+            "expand/003_log.sql": "INSERT INTO log VALUES ('003')",
+            "expand/004_index.sql": "CREATE INDEX CONCURRENTLY users_low ON users (lower(name))",
+        }
+    )
+    runners = [start_runner(shop, folder) for _ in range(4)]
+
+    assert [runner.end() for runner in runners] == ["", "", "", ""]
+    assert [runner.process.returncode for runner in runners] == [0, 0, 0, 0]
+    assert shop.rows("SELECT migration FROM log ORDER BY 1") == [("002",), ("003",)]
+    assert {found.state for found in migrate.status(shop.owner, folder)} == {"applied"}
+    hows = shop.rows("SELECT DISTINCT how FROM changeover.statement")
+    assert hows == [("executed",)]
+
+
+def test_a_second_runner_is_told_who_is_at_work(users: Shop, release: Release) -> None:
+    folder = release({"expand/002_city.sql": ALTER})
+    with open_transaction(users, 2.0), ThreadPoolExecutor(1) as pool:
+        first = pool.submit(migrate.apply, users.owner, folder)
+        time.sleep(0.5)
+        with pytest.raises(failures.RunnerBusy, match="another runner is migrating") as caught:
+            migrate.apply(users.owner, folder, deadline_seconds=0.3)
+    assert first.result().done
+    assert caught.value.exit_code == 5
+    assert f"of {users.owner.user} from 127.0.0.1" in str(caught.value.cause)
+
+
+def test_an_older_deployment_is_refused(users: Shop, release: Release) -> None:
+    folder = release({"expand/002_city.sql": ALTER})
+    migrate.apply(users.owner, folder, fence=7)
+
+    with pytest.raises(failures.RunnerFenced, match=r"number 7\) than this one \(6\)"):
+        migrate.apply(users.owner, folder, fence=6)
+
+    assert migrate.apply(users.owner, folder, fence=7).done == ()
+    assert migrate.apply(users.owner, folder).done == ()
+    assert users.value("SELECT number FROM changeover.fence") == 7
+
+
+def test_a_runner_that_lost_its_lock_writes_nothing_more(users: Shop, release: Release) -> None:
+    folder = release({"expand/002_slow.sql": "SELECT pg_sleep(30)"})
+    with ThreadPoolExecutor(1) as pool:
+        runner = pool.submit(migrate.apply, users.owner, folder)
+        while not users.rows("SELECT 1 FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'"):
+            time.sleep(0.02)
+        users.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'changeover migrate lock' AND datname = current_database()"
+        )
+        begun = time.monotonic()
+        with pytest.raises(failures.RunnerLockLost):
+            runner.result()
+
+    assert time.monotonic() - begun < 5
+    assert [found.state for found in migrate.status(users.owner, folder)] == ["applied", "pending"]
+
+
+def test_a_deadlock_with_the_app_is_retried(users: Shop, release: Release) -> None:
+    users.rows("CREATE TABLE orders (id int); GRANT ALL ON orders TO public;")
+    users.rows(f"ALTER TABLE orders OWNER TO {users.owner.user}")
+    text = "LOCK TABLE users; SELECT pg_sleep(0.4); LOCK TABLE orders;"
+    with session(users.admin, autocommit=False) as app, ThreadPoolExecutor(1) as pool:
+        app.execute("SET deadlock_timeout = '10s'")
+        app.execute("LOCK TABLE orders")
+        runner = pool.submit(
+            migrate.apply,
+            users.owner,
+            release({"expand/002_both.sql": text}),
+            lock_timeout_milliseconds=20_000,
+        )
+        time.sleep(0.3)
+        app.execute("SELECT * FROM users")
+        app.commit()
+        outcome = runner.result()
+
+    assert outcome.retries == 1
+    assert outcome.done == ("1.0.0/expand/002_both",)
