@@ -1,6 +1,6 @@
 """Build a release into one signed file of fixed content, and check such a file."""
 
-from changeover.bundle.building import Bundle, build
+from changeover.bundle.building import Bundle, build, rendered
 from changeover.bundle.dependencies import BuildFailed
 from changeover.bundle.manifest import Manifest
 from changeover.bundle.members import CodeUnfit
@@ -17,5 +17,6 @@ __all__ = [
     "SignatureUnknown",
     "SigningFailed",
     "build",
+    "rendered",
     "verify",
 ]

@@ -118,6 +118,12 @@ def _rendered(root: Path, app: App, release: Release) -> list[Member]:
     return [*units, Member(SITE, render(SITE_TEMPLATE, values, root=root).encode())]
 
 
+def rendered(root: Path, app: App, release: Release) -> dict[str, str]:
+    """Return the files that templates make of a release, by their path in the bundle."""
+    members = _rendered(root, app, release)
+    return {member.path: member.content().decode() for member in members}
+
+
 def _inputs_digest(app: App, release: Release, members: Sequence[Member]) -> str:
     content = {
         "format": FORMAT,
@@ -151,7 +157,7 @@ def _build(
     output.mkdir(parents=True, exist_ok=True)
     code = [member for member in members if member.path.startswith("code/")]
     with (
-        installed(release, code, root / "build" / "npm-cache") as packages,
+        installed(release, code, root / "build" / "packages") as packages,
         tempfile.NamedTemporaryFile(dir=output, prefix=".building-", delete=False) as stream,
     ):
         partial = Path(stream.name)

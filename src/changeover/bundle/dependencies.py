@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from changeover.bundle import package_store
 from changeover.bundle.members import Member, is_executable
 from changeover.errors import Failed, InvalidInput
 
@@ -37,7 +38,7 @@ def installed(release: Release, code: Sequence[Member], cache: Path) -> Iterator
     Args:
         release: What to build.
         code: Its code.
-        cache: A directory that keeps downloads between builds.
+        cache: A directory that keeps downloads and installed packages between builds.
 
     Raises:
         BuildFailed: The package manager failed; the cause is the end of what it said.
@@ -48,14 +49,25 @@ def installed(release: Release, code: Sequence[Member], cache: Path) -> Iterator
         case "npm":
             with tempfile.TemporaryDirectory(prefix="changeover-build-") as directory:
                 place = Path(directory)
-                _copy(code, place)
-                _npm(release, place, cache)
-                yield list(_packages(place))
+                yield _npm_packages(release, code, place, cache)
         case "python":
             raise BuildKindUnknown(
                 f"{release.version}: releases in Python are not built yet",
                 hint="use build kind none and list the code with its dependencies",
             )
+
+
+def _npm_packages(
+    release: Release, code: Sequence[Member], place: Path, cache: Path
+) -> list[Member]:
+    store, key = cache / "installed", package_store.key_of(code)
+    if package_store.restore(store, key, place):
+        return list(_packages(place))
+    _copy(code, place)
+    _npm(release, place, cache / "npm")
+    packages = list(_packages(place))
+    package_store.keep(store, key, packages)
+    return packages
 
 
 def _copy(code: Sequence[Member], place: Path) -> None:

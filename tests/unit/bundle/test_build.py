@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import tarfile
 from typing import TYPE_CHECKING
@@ -108,8 +109,27 @@ def test_packages_are_installed_without_those_for_development(
     bill = json.loads(content(first, "sbom.cdx.json"))
     assert [each["purl"] for each in bill["components"]] == ["pkg:npm/greeter@1.0.0"]
     assert len(bill["components"][0]["hashes"][0]["content"]) == 128
+    shutil.rmtree(project.root / "build/packages")
     second = built(project, signing_key, "3.0.0", project.root / "two")
     assert second.digest == first.digest
+
+
+def test_packages_are_installed_once_for_all_releases_with_one_lock(
+    project: Project, signing_key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = built(project, signing_key, "3.0.0", project.root / "one")
+    programs = project.root / "programs"
+    programs.mkdir()
+    (programs / "ssh-keygen").symlink_to(shutil.which("ssh-keygen") or "")
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", str(programs))
+        again = built(project, signing_key, "3.0.0", project.root / "two")
+        assert (again.built, again.digest) == (True, first.digest)
+        (kept,) = (project.root / "build/packages/installed").glob("*.tar")
+        kept.write_bytes(kept.read_bytes().replace(b"hello", b"hullo"))
+        with pytest.raises(BuildFailed, match="npm is not installed"):
+            built(project, signing_key, "3.0.0", project.root / "three")
+    assert built(project, signing_key, "3.0.0", project.root / "four").digest == first.digest
 
 
 def test_a_failed_installation_says_what_npm_said(project: Project, signing_key: Path) -> None:
