@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from changeover import __version__
-from changeover.cli.output import Output
 from changeover.errors import ChangeoverError, Failed, Interrupted
 
 if TYPE_CHECKING:
@@ -109,7 +108,10 @@ def run() -> None:
         application(typed)()
     except ChangeoverError as error:
         _fail(error, json_lines=json_lines)
-    except KeyboardInterrupt:
+    except SystemExit as left:
+        # Typer turns an interrupt into a silent exit
+        if left.code != Interrupted.exit_code:
+            raise
         _fail(
             Interrupted("interrupted", hint="changeover status shows what is live"),
             json_lines=json_lines,
@@ -121,9 +123,9 @@ def run() -> None:
 
 
 def _fail(error: ChangeoverError, *, json_lines: bool) -> NoReturn:
-    from changeover.cli.desk import redactor  # noqa: PLC0415 - only a failure needs it
+    from changeover.cli.desk import output_of  # noqa: PLC0415 - only a failure needs it
 
-    Output(json_lines=json_lines, redactor=redactor(), started=True).error(error)
+    output_of(json_lines=json_lines).error(error)
     sys.exit(error.exit_code)
 
 

@@ -15,16 +15,17 @@ if TYPE_CHECKING:
     from changeover.inventory import Environment
     from changeover.runner.stages import Context
 
-_REDACTOR = Redactor()
+_OUTPUT = Output(redactor=Redactor())
 
 
 class AppUnclear(InvalidInput):
     """The environment has several apps, or not the one that was named."""
 
 
-def redactor() -> Redactor:
-    """Return the redactor that knows every secret this process has read."""
-    return _REDACTOR
+def output_of(*, json_lines: bool) -> Output:
+    """Return the process's one output; it knows every secret that this process has read."""
+    _OUTPUT.json_lines = json_lines
+    return _OUTPUT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
