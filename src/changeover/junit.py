@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 # XML 1.0 has no way to write these, not even escaped.
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -75,9 +73,3 @@ def _case(suite: ET.Element, prefix: str, case: Case) -> None:
 
 def _writable(text: str) -> str:
     return _UNWRITABLE.sub("?", text)
-
-
-def write(path: Path, suite: str, cases: Sequence[Case], *, seconds: float) -> None:
-    """Write a JUnit document of one suite to a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(document(suite, cases, seconds=seconds), encoding="utf-8")

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from typing import TYPE_CHECKING
 
 from changeover import junit
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-
-def test_green_red_and_warned(tmp_path: Path) -> None:
-    file = tmp_path / "reports" / "smoke.xml"
-
-    junit.write(
-        file,
+def test_green_red_and_warned() -> None:
+    text = junit.document(
         "smoke",
         [
             junit.Case(name="health", group="shop", seconds=0.25),
@@ -27,7 +20,7 @@ def test_green_red_and_warned(tmp_path: Path) -> None:
         seconds=1.5,
     )
 
-    root = ET.parse(file).getroot()  # noqa: S314 - our own file
+    root = ET.fromstring(text.encode())  # noqa: S314 - our own text
     suite = root[0]
     cases = {case.get("name"): case for case in suite}
     assert (root.tag, suite.tag) == ("testsuites", "testsuite")

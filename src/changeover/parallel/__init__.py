@@ -198,7 +198,7 @@ def _failure(environment: Environment, host: Host, event: Event) -> ChangeoverEr
         case "host-key" | "host-key-unknown" as kind:
             what = "not the recorded one" if kind == "host-key" else "not recorded"
             return HostKeyChanged(
-                f"the host key of {where} is {what}",
+                f"the host key of {host.name} ({host.address}) is {what}",
                 hint="compare the key on the host's console; if it is right, correct its line in"
                 f" {environment.known_hosts}",
                 host=host.name,
@@ -206,7 +206,7 @@ def _failure(environment: Environment, host: Host, event: Event) -> ChangeoverEr
             )
         case "sign-in":
             return SignInRefused(
-                f"{where} refuses the key of user {environment.deploy_user}",
+                f"{host.name} refuses the key of user {environment.deploy_user}",
                 hint=f"changeover provision --env {environment.name} --limit {host.name}",
                 host=host.name,
                 cause=cause,

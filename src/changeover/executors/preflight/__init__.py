@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from changeover.errors import ChangeoverError
@@ -28,7 +29,7 @@ def apply(
     environment: Environment,
     app: str,
     requires: Requirements,
-    database: str | ChangeoverError | None,
+    probe: Callable[[], str] | None,
     report: Callable[[dict[str, Any]], None],
 ) -> PreflightOutcome:
     """Ask all hosts at once and return what fits and what does not; nothing is changed.
@@ -37,18 +38,27 @@ def apply(
         environment: Where the release is to go.
         app: Its app.
         requires: Its requirements: below the minimum is red, below the recommendation a warning.
-        database: What the database server says its version is, or why it could not be asked;
-            ``None`` for an app without a database.
+        probe: Enters the database as its owner and returns the server's version, or raises;
+            ``None`` for an app without a database. Runs beside the other questions.
         report: Called with one event a finding.
     """
     begun = time.monotonic()
-    path = certificate_path(app)
-    facts = gather(environment, environment.hosts, (path,))
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        asked = None if probe is None else beside.submit(_entered, probe)
+        facts = gather(environment, environment.hosts, (certificate_path(app),))
+        database = None if asked is None else asked.result()
     found = []
     for finding in _all(environment, app, requires, database, facts):
         report(finding.as_event())
         found.append(finding)
     return PreflightOutcome(findings=tuple(found), seconds=time.monotonic() - begun)
+
+
+def _entered(probe: Callable[[], str]) -> str | ChangeoverError:
+    try:
+        return probe()
+    except ChangeoverError as error:
+        return error
 
 
 def _all(

@@ -91,7 +91,8 @@ class PreflightOutcome:
         Raises:
             CheckRed: What is red, each with its host; the hint is the first one's next step.
         """
-        red = self.red
+        # The same host may be away for several questions: that is one failure.
+        red = list({(found.host, found.message): found for found in self.red}.values())
         if not red:
             return
         if len(red) == 1 and red[0].error is not None:

@@ -1,0 +1,141 @@
+"""preflight, smoke and verify: the proofs, each with JUnit output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from changeover.cli import options
+from changeover.cli.desk import Desk, context_of, open_desk
+from changeover.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from changeover.executors.preflight import Finding
+    from changeover.junit import Case
+
+Version = Annotated[str, typer.Argument(help="The version to go to.")]
+Live = Annotated[str | None, typer.Argument(help="The version; the live one if none.")]
+
+
+class NothingLive(InvalidInput):
+    """No version of the app is live."""
+
+
+def preflight(
+    version: Version,
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    json: options.Json = False,
+    junit: options.Junit = None,
+) -> None:
+    """Hold the hosts against a version's requirements: a minimum is red, a recommendation warns."""
+    from changeover import release  # noqa: PLC0415 - `--help` does without
+    from changeover.runner import requirements  # noqa: PLC0415
+
+    desk = open_desk(env, app, json_lines=json)
+    wanted = release.load_release(desk.root, desk.app, version)
+    owner = release.load_app(desk.root, desk.app)
+    found = requirements.outcome(desk.environment, owner, wanted, lambda _: None)
+    for finding in found.findings:
+        mark = finding.status.ljust(4)
+        follow = f"; next: {finding.next}" if finding.next else ""
+        text = f"{mark} {finding.host or 'all':<12} {finding.id:<12} {finding.message}{follow}"
+        desk.output.data(finding.as_event(), text)
+    cases = [_finding_case(finding) for finding in found.findings]
+    _write(desk, junit, f"preflight-{version}", cases, found.seconds)
+    found.require_green()
+
+
+def _finding_case(finding: Finding) -> Case:
+    from changeover.junit import Case  # noqa: PLC0415 - `--help` does without
+
+    said = filter(None, (finding.message, finding.cause, finding.next))
+    return Case(
+        name=finding.id,
+        group=finding.host or "environment",
+        failure=finding.message if finding.status == "red" else None,
+        text="" if finding.status == "ok" else "\n".join(said),
+    )
+
+
+def smoke(
+    version: Live = None,
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    json: options.Json = False,
+    junit: options.Junit = None,
+) -> None:
+    """Check the live version from outside, through TLS: HTTP, WebSocket, manual steps."""
+    from changeover.executors import smoke as smoking  # noqa: PLC0415 - `--help` does without
+    from changeover.executors.smoke.values import Target  # noqa: PLC0415
+    from changeover.junit import Case  # noqa: PLC0415
+    from changeover.release import environment_values, load_release  # noqa: PLC0415
+
+    desk = open_desk(env, app, json_lines=json)
+    context, place = context_of(desk), desk.environment
+    shown = version or _live(desk)
+    release = context.releases.get(shown) or load_release(desk.root, desk.app, shown)
+    outcome = smoking.apply(
+        Target(
+            public_url=place.public_url(desk.app),
+            addresses={place.public_name(desk.app): place.public_address},
+            ca_certificate=place.tls.ca_certificate,
+        ),
+        (*release.smoke, *(step.verify for step in release.manual if step.verify is not None)),
+        environment_values(context.declared, release, context.releases, place),
+        lambda event: desk.output.data(event, _words(event)),
+    )
+    cases = [
+        Case(
+            name=result.id,
+            group=desk.app,
+            seconds=result.seconds,
+            failure=None if result.ok else result.message,
+            text="" if result.ok else "\n".join((result.message, *result.detail)),
+        )
+        for result in outcome.results
+    ]
+    _write(desk, junit, f"smoke-{shown}", cases, outcome.seconds)
+    outcome.require_green(f"changeover rollback --env {place.name}")
+
+
+def _live(desk: Desk) -> str:
+    """Return the version that every app host serves."""
+    from changeover.colour import version_of  # noqa: PLC0415 - only the live version needs it
+    from changeover.runner import survey  # noqa: PLC0415
+
+    states = survey.status(desk.root, desk.environment, desk.app, desk.output.event)
+    colour = survey.agreed(states, "live", desk.environment.name)
+    if colour is None:
+        raise NothingLive(
+            f"{desk.app} is not live in {desk.environment.name}",
+            hint=f"changeover deploy VERSION --env {desk.environment.name}",
+        )
+    return version_of(colour)
+
+
+def _words(event: dict[str, Any]) -> str:
+    mark = "ok  " if event["ok"] else "red "
+    lines = [f"{mark} {event['id']:<32} {event['seconds']:6.2f} s  {event['message']}"]
+    lines += [f"       {line}" for line in event["detail"]]
+    return "\n".join(lines)
+
+
+def _write(
+    desk: Desk, file: Path | None, suite: str, cases: Sequence[Case], seconds: float
+) -> None:
+    """Write the results as JUnit XML where a file was named, secrets taken out."""
+    from changeover import junit  # noqa: PLC0415 - `--help` does without
+
+    if file is None:
+        return
+    text = desk.output.redactor(junit.document(suite, cases, seconds=seconds))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    desk.output.note(f"results written to {file}")

@@ -1,0 +1,47 @@
+"""Preflight of a release: the hosts through pyinfra, the database through its tunnel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover.errors import Failed
+from changeover.executors import migrate, preflight
+from changeover.runner import database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from changeover.executors.preflight import Finding, PreflightOutcome
+    from changeover.inventory import Environment
+    from changeover.release import App, Release
+    from changeover.runner.run import Run
+
+
+def outcome(
+    environment: Environment,
+    app: App,
+    release: Release,
+    report: Callable[[dict[str, Any]], None],
+) -> PreflightOutcome:
+    """Hold every host and the database against a release's requirements."""
+
+    def probe() -> str:
+        with database.owner_database(environment, app) as place:
+            return migrate.probe(place).version
+
+    known = database.database_host(environment, app) is not None
+    return preflight.apply(environment, app.app, release.requires, probe if known else None, report)
+
+
+def check(run: Run) -> tuple[Finding, ...]:
+    """Return all findings of the run's release.
+
+    Raises:
+        CheckRed: Something is below the minimum.
+    """
+    if run.release is None:
+        raise Failed("the run has no release", hint="changeover deploy VERSION")
+    found = outcome(run.environment, run.app, run.release, lambda _: None)
+    found.require_green()
+    return found.findings
