@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from changeover.cli import options
-from changeover.cli.desk import Desk, open_desk, redactor
-from changeover.cli.output import Output
+from changeover.cli.desk import Desk, open_desk, output_of
 from changeover.errors import CheckRed, InvalidInput
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def lint(files: Files, *, json: options.Json = False) -> None:
     """Find what would hurt a database in use; exit 6 when it shuts users out."""
     from changeover.migrations import hazards  # noqa: PLC0415 - `--help` does without
 
-    output = Output(json_lines=json, redactor=redactor())
+    output = output_of(json_lines=json)
     found: list[Finding] = []
     for path in files:
         found += hazards.lint(_migrations(path))

@@ -48,9 +48,9 @@ def open_desk(env: str, app: str | None, *, json_lines: bool) -> Desk:
 
     root = inventory.project_root()
     environment = inventory.load(env, root=root)
+    output = output_of(json_lines=json_lines)
     for secret in environment.all_secrets():
-        _REDACTOR.add(secret)
-    output = Output(json_lines=json_lines, redactor=_REDACTOR)
+        output.redactor.add(secret)
     return Desk(root=root, environment=environment, app=choose(environment, app), output=output)
 
 

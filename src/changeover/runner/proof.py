@@ -15,7 +15,10 @@ from changeover.runner import database
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
-    from changeover.release import Release
+    from collections.abc import Mapping
+
+    from changeover.inventory import Environment
+    from changeover.release import App, Release
     from changeover.release.values import Values
     from changeover.runner.run import Run
     from changeover.steps import Preflight, PreviewSmoke, Smoke
@@ -55,7 +58,9 @@ def _server_version(run: Run) -> str | ChangeoverError | None:
 def preview(run: Run, step: PreviewSmoke) -> Outcome:
     """Smoke the new colour on its own sockets, before users are sent to it."""
     release, known = _release(run, step.version)
-    checks = smoking.preview_parameters(release.smoke, target(run), known)
+    checks = smoking.preview_parameters(
+        release.smoke, target_of(run.environment, run.app.app), known
+    )
     return operate.preview(run.fleet, run.app_hosts, step, checks)
 
 
@@ -66,7 +71,9 @@ def smoke(run: Run, step: Smoke) -> Outcome:
         SmokeRed: A check is red; the error names it and shows what was asked and answered.
     """
     release, known = _release(run, step.version)
-    outcome = smoking.apply(target(run), release.smoke, known, run.report)
+    outcome = smoking.apply(
+        target_of(run.environment, run.app.app), release.smoke, known, run.report
+    )
     outcome.require_green(f"changeover smoke --env {run.environment.name} shows each check")
     return Outcome(
         says=f"{len(outcome.results)} checks of {step.version} green from outside",
@@ -75,18 +82,22 @@ def smoke(run: Run, step: Smoke) -> Outcome:
     )
 
 
-def target(run: Run) -> Target:
+def target_of(environment: Environment, app: str) -> Target:
     """Return where users reach the app, and whose certificates they trust."""
-    environment, app = run.environment, run.app.app
-    name = environment.public_name(app)
     return Target(
         public_url=environment.public_url(app),
-        addresses={name: environment.public_address},
+        addresses={environment.public_name(app): environment.public_address},
         ca_certificate=environment.tls.ca_certificate,
     )
 
 
+def known_values(
+    app: App, releases: Mapping[str, Release], version: str, environment: Environment
+) -> Values:
+    """Return the environment values that a version's checks may name."""
+    return values.environment_values(app, releases[version], releases, environment)
+
+
 def _release(run: Run, version: str) -> tuple[Release, Values]:
     releases = releases_of.load_releases(run.root, run.app.app)
-    release = releases[version]
-    return release, values.environment_values(run.app, release, releases, run.environment)
+    return releases[version], known_values(run.app, releases, version, run.environment)
