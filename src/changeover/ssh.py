@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -165,7 +166,25 @@ def tunnel(
             local_port, remote_port=port, remote_host=target, local_host="127.0.0.1"
         ),
     ):
+        _await_listener(local_port, host)
         yield "127.0.0.1", local_port
+
+
+def _await_listener(port: int, host: Host) -> None:
+    """Wait until Fabric's thread has taken the local port: it begins some time after the call."""
+    deadline = time.monotonic() + CONNECT_SECONDS
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return
+        time.sleep(0.01)
+    raise SessionLost(
+        f"no tunnel through {host.name} was there after {CONNECT_SECONDS} s",
+        hint="look at the load of this machine, then run this again",
+        host=host.name,
+    )
 
 
 def agent(
