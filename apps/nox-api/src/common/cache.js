@@ -26,17 +26,24 @@ export function openCache({ url, name, log }) {
   const client = new Redis(url, { ...options, keyPrefix: PREFIX });
   client.on('error', (error) => log.warn('redis connection error', { error }));
 
-  /** Open a connection of its own for channels; `receive(channel, text)` gets names without the prefix. */
-  async function subscribe(channel, receive) {
-    const subscriber = new Redis(url, {
-      ...options,
-      commandTimeout: undefined,
-      connectionName: `${name}-events`,
-    });
+  /**
+   * Listen to a channel on a connection of its own; `receive(text)` gets what is published.
+   *
+   * It waits for a server that is away, so what it returns is only the way to end it.
+   */
+  function subscribe(channel, receive) {
+    const waiting = { ...options, commandTimeout: undefined, maxRetriesPerRequest: null };
+    const subscriber = new Redis(url, { ...waiting, connectionName: `${name}-events` });
     subscriber.on('error', (error) => log.warn('redis subscriber error', { error }));
-    subscriber.on('message', (full, text) => receive(full.slice(PREFIX.length), text));
-    await subscriber.subscribe(`${PREFIX}${channel}`);
-    return () => subscriber.disconnect();
+    subscriber.on('message', (_, text) => receive(text));
+    let ending = false;
+    subscriber.subscribe(`${PREFIX}${channel}`).catch((error) => {
+      if (!ending) log.warn('channel not subscribed', { channel, error });
+    });
+    return () => {
+      ending = true;
+      subscriber.disconnect();
+    };
   }
 
   return {

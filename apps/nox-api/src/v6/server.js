@@ -1,5 +1,5 @@
 import { accountRoute } from '../common/account.js';
-import { createApplication } from '../common/application.js';
+import { Application } from '../common/application.js';
 import { createAuthentication } from '../common/authentication.js';
 import { openDatabase } from '../common/database.js';
 import { healthRoutes } from '../common/health.js';
@@ -9,13 +9,7 @@ import { DECLARATIONS } from './settings.js';
 
 const settings = loadSettings(DECLARATIONS);
 const { version, name, log } = identify(settings, '6.0.0');
-const database = openDatabase({
-  url: settings.DB_URL,
-  poolSize: settings.DATABASE_POOL_SIZE,
-  statementTimeoutMs: settings.DATABASE_STATEMENT_TIMEOUT_MS,
-  name,
-  log,
-});
+const database = openDatabase(settings.DB_URL, settings, { name, log });
 const drain = prepareDrain({ log, settings, database });
 // version 6 has opaque tokens only: nothing verifies as a signed one
 const authenticate = createAuthentication({
@@ -24,7 +18,7 @@ const authenticate = createAuthentication({
   legacy: true,
 });
 
-const application = createApplication({
+const application = new Application({
   log,
   isDraining: drain.isDraining,
   before: async (exchange) => {
@@ -38,6 +32,11 @@ const application = createApplication({
 });
 
 await open(
-  { http: { server: createHttpServer('http', application, drain), port: Number(process.env.PORT || 3000) } },
+  {
+    http: {
+      server: createHttpServer('http', application.listener, drain),
+      port: Number(process.env.PORT || 3000),
+    },
+  },
   log,
 );

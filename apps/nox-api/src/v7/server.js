@@ -1,5 +1,5 @@
 import { accountRoute } from '../common/account.js';
-import { createApplication } from '../common/application.js';
+import { Application } from '../common/application.js';
 import { createAuthentication } from '../common/authentication.js';
 import { createAuthenticationLog } from '../common/authentication_log.js';
 import { openCache } from '../common/cache.js';
@@ -17,13 +17,7 @@ const TOKEN_LIFETIME_SECONDS = 3600;
 
 const settings = loadSettings(DECLARATIONS);
 const { version, name, log } = identify(settings, '7.0.0');
-const database = openDatabase({
-  url: settings.DB_URL,
-  poolSize: settings.DATABASE_POOL_SIZE,
-  statementTimeoutMs: settings.DATABASE_STATEMENT_TIMEOUT_MS,
-  name,
-  log,
-});
+const database = openDatabase(settings.DB_URL, settings, { name, log });
 const cache = openCache({ url: settings.REDIS_URL, name, log });
 const drain = prepareDrain({ log, settings, database, cache });
 const tokens = createTokens({ secret: settings.AUTH_SECRET, lifetime: TOKEN_LIFETIME_SECONDS });
@@ -32,7 +26,7 @@ const record = createAuthenticationLog({ database });
 const throttle = createLoginThrottle({ cache });
 const provider = createProviders([PROVIDER], settings).get(PROVIDER);
 
-const application = createApplication({
+const application = new Application({
   log,
   isDraining: drain.isDraining,
   before: async (exchange) => {
@@ -48,6 +42,11 @@ const application = createApplication({
 });
 
 await open(
-  { http: { server: createHttpServer('http', application, drain), port: Number(process.env.PORT || 3000) } },
+  {
+    http: {
+      server: createHttpServer('http', application.listener, drain),
+      port: Number(process.env.PORT || 3000),
+    },
+  },
   log,
 );

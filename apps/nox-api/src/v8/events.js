@@ -8,20 +8,19 @@ const CHANNEL = 'events';
 export function createEvents({ cache, log, deliver }) {
   let stop = () => {};
   return {
-    start: async () => {
+    start: () => {
+      stop = cache.subscribe(CHANNEL, (text) => {
+        const { user_id: userId, message } = JSON.parse(text);
+        deliver(userId, message);
+      });
+    },
+    publish: async (userId, message) => {
       try {
-        stop = await cache.subscribe(CHANNEL, (_, text) => {
-          const { user_id: userId, message } = JSON.parse(text);
-          deliver(userId, message);
-        });
+        await cache.publish(CHANNEL, JSON.stringify({ user_id: userId, message }));
       } catch (error) {
-        log.warn('events of other processes will not arrive', { error });
+        log.warn('event not published', { error });
       }
     },
-    publish: (userId, message) =>
-      cache
-        .publish(CHANNEL, JSON.stringify({ user_id: userId, message }))
-        .catch((error) => log.warn('event not published', { error })),
     stop: async () => stop(),
   };
 }

@@ -12,9 +12,9 @@ const INSERT = `
   FROM jsonb_to_recordset($2) AS given(name text, value numeric, unit text, metadata jsonb)`;
 const SUMMARY = `
   SELECT metric_name AS name, max(metric_unit) AS unit, count(*)::int AS count,
-         percentile_cont(0.50) WITHIN GROUP (ORDER BY metric_value)::float8 AS p50,
-         percentile_cont(0.75) WITHIN GROUP (ORDER BY metric_value)::float8 AS p75,
-         percentile_cont(0.95) WITHIN GROUP (ORDER BY metric_value)::float8 AS p95
+         round((percentile_cont(0.50) WITHIN GROUP (ORDER BY metric_value))::numeric, 4)::float8 AS p50,
+         round((percentile_cont(0.75) WITHIN GROUP (ORDER BY metric_value))::numeric, 4)::float8 AS p75,
+         round((percentile_cont(0.95) WITHIN GROUP (ORDER BY metric_value))::numeric, 4)::float8 AS p95
   FROM performance_metrics
   WHERE recorded_at > now() - make_interval(mins => $1)
   GROUP BY metric_name ORDER BY metric_name`;

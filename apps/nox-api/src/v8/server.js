@@ -1,4 +1,4 @@
-import { createApplication } from '../common/application.js';
+import { Application } from '../common/application.js';
 import { createAuthentication } from '../common/authentication.js';
 import { createAuthenticationLog } from '../common/authentication_log.js';
 import { openCache } from '../common/cache.js';
@@ -12,35 +12,29 @@ import { createEvents } from './events.js';
 import { publicFiles } from './files.js';
 import { formerRoutes } from './former_routes.js';
 import { createGate } from './gate.js';
-import { createMetrics } from './metrics.js';
+import { Metrics } from './metrics.js';
 import { performanceRoutes, startSampling } from './performance.js';
 import { createSignInRecorder, profileRoute } from './profile.js';
 import { createRateLimit } from './rate_limit.js';
 import { createGrant, refreshRoute } from './refresh.js';
-import { securityRoute } from './security_analysis.js';
-import { createSessions } from './sessions.js';
+import { SecurityAnalysis } from './security_analysis.js';
+import { Sessions } from './sessions.js';
 import { DECLARATIONS, PROVIDERS } from './settings.js';
-import { signInRoutes } from './sign_in.js';
-import { createSignInStates } from './sign_in_state.js';
+import { SignIn } from './sign_in.js';
+import { SignInStates } from './sign_in_state.js';
 import { connectRoutes, createTickets } from './tickets.js';
-import { createWebSockets } from './websocket_server.js';
+import { WebSockets } from './websocket_server.js';
 import { createSessionRows } from './websocket_sessions.js';
 
 const settings = loadSettings(DECLARATIONS);
 const { version, colour, name, log } = identify(settings, '8.0.0');
-const database = openDatabase({
-  url: settings.DATABASE_URL,
-  poolSize: settings.DATABASE_POOL_SIZE,
-  statementTimeoutMs: settings.DATABASE_STATEMENT_TIMEOUT_MS,
-  name,
-  log,
-});
+const database = openDatabase(settings.DATABASE_URL, settings, { name, log });
 const cache = openCache({ url: settings.REDIS_URL, name, log });
 const drain = prepareDrain({ log, settings, database, cache });
-const metrics = createMetrics({ version, colour, database });
+const metrics = new Metrics({ version, colour, database });
 
 const tokens = createTokens({ secret: settings.JWT_SECRET, lifetime: settings.JWT_EXPIRES_IN });
-const sessions = createSessions({
+const sessions = new Sessions({
   database,
   lifetime: settings.JWT_REFRESH_EXPIRES_IN,
   idle: settings.OAUTH_SESSION_TIMEOUT,
@@ -61,7 +55,7 @@ const limit = createRateLimit({
 const gate = createGate({ settings, authenticate, limit });
 
 const providers = createProviders(PROVIDERS, settings);
-const states = createSignInStates({
+const states = new SignInStates({
   cache,
   csrfSecret: settings.CSRF_SECRET,
   sessionSecret: settings.SESSION_SECRET,
@@ -72,7 +66,7 @@ const tickets = createTickets({ cache });
 const files = await publicFiles();
 
 const heartbeatMs = settings.WEBSOCKET_HEARTBEAT_INTERVAL;
-const sockets = createWebSockets({
+const sockets = new WebSockets({
   log,
   tickets,
   heartbeatMs,
@@ -83,7 +77,7 @@ const sockets = createWebSockets({
 });
 const events = createEvents({ cache, log, deliver: sockets.notify });
 
-const application = createApplication({
+const application = new Application({
   log,
   isDraining: drain.isDraining,
   before: gate.pass,
@@ -95,7 +89,7 @@ const application = createApplication({
       cache,
       parts: settings.HEALTH_CHECK_ENABLED ? ['db', 'redis'] : [],
     }),
-    ...signInRoutes({
+    ...new SignIn({
       publicUrl: settings.PUBLIC_URL,
       providers,
       states,
@@ -103,7 +97,7 @@ const application = createApplication({
       record,
       grant: grant.signedIn,
       recordSignIn,
-    }),
+    }).routes(),
     refreshRoute({ record, sessions, grant, enabled: settings.OAUTH_REFRESH_TOKEN_ENABLED }),
     logoutRoute({ record, endSession: async (user) => user.session && sessions.end(user.session) }),
     ...formerRoutes({
@@ -115,7 +109,7 @@ const application = createApplication({
       onSignIn: (user) => recordSignIn(user.id),
     }),
     profileRoute({ database }),
-    securityRoute({ database, settings, notify: events.publish }),
+    ...new SecurityAnalysis({ database, settings, notify: events.publish }).routes(),
     ...performanceRoutes({
       database,
       vitals: settings.WEBVITALS_ENABLED,
@@ -133,7 +127,10 @@ const application = createApplication({
 });
 
 const servers = {
-  http: { server: createHttpServer('http', application, drain), port: Number(process.env.PORT || 3000) },
+  http: {
+    server: createHttpServer('http', application.listener, drain),
+    port: Number(process.env.PORT || 3000),
+  },
 };
 const upgradeOnly = createHttpServer(
   'websocket',
@@ -142,7 +139,7 @@ const upgradeOnly = createHttpServer(
 );
 if (settings.WEBSOCKET_ENABLED) {
   upgradeOnly.on('upgrade', sockets.upgrade);
-  await events.start();
+  events.start();
 }
 drain.onDrain('websockets', () => sockets.drain(settings.DRAIN_SECONDS));
 drain.onDrain('events', events.stop);

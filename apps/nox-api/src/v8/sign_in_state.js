@@ -5,8 +5,10 @@ const LIFETIME_SECONDS = 600;
 const COOKIE = 'nox_sign_in';
 const RANDOM_BYTES = 32;
 
-const base64url = (bytes) => Buffer.from(bytes).toString('base64url');
-const sign = (secret, text) => base64url(createHmac('sha256', secret).update(text).digest());
+const random = () => randomBytes(RANDOM_BYTES).toString('base64url');
+const digest = (text, encoding) => createHash('sha256').update(text).digest(encoding);
+const sign = (secret, text) => createHmac('sha256', secret).update(text).digest('base64url');
+const key = (state) => `sign-in:${digest(state, 'hex')}`;
 
 function same(left, right) {
   const [a, b] = [Buffer.from(left), Buffer.from(right)];
@@ -18,45 +20,48 @@ function readCookie(exchange) {
     const [name, ...rest] = part.trim().split('=');
     if (name === COOKIE) return rest.join('=');
   }
-  return undefined;
+  return '';
 }
 
 /**
- * Keep what a sign-in needs between the redirect and the callback.
+ * What a sign-in needs between the redirect and the callback.
  *
  * The state is random and signed (CSRF_SECRET); the PKCE verifier stays in Redis and is taken out
  * once. A cookie (SESSION_SECRET) ties the state to the browser that asked for it: the redirect
  * callback demands it, so that nobody can be signed in to somebody else's account by a link.
- *
- * @param {{cache: object, csrfSecret: string, sessionSecret: string, secure: boolean}} options
  */
-export function createSignInStates({ cache, csrfSecret, sessionSecret, secure }) {
-  const key = (state) => `sign-in:${createHash('sha256').update(state).digest('hex')}`;
-  const attributes = `Path=/; HttpOnly; SameSite=Lax${secure ? '; Secure' : ''}`;
+export class SignInStates {
+  /** @param {{cache: object, csrfSecret: string, sessionSecret: string, secure: boolean}} options */
+  constructor({ cache, csrfSecret, sessionSecret, secure }) {
+    Object.assign(this, { cache, csrfSecret, sessionSecret });
+    this.attributes = `Path=/; HttpOnly; SameSite=Lax${secure ? '; Secure' : ''}`;
+    this.clearCookie = `${COOKIE}=; Max-Age=0; ${this.attributes}`;
+  }
 
-  async function begin(fields) {
-    const random = base64url(randomBytes(RANDOM_BYTES));
-    const state = `${random}.${sign(csrfSecret, random)}`;
-    const verifier = base64url(randomBytes(RANDOM_BYTES));
-    await cache.client.set(key(state), JSON.stringify({ ...fields, verifier }), 'EX', LIFETIME_SECONDS);
-    const cookie = `${COOKIE}=${state}~${sign(sessionSecret, state)}; Max-Age=${LIFETIME_SECONDS}; ${attributes}`;
+  /** Keep the fields of a new sign-in; return its state, its cookie and the PKCE challenge. */
+  async begin(fields) {
+    const word = random();
+    const state = `${word}.${sign(this.csrfSecret, word)}`;
+    const verifier = random();
+    const record = JSON.stringify({ ...fields, verifier });
+    await this.cache.client.set(key(state), record, 'EX', LIFETIME_SECONDS);
     return {
       state,
-      cookie,
-      challenge: base64url(createHash('sha256').update(verifier).digest()),
+      challenge: digest(verifier, 'base64url'),
+      cookie: `${COOKIE}=${state}~${sign(this.sessionSecret, state)}; Max-Age=${LIFETIME_SECONDS}; ${this.attributes}`,
       expiresIn: LIFETIME_SECONDS,
     };
   }
 
   /** Return the state that this browser's cookie vouches for, or undefined. */
-  function ofBrowser(exchange) {
-    const [state, signature] = String(readCookie(exchange) ?? '').split('~');
-    return state && signature && same(signature, sign(sessionSecret, state)) ? state : undefined;
+  ofBrowser(exchange) {
+    const [state, signature] = readCookie(exchange).split('~');
+    return state && signature && same(signature, sign(this.sessionSecret, state)) ? state : undefined;
   }
 
-  function check(state) {
-    const [random, signature] = String(state ?? '').split('.');
-    if (!random || !signature || !same(signature, sign(csrfSecret, random))) {
+  check(state) {
+    const [word, signature] = String(state ?? '').split('.');
+    if (!word || !signature || !same(signature, sign(this.csrfSecret, word))) {
       throw new HttpError(
         400,
         'invalid_state',
@@ -66,9 +71,9 @@ export function createSignInStates({ cache, csrfSecret, sessionSecret, secure })
   }
 
   /** Take the record of a state out of Redis: a state works once. */
-  async function take(state, provider) {
-    check(state);
-    const [[, text]] = await cache.client.multi().get(key(state)).del(key(state)).exec();
+  async take(state, provider) {
+    this.check(state);
+    const [[, text]] = await this.cache.client.multi().get(key(state)).del(key(state)).exec();
     const record = text && JSON.parse(text);
     if (!record || record.provider !== provider) {
       throw new HttpError(
@@ -80,12 +85,10 @@ export function createSignInStates({ cache, csrfSecret, sessionSecret, secure })
     return record;
   }
 
-  /** Look at the record of a state and leave it. */
-  async function peek(state) {
-    check(state);
-    const text = await cache.client.get(key(state));
+  /** Look at the record of a state and leave it; undefined when there is none. */
+  async peek(state) {
+    this.check(state);
+    const text = await this.cache.client.get(key(state));
     return text ? JSON.parse(text) : undefined;
   }
-
-  return { begin, ofBrowser, take, peek, clearCookie: `${COOKIE}=; Max-Age=0; ${attributes}` };
 }

@@ -13,75 +13,94 @@ function refuse(socket, status, reason) {
   socket.end(`HTTP/1.1 ${status} ${reason}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 
+function say(connection, message) {
+  connection.socket.send(JSON.stringify(message));
+}
+
+function receive(connection, data) {
+  let message;
+  try {
+    message = JSON.parse(data);
+  } catch {
+    connection.socket.close(INVALID_DATA, 'JSON is expected');
+    return;
+  }
+  if (message?.type === 'ping') say(connection, { type: 'pong', at: new Date().toISOString() });
+  else say(connection, { type: 'error', error: 'unknown_type' });
+}
+
 /**
- * Serve /ws: welcome, heartbeat, events, and a goodbye with 1001 when the process ends.
+ * What serves /ws: welcome, heartbeat, events, and a goodbye with 1001 when the process ends.
  *
  * Anybody may connect and sees the beat; with a ticket the connection belongs to a user and gets
  * that user's events. A client may send `{"type": "ping"}` and gets `{"type": "pong"}`.
- *
- * @param {{log: object, rows: object, tickets: object, heartbeatMs: number, maxConnections: number, gauge: object, origins: Set<string>}} options
  */
-export function createWebSockets({ log, rows, tickets, heartbeatMs, maxConnections, gauge, origins }) {
-  const server = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE, clientTracking: false });
-  const connections = new Map();
-  const farewells = new Set();
-  let leaving = false;
-
-  const say = (connection, message) => connection.socket.send(JSON.stringify(message));
-
-  function receive(connection, data) {
-    let message;
-    try {
-      message = JSON.parse(data);
-    } catch {
-      connection.socket.close(INVALID_DATA, 'JSON is expected');
-      return;
-    }
-    if (message?.type === 'ping') say(connection, { type: 'pong', at: new Date().toISOString() });
-    else say(connection, { type: 'error', error: 'unknown_type' });
+export class WebSockets {
+  /**
+   * @param {{log: object, rows: object, tickets: object, heartbeatMs: number, maxConnections: number,
+   *          gauge: object, origins: Set<string>}} options
+   */
+  constructor({ log, rows, tickets, heartbeatMs, maxConnections, gauge, origins }) {
+    Object.assign(this, { log, rows, tickets, heartbeatMs, maxConnections, gauge, origins });
+    this.server = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE, clientTracking: false });
+    this.connections = new Map();
+    this.farewells = new Set();
+    this.leaving = false;
+    this.timer = setInterval(() => this.beat(), heartbeatMs);
+    this.timer.unref();
   }
 
-  function opened(socket, userId) {
+  /** The listener for a server's `upgrade` event. */
+  upgrade = (request, socket, head) => {
+    socket.on('error', () => socket.destroy());
+    this.admit(request, socket, head).catch((error) => {
+      this.log.error('websocket upgrade failed', { error });
+      refuse(socket, 503, 'Service Unavailable');
+    });
+  };
+
+  async admit(request, socket, head) {
+    const url = new URL(request.url, 'http://localhost');
+    if (url.pathname !== '/ws') return refuse(socket, 404, 'Not Found');
+    const { origin } = request.headers;
+    if (origin && !this.origins.has(origin)) return refuse(socket, 403, 'Forbidden');
+    const ticket = url.searchParams.get('ticket');
+    const userId = ticket === null ? undefined : await this.tickets.take(ticket);
+    if (ticket !== null && !userId) return refuse(socket, 401, 'Unauthorized');
+    const full = this.connections.size >= this.maxConnections;
+    if (this.leaving || full) return refuse(socket, 503, 'Service Unavailable');
+    return this.server.handleUpgrade(request, socket, head, (accepted) => this.opened(accepted, userId));
+  }
+
+  opened(socket, userId) {
     const connection = { id: randomUUID(), userId, socket, alive: true };
-    connections.set(connection.id, connection);
-    gauge.set(connections.size);
-    const stored = rows.opened(connection.id, userId);
+    this.connections.set(connection.id, connection);
+    this.gauge.set(this.connections.size);
+    connection.stored = this.rows.opened(connection.id, userId);
     socket.on('pong', () => {
       connection.alive = true;
     });
     socket.on('message', (data) => receive(connection, data));
-    socket.on('error', (error) => log.debug('websocket error', { connection_id: connection.id, error }));
-    socket.on('close', (code) => {
-      connections.delete(connection.id);
-      gauge.set(connections.size);
-      log.info('websocket closed', { connection_id: connection.id, code });
-      connection.forgotten = stored.then(() => rows.closed([connection.id]));
-      farewells.add(connection.forgotten);
-      connection.forgotten.finally(() => farewells.delete(connection.forgotten));
-    });
-    say(connection, {
-      type: 'welcome',
-      connection_id: connection.id,
-      user_id: userId ?? null,
-      heartbeat_interval: heartbeatMs,
-    });
-    log.info('websocket opened', { connection_id: connection.id, user_id: userId });
-  }
-  async function admit(request, socket, head) {
-    const url = new URL(request.url, 'http://localhost');
-    if (url.pathname !== '/ws') return refuse(socket, 404, 'Not Found');
-    if (leaving || connections.size >= maxConnections) return refuse(socket, 503, 'Service Unavailable');
-    const { origin } = request.headers;
-    if (origin && !origins.has(origin)) return refuse(socket, 403, 'Forbidden');
-    const ticket = url.searchParams.get('ticket');
-    const userId = ticket === null ? undefined : await tickets.take(ticket);
-    if (ticket !== null && !userId) return refuse(socket, 401, 'Unauthorized');
-    return server.handleUpgrade(request, socket, head, (accepted) => opened(accepted, userId));
+    socket.on('error', (error) => this.log.debug('websocket error', { connection_id: connection.id, error }));
+    socket.on('close', (code) => this.closed(connection, code));
+    const welcome = { type: 'welcome', connection_id: connection.id, user_id: userId ?? null };
+    say(connection, { ...welcome, heartbeat_interval: this.heartbeatMs });
+    socket.ping();
+    this.log.info('websocket opened', { connection_id: connection.id, user_id: userId });
   }
 
-  function beat() {
+  closed(connection, code) {
+    this.connections.delete(connection.id);
+    this.gauge.set(this.connections.size);
+    this.log.info('websocket closed', { connection_id: connection.id, code });
+    const farewell = connection.stored.then(() => this.rows.closed([connection.id]));
+    this.farewells.add(farewell);
+    farewell.finally(() => this.farewells.delete(farewell));
+  }
+
+  beat() {
     const alive = [];
-    for (const connection of connections.values()) {
+    for (const connection of this.connections.values()) {
       if (connection.alive) {
         connection.alive = false;
         connection.socket.ping();
@@ -90,46 +109,37 @@ export function createWebSockets({ log, rows, tickets, heartbeatMs, maxConnectio
         connection.socket.terminate();
       }
     }
-    if (alive.length > 0) rows.beat(alive);
-    rows.sweep();
+    if (alive.length > 0) this.rows.beat(alive);
+    this.rows.sweep();
   }
-  const timer = setInterval(beat, heartbeatMs);
-  timer.unref();
 
-  async function dismiss(connection, jitterMs) {
+  /** Send an event to every connection of a user on this process. */
+  notify = (userId, message) => {
+    for (const connection of this.connections.values()) {
+      if (connection.userId === userId) say(connection, message);
+    }
+  };
+
+  async dismiss(connection, jitterMs) {
     await sleep(Math.random() * jitterMs);
-    if (!connections.has(connection.id)) return;
+    if (!this.connections.has(connection.id)) return;
     const closed = new Promise((resolve) => {
       connection.socket.once('close', resolve);
     });
     connection.socket.close(GOING_AWAY, 'moving, connect again');
-    await Promise.race([closed, sleep(CLOSE_WAIT_MS, undefined, { ref: false })]);
+    await Promise.race([closed, sleep(CLOSE_WAIT_MS)]);
     connection.socket.terminate();
+    await closed;
   }
 
-  return {
-    upgrade: (request, socket, head) => {
-      socket.on('error', () => socket.destroy());
-      admit(request, socket, head).catch((error) => {
-        log.error('websocket upgrade failed', { error });
-        refuse(socket, 503, 'Service Unavailable');
-      });
-    },
-    /** Send an event to every connection of a user on this process. */
-    notify: (userId, message) => {
-      for (const connection of connections.values()) {
-        if (connection.userId === userId) say(connection, message);
-      }
-    },
-    /** Close all connections with 1001, spread over a part of the drain so that clients do not come back at once. */
-    drain: async (seconds) => {
-      leaving = true;
-      clearInterval(timer);
-      const jitterMs = Math.min(seconds * 1000 * JITTER_SHARE, MAX_JITTER_MS);
-      const count = connections.size;
-      await Promise.all([...connections.values()].map((connection) => dismiss(connection, jitterMs)));
-      await Promise.all(farewells);
-      if (count > 0) log.info('websockets dismissed', { count });
-    },
-  };
+  /** Close all connections with 1001, spread over a part of the drain so that clients do not come back at once. */
+  async drain(seconds) {
+    this.leaving = true;
+    clearInterval(this.timer);
+    const jitterMs = Math.min(seconds * 1000 * JITTER_SHARE, MAX_JITTER_MS);
+    const count = this.connections.size;
+    await Promise.all([...this.connections.values()].map((connection) => this.dismiss(connection, jitterMs)));
+    await Promise.all(this.farewells);
+    if (count > 0) this.log.info('websockets dismissed', { count });
+  }
 }

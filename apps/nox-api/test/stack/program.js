@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { APP, stop } from './services.js';
 
 const START_MS = 10_000;
+const LOG_MS = 2000;
 const PROVIDER_NAMES = ['google', 'github', 'microsoft'];
 
 export const PUBLIC_URL = 'https://nox.test';
@@ -64,6 +65,16 @@ async function untilLogged(child, lines, text) {
     if (child.exitCode !== null || Date.now() > deadline)
       throw new Error(`the program did not start:\n${lines.join('\n')}`);
     await sleep(20);
+  }
+}
+
+async function untilEntry(lines, wanted) {
+  const deadline = Date.now() + LOG_MS;
+  for (;;) {
+    const found = lines.map((line) => JSON.parse(line)).find(wanted);
+    if (found) return found;
+    if (Date.now() > deadline) throw new Error(`nothing of the kind was logged:\n${lines.join('\n')}`);
+    await sleep(10);
   }
 }
 
@@ -152,7 +163,7 @@ export async function startApp(version, services, provider, overrides = {}, { ro
     ws: join(directory, 'ws.sock'),
     metrics: join(directory, 'metrics.sock'),
     ask: (method, path, options) => ask(http, method, path, options),
-    logged: () => lines.map((line) => JSON.parse(line)),
+    untilLogged: (wanted) => untilEntry(lines, wanted),
     close: (signal) => stop(child, signal),
   };
 }
