@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from changeover import release as releases_of
-from changeover.errors import ChangeoverError
-from changeover.executors import migrate, operate
-from changeover.executors import preflight as preflighting
+from changeover.executors import operate
 from changeover.executors import smoke as smoking
 from changeover.executors.smoke.values import Target
 from changeover.release import values
-from changeover.runner import database
+from changeover.runner import requirements
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
@@ -31,9 +29,7 @@ def preflight(run: Run, step: Preflight) -> Outcome:
         CheckRed: A minimum is not met.
     """
     release, _ = _release(run, step.version)
-    outcome = preflighting.apply(
-        run.environment, run.app.app, release.requires, _server_version(run), lambda _: None
-    )
+    outcome = requirements.outcome(run.environment, run.app, release, lambda _: None)
     for finding in outcome.warnings:
         where = f"{finding.host}: " if finding.host else ""
         run.note({"type": "warning", "says": f"    warning: {where}{finding.message}"})
@@ -43,16 +39,6 @@ def preflight(run: Run, step: Preflight) -> Outcome:
         changed=False,
         figures={"checks": len(outcome.findings), "warnings": len(outcome.warnings)},
     )
-
-
-def _server_version(run: Run) -> str | ChangeoverError | None:
-    if database.database_host(run.environment, run.app) is None:
-        return None
-    try:
-        with database.owner_database(run.environment, run.app) as place:
-            return migrate.probe(place).version
-    except ChangeoverError as error:
-        return error
 
 
 def preview(run: Run, step: PreviewSmoke) -> Outcome:
