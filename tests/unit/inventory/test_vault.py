@@ -70,13 +70,17 @@ def test_a_secret_that_is_not_text_is_refused_without_showing_it(project: Projec
     assert "8675309" not in str(e.value.as_event())
 
 
-def test_broken_yaml_in_a_vault_is_refused_without_showing_it(project: Project) -> None:
-    project.write_vault("changeover_secrets: {hello: {TOKEN: 'hunter2}}\n")
-    with pytest.raises(InvalidInput) as caught:
+@pytest.mark.parametrize("value", ["'hunter2", "*hunter2", "!!int hunter2", "!hunter2 x"])
+def test_broken_yaml_in_a_vault_is_refused_without_showing_it(project: Project, value: str) -> None:
+    project.write_vault(f"changeover_secrets:\n  hello:\n    TOKEN: {value}\n")
+    with pytest.raises(InvalidInput, match=r"vault\.yml") as caught:
         _ = project.environment
-    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in str(caught.value.as_event())
+
+
+def test_template_syntax_in_a_vault_is_refused_without_showing_it(project: Project) -> None:
     project.write_vault("changeover_secrets: {hello: {TOKEN: '{{ hunter2 }}'}}\n")
     with pytest.raises(InvalidInput) as caught:
         _ = project.environment
-    assert "changeover_secrets.hello.TOKEN holds template syntax" in str(caught.value)
-    assert "hunter2" not in str(caught.value)
+    assert "changeover_secrets.hello.TOKEN holds template syntax" in caught.value.message
+    assert "hunter2" not in str(caught.value.as_event())
