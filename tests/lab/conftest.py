@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -13,8 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from changeover.lab.identity import (
+    CACHE_DIRECTORY,
+    CACHE_VARIABLE,
+    STATE_DIRECTORY,
+    STATE_VARIABLE,
+    Identity,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 COMMAND_SECONDS = 600
@@ -69,6 +79,31 @@ class Lab:
         return answer
 
     @property
+    def identity(self) -> Identity:
+        """What its directories, bridge and machines are called."""
+        places = {**os.environ, **self.environment}
+        return Identity(
+            name=self.name,
+            checkout=Path(places.get("CHANGEOVER_ROOT", CHECKOUT)),
+            shared=True,
+            state=Path(places.get(STATE_VARIABLE, STATE_DIRECTORY)) / self.name,
+            cache=Path(places.get(CACHE_VARIABLE, CACHE_DIRECTORY)),
+        )
+
+    def traces(self, hosts: list[str]) -> list[str]:
+        """Return every mount, link, process, control group and lock that belongs to it."""
+        one = self.identity
+        mounts = Path("/proc/mounts").read_text().splitlines()
+        found = [line for line in mounts if str(one.state) in line]
+        found += [str(path) for path in Path("/sys/class/net").glob(one.bridge)]
+        for machine in (one.machine(host) for host in hosts):
+            found += [str(path) for path in Path("/sys/class/net").glob(f"vb-{machine}*")]
+            found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/changeover-{machine}")]
+            found += [str(path) for path in Path("/run/systemd/nspawn").glob(f"*/{machine}")]
+            found += processes_naming(machine)
+        return found + [str(path) for path in Path("/run/lock").glob(f"changeover-lab-{one.name}*")]
+
+    @property
     def inventory(self) -> Path:
         """The inventory directory: what ``--env`` takes."""
         return Path(self.status()["inventory"])
@@ -77,6 +112,18 @@ class Lab:
     def hosts(self) -> dict[str, dict[str, Any]]:
         """The hosts by name: address, groups, state, pid."""
         return {host["name"]: host for host in self.status()["hosts"]}
+
+
+def processes_naming(text: str) -> list[str]:
+    """Return the ids and words of all processes with this text in their command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                if text in words:
+                    found.append(f"{entry.name} {words}")
+    return found
 
 
 def own_lab(purpose: str, **environment: str) -> Lab:
@@ -103,3 +150,39 @@ def lab_single() -> Iterator[Lab]:
 def lab_fleet() -> Iterator[Lab]:
     """Yield a lab with freshly installed hosts lb1, app1, app2 and db1."""
     yield from session_lab("fleet")
+
+
+@pytest.fixture
+def make_lab() -> Iterator[Callable[..., Lab]]:
+    """Return a maker of further labs, by purpose; those it made are purged."""
+    made: list[Lab] = []
+
+    def make(purpose: str, **environment: str) -> Lab:
+        made.append(own_lab(purpose, **environment))
+        made[-1].purge()
+        return made[-1]
+
+    yield make
+    for lab in made:
+        lab.purge()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a project that has the lab's data files and nothing else."""
+    tracked = tmp_path / "project/inventories/lab"
+    skip = shutil.ignore_patterns("hosts.yml", "lab.yml", "vault.yml")
+    shutil.copytree(CHECKOUT / "inventories/lab", tracked, ignore=skip)
+    (tracked / "companions.yml").write_text("companions: {}\n")
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def copied_cache(tmp_path: Path, lab_single: Lab) -> Path:
+    """Return a cache of its own that has what the common one has."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for built in lab_single.identity.cache.iterdir():
+        if built.name.startswith(("image-", "mirror-")):
+            subprocess.run(["cp", "-a", "--link", str(built), str(cache)], check=True, timeout=60)
+    return cache

@@ -96,6 +96,8 @@ def boot(lab: Identity, host: HostState, mirror: Path) -> None:
     """
     directory = directory_of(lab, host.name)
     layers = [directory / "layers" / name for name in host.layers]
+    # no process is known, but one may have been started just before a command was cut off
+    remove_groups(lab.machine(host.name))
     overlay.unmount(directory)
     root = overlay.mount_root(directory, (*layers, lab.cache / host.image), host.top)
     machine = lab.machine(host.name)
@@ -175,6 +177,8 @@ def ssh_options(lab: Identity) -> tuple[str, ...]:
         "IdentitiesOnly=yes",
         "-o",
         "ConnectTimeout=5",
+        "-o",
+        "LogLevel=ERROR",
     )
 
 
@@ -184,7 +188,6 @@ def ssh_command(lab: Identity, host: HostState, *command: str) -> list[str]:
     mode = ["-o", "BatchMode=yes"] if command else []
     return [
         "ssh",
-        "-q",
         "-F",
         "none",
         *ssh_options(lab),

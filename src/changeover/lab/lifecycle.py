@@ -94,7 +94,9 @@ def _connect(lab: Identity, old: LabState | None, topology: Topology) -> LabStat
         )
         state.topology = topology.name
         save(state, lab.state)
-        network.make_bridge(lab.bridge, IPv4Network(state.subnet))
+        if network.make_bridge(lab.bridge, IPv4Network(state.subnet)):
+            # a host that runs without the bridge that it was attached to is out of reach for good
+            hosts.stop(lab, state.hosts.values())
     return state
 
 

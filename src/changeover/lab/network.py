@@ -32,12 +32,14 @@ def gateway(subnet: IPv4Network) -> str:
     return str(subnet[1])
 
 
-def make_bridge(name: str, subnet: IPv4Network) -> None:
-    """Make the bridge with its address, or leave it as it is when it is right already."""
-    if not (LINKS / name).exists():
+def make_bridge(name: str, subnet: IPv4Network) -> bool:
+    """Make the bridge with its address where it is missing; tell whether it was."""
+    missing = not (LINKS / name).exists()
+    if missing:
         run("ip", "link", "add", "name", name, "type", "bridge")
     run("ip", "address", "replace", f"{gateway(subnet)}/{subnet.prefixlen}", "dev", name)
     run("ip", "link", "set", "dev", name, "up")
+    return missing
 
 
 def remove_bridge(name: str) -> None:
