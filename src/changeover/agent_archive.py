@@ -1,9 +1,12 @@
-"""The host agent as one executable file, the same bytes from the same sources."""
+"""The host agent as one executable file, the same bytes from the same sources and Python."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
+import subprocess
+import sys
 import zipfile
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -11,6 +14,7 @@ from typing import TYPE_CHECKING
 import changeover
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 SHEBANG = b"#!/usr/bin/python3 -I\n"
@@ -25,6 +29,19 @@ from changeover.agent.main import main
 
 sys.exit(main({version!r}, sys.argv[1:]))
 """
+# Compiling takes longer than all that a short request does, so the archive carries compiled modules
+# beside the sources; a host with another Python uses the sources. A process of its own compiles
+# them: what else an interpreter has loaded shows in the bytes.
+COMPILE = """
+import importlib.util, json, marshal, sys
+UNCHECKED = (1).to_bytes(4, "little")
+def compiled(name, source):
+    code = compile(source, name, "exec", dont_inherit=True, optimize=0)
+    head = importlib.util.MAGIC_NUMBER + UNCHECKED + importlib.util.source_hash(source.encode())
+    return (head + marshal.dumps(code)).hex()
+json.dump({name: compiled(name, text) for name, text in json.load(sys.stdin).items()}, sys.stdout)
+"""
+COMPILE_SECONDS = 60
 
 
 def expected_version() -> str:
@@ -38,9 +55,10 @@ def expected_version() -> str:
 def build(target: Path) -> str:
     """Write the agent to ``target``, executable; return its version."""
     version = expected_version()
+    modules = {**_sources(), "changeover/__init__.py": b""}
     members = {
-        **_sources(),
-        "changeover/__init__.py": b"",
+        **modules,
+        **_compiled(modules),
         "__main__.py": MAIN.format(version=version).encode(),
     }
     archive = io.BytesIO()
@@ -62,3 +80,17 @@ def _sources() -> dict[str, bytes]:
         for entry in package.iterdir()
         if entry.name.endswith(".py")
     }
+
+
+def _compiled(modules: Mapping[str, bytes]) -> dict[str, bytes]:
+    request = json.dumps({name: content.decode() for name, content in sorted(modules.items())})
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", COMPILE],
+        input=request,
+        capture_output=True,
+        text=True,
+        timeout=COMPILE_SECONDS,
+        check=True,
+    )
+    answer: dict[str, str] = json.loads(done.stdout)
+    return {f"{name}c": bytes.fromhex(code) for name, code in answer.items()}
