@@ -80,7 +80,7 @@ def build(
     members = [
         *code_members(app, release),
         *migration_members(release),
-        *_rendered(root, app, release),
+        *(Member(path, text.encode()) for path, text in rendered(root, app, release).items()),
         Member(RELEASE, canonical(release.model_dump(mode="json"))),
     ]
     inputs = _inputs_digest(app, release, members)
@@ -100,28 +100,27 @@ def build(
     return bundle
 
 
-def _rendered(root: Path, app: App, release: Release) -> list[Member]:
+def rendered(root: Path, app: App, release: Release) -> dict[str, str]:
+    """Return what templates make of a release: its units and its Nginx site, by path in the bundle.
+
+    Templates get ``app`` and ``release`` as they are declared; a unit also gets ``process``, which
+    has its ``name`` besides.
+
+    Raises:
+        TemplateInvalid: A template uses what is not there.
+    """
     values = {"app": app.model_dump(mode="json"), "release": release.model_dump(mode="json")}
-    units = [
-        Member(
-            f"units/{name}.service",
-            render(
-                UNIT_TEMPLATE,
-                {**values, "process": {"name": name, **process.model_dump(mode="json")}},
-                root=root,
-            ).encode(),
+    texts = {
+        f"units/{name}.service": render(
+            UNIT_TEMPLATE,
+            {**values, "process": {"name": name, **process.model_dump(mode="json")}},
+            root=root,
         )
         for name, process in release.processes.items()
-    ]
-    if release.nginx is None:
-        return units
-    return [*units, Member(SITE, render(SITE_TEMPLATE, values, root=root).encode())]
-
-
-def rendered(root: Path, app: App, release: Release) -> dict[str, str]:
-    """Return the files that templates make of a release, by their path in the bundle."""
-    members = _rendered(root, app, release)
-    return {member.path: member.content().decode() for member in members}
+    }
+    if release.nginx is not None:
+        texts[SITE] = render(SITE_TEMPLATE, values, root=root)
+    return texts
 
 
 def _inputs_digest(app: App, release: Release, members: Sequence[Member]) -> str:
