@@ -157,11 +157,11 @@ class Drain(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revert(Step):
-    """Send users back to the colour that was live before."""
+    """Send users back to the colour that was live before; to none where there was none."""
 
     kind: ClassVar[str] = "revert"
     says: ClassVar[str] = "send users back to the colour before"
-    colour: str
+    colour: str | None
     closing_seconds: int
 
 

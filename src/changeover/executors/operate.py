@@ -116,12 +116,13 @@ def drain(fleet: Fleet, hosts: Sequence[Host], step: Drain) -> Outcome:
 
 def revert(fleet: Fleet, hosts: Sequence[Host], step: Revert) -> tuple[Outcome, Answers]:
     """Rename back on every host at once, starting the colour first where it no longer runs."""
-    request = action("revert", to=step.colour, closing_seconds=step.closing_seconds)
+    where = {"of": fleet.deployment} if step.colour is None else {"to": step.colour}
+    request = action("revert", closing_seconds=step.closing_seconds, **where)
     answers = on_each(fleet, hosts, lambda _: [request])
     results = [dict(replies["revert"].result) for replies in answers.replies.values()]
     slowest = max((int(result.get("switch_us", 0)) for result in results), default=0)
     outcome = Outcome(
-        says=f"back on {step.colour} on {_count(len(results))}, {slowest / 1000:.1f} ms",
+        says=f"back on {step.colour or 'nothing'} on {_count(len(results))}, {slowest / 1000:.1f} ms",
         figures={"switch_us": slowest},
     )
     return outcome, answers

@@ -51,7 +51,11 @@ def target(run: Run) -> planning.Target:
 
 
 def situation(
-    run: Run, releases: Mapping[str, Release], after: planning.Plan | None
+    run: Run,
+    releases: Mapping[str, Release],
+    after: planning.Plan | None = None,
+    *,
+    resumed: bool = False,
 ) -> planning.Situation:
     """Ask hosts and database, and compare files and variables.
 
@@ -59,13 +63,14 @@ def situation(
         run: The run; its release and bundle are set.
         releases: Every release of the app.
         after: The plan of the stage before, where it has not run yet: its end is where we begin.
+        resumed: Whether the deployment began before: then we begin where it began.
+
+    Raises:
+        Unconfirmed: A deployment ended half way, and this is not its resumption.
+        Mixed: The app hosts disagree.
     """
     release = _release(run)
-    if after is None:
-        states = survey.host_states(run.fleet, run.lease_hosts)
-        live = survey.agreed(states.values(), "live", run.environment.name)
-    else:
-        live = after.colour
+    live = after.colour if after else _live(run, resumed=resumed)
     before = releases.get(version_of(live)) if live else None
     pending, statements = _pending(run, releases, after)
     return planning.Situation(
@@ -94,6 +99,13 @@ def situation(
         ),
         warnings=tuple(_warnings(release, before)),
     )
+
+
+def _live(run: Run, *, resumed: bool) -> str | None:
+    states = survey.host_states(run.fleet, run.lease_hosts).values()
+    if resumed:
+        return survey.origin(states, target(run).colour, run.environment.name)
+    return survey.settled(states, run.environment.name)
 
 
 def _release(run: Run) -> Release:

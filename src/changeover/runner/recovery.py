@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from changeover.plan import Plan
     from changeover.runner.run import Run
 
+STOP_SECONDS = 5
 SWITCHED = ("switch", "smoke", "confirm")
 
 
@@ -29,7 +30,7 @@ def _before_switch(
 ) -> ChangeoverError:
     begun = {step.id for step in plan.steps[: plan.steps.index(red) + 1]}
     if "start" in begun:
-        operate.stop(run.fleet, run.app_hosts, plan.colour, 5)
+        operate.stop(run.fleet, run.app_hosts, plan.colour, STOP_SECONDS)
     lease.unlock(run.fleet, run.lease_hosts)
     serving = plan.situation.live_version
     said = f"{serving} serves" if serving else "nothing was live and nothing is"
@@ -40,10 +41,7 @@ def _before_switch(
 
 
 def _after_switch(run: Run, plan: Plan, error: ChangeoverError) -> ChangeoverError:
-    before = plan.situation.live
-    if before is None:
-        lease.unlock(run.fleet, run.lease_hosts)
-        return _mixed(run, error, f"{plan.colour} is live with no version before it to go back to")
+    before, version = plan.situation.live, plan.situation.live_version
     step = steps.Revert(
         id="revert",
         hosts=plan.situation.app_hosts,
@@ -52,14 +50,18 @@ def _after_switch(run: Run, plan: Plan, error: ChangeoverError) -> ChangeoverErr
     )
     try:
         revert(run, step)
-        version = str(plan.situation.live_version)
-        again = steps.Smoke(id="smoke-before", version=version)
-        run.step(again, lambda: proof.smoke(run, again))
+        if version is not None:
+            again = steps.Smoke(id="smoke-before", version=version)
+            run.step(again, lambda: proof.smoke(run, again))
     except ChangeoverError as second:
-        return _mixed(run, second, f"going back to {before} failed after: {error.message}")
-    operate.stop(run.fleet, run.app_hosts, plan.colour, 5)
+        return _mixed(run, second, f"going back to {before or 'nothing'} failed ({error.message})")
+    operate.stop(run.fleet, run.app_hosts, plan.colour, STOP_SECONDS)
     lease.unlock(run.fleet, run.lease_hosts)
-    message = f"{error.message}; rolled back: {plan.situation.live_version} serves again, proved"
+    if version is None:
+        error.message = f"{error.message}; nothing was live before and nothing is"
+        run.end("failed", error.exit_code, error.message)
+        return error
+    message = f"{error.message}; rolled back: {version} serves again, proved"
     run.end("rolled-back", RolledBack.exit_code, message)
     return RolledBack(
         message,
@@ -71,18 +73,20 @@ def _after_switch(run: Run, plan: Plan, error: ChangeoverError) -> ChangeoverErr
 
 def revert(run: Run, step: steps.Revert) -> None:
     """Send every app host back, and confirm it on all of them."""
+    run.step(step, lambda: _revert(run, step))
+    if step.colour is not None:
+        confirm = steps.Confirm(id="confirm-before", hosts=step.hosts, colour=step.colour)
+        run.step(confirm, lambda: operate.confirm(run.fleet, run.app_hosts, confirm))
 
-    def act() -> steps.Outcome:
-        outcome, answers = operate.revert(run.fleet, run.app_hosts, step)
-        answers.check()
-        return outcome
 
-    run.step(step, act)
-    confirm = steps.Confirm(id="confirm-before", hosts=step.hosts, colour=step.colour)
-    run.step(confirm, lambda: operate.confirm(run.fleet, run.app_hosts, confirm))
+def _revert(run: Run, step: steps.Revert) -> steps.Outcome:
+    outcome, answers = operate.revert(run.fleet, run.app_hosts, step)
+    answers.check()
+    return outcome
 
 
 def _mixed(run: Run, error: ChangeoverError, said: str) -> Mixed:
+    lease.unlock(run.fleet, run.lease_hosts)
     message = f"{said}: {error.message}"
     run.end("mixed", Mixed.exit_code, message)
     return Mixed(

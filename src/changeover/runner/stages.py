@@ -75,7 +75,7 @@ def route(context: Context, version: str, *, direct: bool) -> tuple[str, ...]:
     releases = context.releases
     releases_of.path(context.app, releases, None, version)
     states = survey.host_states(context.run().fleet, survey.lease_hosts(context.environment))
-    live = survey.agreed(states.values(), "live", context.environment.name)
+    live = survey.settled(states.values(), context.environment.name)
     before = version_of(live) if live else None
     found = releases_of.path(context.app, releases, before, version, direct=direct)
     return found or (version,)
@@ -103,7 +103,7 @@ def prepare(
     run = context.run(deployment)
     run.release = context.releases[version]
     forecast.build(run, context.releases)
-    situation = forecast.situation(run, context.releases, after)
+    situation = forecast.situation(run, context.releases, after, resumed=deployment is not None)
     return Stage(run=run, plan=planning.deploy(situation, forecast.target(run)))
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from changeover.errors import Mixed
+from changeover.errors import InvalidInput, Mixed
 from changeover.executors import operate
 from changeover.fleet import Fleet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from changeover.inventory import Environment, Host
@@ -105,6 +105,41 @@ def lease_hosts(environment: Environment) -> tuple[Host, ...]:
     return tuple(host for host in environment.hosts if {"app", "db"} & set(host.groups))
 
 
+class Unconfirmed(InvalidInput):
+    """An earlier deployment switched and was never confirmed."""
+
+
+def settled(states: Iterable[HostState], environment: str) -> str | None:
+    """Return the colour that is live and confirmed on every app host; ``None`` before the first.
+
+    Raises:
+        Mixed: The app hosts disagree.
+        Unconfirmed: They agree on a colour that nobody confirmed.
+    """
+    known = tuple(states)
+    live = agreed(known, "live", environment)
+    if live != agreed(known, "confirmed", environment):
+        raise Unconfirmed(
+            f"{live} is live and was never confirmed: a deployment ended half way",
+            hint=f"changeover resume --env {environment}, or changeover abort --env {environment}",
+        )
+    return live
+
+
+def origin(states: Iterable[HostState], target: str, environment: str) -> str | None:
+    """Return the colour that an interrupted deployment to ``target`` came from.
+
+    Raises:
+        Mixed: The app hosts disagree on it.
+    """
+    said = {
+        state.host: state.previous if state.confirmed == target else state.confirmed
+        for state in states
+        if "app" in state.groups
+    }
+    return _one(said, "live before", environment)
+
+
 def agreed(states: Iterable[HostState], field: str, environment: str) -> str | None:
     """Return what every app host says of ``field``.
 
@@ -112,11 +147,15 @@ def agreed(states: Iterable[HostState], field: str, environment: str) -> str | N
         Mixed: They disagree.
     """
     said = {state.host: getattr(state, field) for state in states if "app" in state.groups}
+    return _one(said, field, environment)
+
+
+def _one(said: Mapping[str, str | None], what: str, environment: str) -> str | None:
     values = set(said.values())
     if len(values) <= 1:
         return values.pop() if values else None
     words = ", ".join(f"{host}: {value or 'nothing'}" for host, value in said.items())
     raise Mixed(
-        f"the app hosts disagree on what is {field}: {words}",
+        f"the app hosts disagree on what is {what}: {words}",
         hint=f"changeover abort --env {environment} sends all of them back to the confirmed one",
     )

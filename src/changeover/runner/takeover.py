@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from changeover import plan as planning
 from changeover import steps
+from changeover.colour import version_of
 from changeover.errors import ChangeoverError, InvalidInput, LockHeld, Mixed
 from changeover.executors import lease, operate
 from changeover.runner import forward, recovery, stages, survey
@@ -40,6 +41,11 @@ def resume(context: Context, *, force: bool) -> Event:
     """
     held = _interrupted(context, force=force)
     version = str(held["reason"]).removeprefix(DEPLOY)
+    if held["deployment"] is None:
+        raise NothingInterrupted(
+            "the lease of the interrupted deployment is gone",
+            hint=f"changeover abort --env {context.environment.name}",
+        )
     stage = stages.prepare(context, version, deployment=str(held["deployment"]))
     return forward.walk(stage.run, stage.plan, steal=True)
 
@@ -102,6 +108,9 @@ def _interrupted(context: Context, *, force: bool) -> Event:
     leases = [state.lock for state in states.values() if state.lock]
     held = next((each for each in leases if str(each["reason"]).startswith(DEPLOY)), None)
     name = context.environment.name
+    unconfirmed = next((each for each in states.values() if each.live != each.confirmed), None)
+    if held is None and unconfirmed is not None:
+        return {"reason": f"{DEPLOY}{version_of(str(unconfirmed.live))}", "deployment": None}
     if held is None:
         raise NothingInterrupted(
             "no host holds the lease of an interrupted deployment",
