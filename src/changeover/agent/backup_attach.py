@@ -21,11 +21,12 @@ ENCRYPTED = b"age-encryption.org/v1\n"
 
 
 def attach(store: Store, backup: str, member: str, content_base64: str) -> Record:
-    """Add an encrypted file to a backup, once.
+    """Add an encrypted file to a backup, once: what is there already stays.
+
+    Encrypting the same content twice gives different bytes, so a re-run cannot be told by them.
 
     Raises:
-        ActionError: ``bad-parameter``; ``not-encrypted`` when it is not an age file;
-            ``attachment-exists`` when another one is there under this name.
+        ActionError: ``bad-parameter``; ``not-encrypted`` when it is not an age file.
     """
     if not MEMBER.fullmatch(member):
         raise ActionError("bad-parameter", f"{member!r} cannot name an attachment")
@@ -41,8 +42,8 @@ def attach(store: Store, backup: str, member: str, content_base64: str) -> Recor
     with store.lock():
         directory = store.present(backup)
         members = backup_manifest.attached(directory)
-        if members.get(member, facts) != facts:
-            raise ActionError("attachment-exists", f"{backup} has another attachment {member}")
+        if member in members:
+            return {"member": member, "skipped": True, **members[member]}
         folder = directory / backup_manifest.ATTACHMENTS
         durable.ensure_directory(folder, 0o700)
         # the file first: one that the record does not know yet is written again by a re-run
@@ -51,7 +52,7 @@ def attach(store: Store, backup: str, member: str, content_base64: str) -> Recor
             directory / f"{backup_manifest.ATTACHMENTS}.json",
             {"members": members | {member: facts}},
         )
-    return {"member": member, **facts}
+    return {"member": member, "skipped": False, **facts}
 
 
 def fetch(store: Store, backup: str, member: str) -> Record:

@@ -65,7 +65,7 @@ def create(store: Store, wish: Wish) -> Record:
     with store.lock():
         final = store.path(wish.backup)
         if final.is_dir():
-            return describe(final, backup_manifest.load(final)) | {"already": True}
+            return describe(final, backup_manifest.load(final)) | {"skipped": True}
         for leftover in store.root.glob(f"*{backup_store.PARTIAL}"):
             durable.remove_tree(leftover)
         partial = store.root / f"{wish.backup}{backup_store.PARTIAL}"
@@ -79,7 +79,7 @@ def create(store: Store, wish: Wish) -> Record:
             raise
         partial.rename(final)
         durable.sync_directory(store.root)
-        return describe(final, manifest) | {"already": False}
+        return describe(final, manifest) | {"skipped": False}
 
 
 def describe(path: Path, manifest: Record) -> Record:

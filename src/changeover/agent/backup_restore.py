@@ -51,13 +51,13 @@ def restore(store: Store, backup: str, deployment: str, *, jobs: int = 0) -> Rec
         done = _unfinished(store, session, lock)
         manifest = backup_manifest.check(directory)
         if done and done["backup"] == backup and _is_it(store, done, deployment, manifest):
-            return _conclude(store, done) | {"resumed": True}
+            return _conclude(store, session, done) | {"resumed": True}
         backup_swap.conclude(store)
         record = _prepare(store, session, directory, manifest, jobs)
         backup_swap.begin(store, record | {"deployment": deployment})
         refused = backup_swap.swap(store, session, record, lock)
         record["refused_seconds"] = round(refused, 3)
-        return _conclude(store, record) | {"resumed": False}
+        return _conclude(store, session, record) | {"resumed": False}
 
 
 def _unfinished(store: Store, session: Session, lock: int) -> Record | None:
@@ -130,18 +130,19 @@ def _is_warm(store: Store, session: Session, directory: Path, manifest: Record, 
     return True
 
 
-def _conclude(store: Store, record: Record) -> Record:
+def _conclude(store: Store, session: Session, record: Record) -> Record:
     """Count what was left behind, and forget that a swap was under way."""
-    kept = record["failed"] if record["live_oid"] else None
-    result = {
-        "backup": record["backup"],
-        "kept": kept,
-        "warm": record["warm"],
-        "refused_seconds": record.get("refused_seconds"),
-    }
+    kept = backup_swap.name_of(session, record["live_oid"])
     with Session(store.server, store.database) as live:
         live.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         live.run("SELECT 1")
         lost = backup_price.lost(store, kept, live) if kept else {}
     backup_swap.conclude(store)
-    return result | {"lost": lost, "rows_lost": sum(table["lost"] for table in lost.values())}
+    return {
+        "backup": record["backup"],
+        "kept": kept,
+        "warm": record["warm"],
+        "refused_seconds": record.get("refused_seconds"),
+        "lost": lost,
+        "rows_lost": sum(table["lost"] for table in lost.values()),
+    }

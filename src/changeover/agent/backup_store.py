@@ -136,7 +136,10 @@ def measure(path: Path, *, seal: bool = False) -> Record:
     Raises:
         ActionError: ``backup-damaged`` when it is not a plain file of its own.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise damaged(path.name, "is not a plain file that can be read") from error
     with open(descriptor, "rb") as file:  # noqa: PTH123 - the descriptor refuses symbolic links
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:

@@ -108,6 +108,12 @@ def oid(session: Session, database: str) -> int | None:
     return int(found[0]["oid"]) if found else None
 
 
+def name_of(session: Session, number: int | None) -> str | None:
+    """Return the name that a database has now, or ``None`` when it is gone."""
+    found = session.rows(f"SELECT datname AS name FROM pg_database WHERE oid = {number or 0}")
+    return str(found[0]["name"]) if found else None
+
+
 def swapped(session: Session, record: Record) -> bool:
     """Tell whether the live name belongs to the restored database."""
     return oid(session, record["live"]) == int(record["side_oid"])

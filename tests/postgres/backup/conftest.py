@@ -6,6 +6,8 @@ import dataclasses
 import json
 import secrets
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,12 +48,53 @@ INSERT INTO "odd Schema"."odd ""Table" VALUES (1, E'two\\nlines'), (2, NULL), (N
 SELECT lo_from_bytea(0, 'a large object')"""
 
 
+# The agent's own walk through a request, under another root and without a lease to show.
+AGENT = """
+import sys, pathlib
+from changeover.agent import dispatch, host, lease, protocol
+lease.check = lambda call: None
+replies = protocol.Replies(sys.stdout.buffer)
+request = protocol.parse(sys.stdin.buffer.read())
+done = dispatch.run(host.read("test", pathlib.Path(sys.argv[1])), request, replies)
+sys.exit(0 if done else 1)
+"""
+
+
+class Agent:
+    """A real agent process."""
+
+    def __init__(self, root: Path, request: bytes) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", AGENT, str(root)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert self.process.stdin is not None
+        self.process.stdin.write(request)
+        self.process.stdin.close()
+        self.process.stdin = None
+
+    def kill(self) -> None:
+        """End it as a crash would, and nothing else."""
+        if self.process.returncode is None:
+            self.process.kill()
+            self.process.communicate(timeout=60)
+
+    def last(self) -> Any:  # noqa: ANN401 - JSON
+        """Wait for its end and return its last line."""
+        output, errors = self.process.communicate(timeout=120)
+        assert output, errors.decode()
+        return json.loads(output.splitlines()[-1])
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """The host as the agent sees it, under a root of this test."""
 
     shop: Any
     root: Path
+    agents: list[Agent] = dataclasses.field(default_factory=list)
 
     @property
     def backups(self) -> Path:
@@ -66,6 +109,17 @@ class Site:
     def create(self, backup: str = "one", **more: Any) -> Any:  # noqa: ANN401 - JSON
         facts = {"release": "7.0.0", "colour": "7.0.0-00000000", "schema_version": "7.0.0/3"}
         return self.act("backup_create", backup=backup, **(facts | more))
+
+    def agent(self, action: str, *, deployment: str = "one", **parameters: object) -> Agent:
+        """Start one action in an agent process of its own."""
+        request = {
+            "protocol": 1,
+            "app": "shop",
+            "deployment": deployment,
+            "actions": [{"action": action, **parameters}],
+        }
+        self.agents.append(Agent(self.root, json.dumps(request).encode()))
+        return self.agents[-1]
 
     def databases(self) -> set[str]:
         """Return all databases whose name begins as the live one's."""
@@ -112,6 +166,8 @@ def site(shop: Any) -> Iterator[Site]:  # noqa: ANN401 - the record of the folde
     try:
         yield found
     finally:
+        for agent in found.agents:
+            agent.kill()
         for name in found.databases() - before:
             shop.server.run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
             shop.server.run(f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -1,0 +1,42 @@
+"""Back up an app and go back: its database on the database host, its configuration encrypted."""
+
+from changeover.executors.backup.configuration import open_attachment
+from changeover.executors.backup.failures import (
+    BackupDamaged,
+    BackupDiffers,
+    BackupProtected,
+    BackupUnknown,
+    DiskTooSmall,
+    NotEncryptable,
+    NotOpened,
+    SwapRefused,
+)
+from changeover.executors.backup.records import Backup, Price, Proof, Restored, TablePrice
+from changeover.executors.backup.vault import Vault, vault_of
+from changeover.executors.backup.work import create, drop, list_, price, restore, retain, verify
+
+__all__ = [
+    "Backup",
+    "BackupDamaged",
+    "BackupDiffers",
+    "BackupProtected",
+    "BackupUnknown",
+    "DiskTooSmall",
+    "NotEncryptable",
+    "NotOpened",
+    "Price",
+    "Proof",
+    "Restored",
+    "SwapRefused",
+    "TablePrice",
+    "Vault",
+    "create",
+    "drop",
+    "list_",
+    "open_attachment",
+    "price",
+    "restore",
+    "retain",
+    "vault_of",
+    "verify",
+]

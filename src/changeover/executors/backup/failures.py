@@ -1,0 +1,86 @@
+"""How backups fail, in the words and exit codes of the rest."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from changeover.errors import ChangeoverError, CheckRed, Failed, InvalidInput
+from changeover.ssh import AgentFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class BackupDamaged(CheckRed):
+    """A member of the backup is not as it was written."""
+
+
+class BackupDiffers(CheckRed):
+    """The restored database does not hold what the dump's snapshot held."""
+
+
+class DiskTooSmall(CheckRed):
+    """The dump, or the restore beside the live database, would fill the disk."""
+
+
+class BackupUnknown(InvalidInput):
+    """There is no such backup, or its name cannot be one."""
+
+
+class BackupProtected(InvalidInput):
+    """The newest proved backup is not removed."""
+
+
+class NotEncryptable(InvalidInput):
+    """The environment names nobody to encrypt the configuration to, or somebody unusable."""
+
+
+class NotOpened(InvalidInput):
+    """The identity does not open the backup's configuration."""
+
+
+class SwapRefused(Failed):
+    """The restored database could not take the live one's place; the live one is as it was."""
+
+
+_ANOTHER = "changeover backup list --env {env} shows the proved ones; changeover backup create"
+_LEAVES: dict[str, tuple[type[ChangeoverError], str]] = {
+    "backup-damaged": (BackupDamaged, _ANOTHER),
+    "backup-differs": (BackupDiffers, _ANOTHER),
+    "restore-failed": (BackupDiffers, _ANOTHER),
+    "disk-too-small": (DiskTooSmall, "make room on {host}, then run this again"),
+    "backup-unknown": (BackupUnknown, "changeover backup list --env {env}"),
+    "backup-name": (BackupUnknown, "changeover backup list --env {env}"),
+    "last-proof": (BackupProtected, "changeover backup create --env {env}, then drop it"),
+    "prepared-transactions": (
+        SwapRefused,
+        "commit or roll back the prepared transactions on {host}, then run this again",
+    ),
+    "swap-failed": (
+        SwapRefused,
+        "run this again; changeover status --env {env} shows what is live",
+    ),
+    "settings-differ": (SwapRefused, "compare the grants of both databases on {host}"),
+}
+
+
+@contextlib.contextmanager
+def told(environment: str) -> Iterator[None]:
+    """Turn what the agent says about backups into this project's errors; others pass.
+
+    Args:
+        environment: The environment's name, for the next command.
+    """
+    try:
+        yield
+    except AgentFailed as error:
+        if error.error not in _LEAVES:
+            raise
+        leaf, hint = _LEAVES[error.error]
+        raise leaf(
+            error.message,
+            hint=hint.format(env=environment, host=error.host or "the database host"),
+            host=error.host,
+            cause=error.cause,
+        ) from error

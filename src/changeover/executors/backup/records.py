@@ -1,0 +1,152 @@
+"""What backup actions answer, as records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """A backup was restored beside the live database and found equal to its snapshot.
+
+    Args:
+        backup: Its id.
+        at: When, UTC.
+        rows: Rows compared.
+        tables: Tables compared.
+        kept: The restored database, where it was left for a quick restore.
+        seconds: What each part took: ``read``, ``restore``, ``compare``.
+    """
+
+    backup: str
+    at: str
+    rows: int
+    tables: int
+    kept: str | None
+    seconds: Mapping[str, float]
+
+    @classmethod
+    def read(cls, answer: Event) -> Self:
+        """Read the agent's answer."""
+        return cls(**{name: answer[name] for name in cls.__slots__})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """A backup that is on the database host.
+
+    Args:
+        backup: Its id.
+        release: The version that was live.
+        colour: The colour that was live.
+        schema_version: Where the migration ledger stood.
+        finished: When it was closed, UTC; empty when its manifest cannot be read.
+        bytes: Its size on disk without attachments.
+        rows: Rows in it.
+        tables: Tables in it.
+        attachments: Encrypted files in it.
+        proof: Its proof, if it has one.
+        damage: Why it cannot be read, if it cannot.
+    """
+
+    backup: str
+    release: str = ""
+    colour: str = ""
+    schema_version: str = ""
+    finished: str = ""
+    bytes: int = 0
+    rows: int = 0
+    tables: int = 0
+    attachments: tuple[str, ...] = ()
+    proof: Proof | None = None
+    damage: str | None = None
+
+    @classmethod
+    def read(cls, answer: Event) -> Self:
+        """Read one entry of the agent's list."""
+        plain = {name: answer[name] for name in cls.__slots__ if name in answer}
+        plain["attachments"] = tuple(answer.get("attachments", ()))
+        proof = answer.get("proved")
+        return cls(**plain, proof=Proof.read(proof) if proof else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablePrice:
+    """One table then and now, with the server's count of rows written in between, if it has one."""
+
+    table: str
+    rows_then: int | None
+    rows_now: int | None
+    inserted: int | None
+    updated: int | None
+    deleted: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What going back to a backup would lose.
+
+    Args:
+        backup: Its id.
+        since: When its snapshot was taken, UTC.
+        rows_written: Rows inserted, changed or deleted since, at least.
+        wal_bytes: Log written by the whole server since; ``None`` on another cluster.
+        tables: The tables that are not as they were.
+    """
+
+    backup: str
+    since: str
+    rows_written: int
+    wal_bytes: int | None
+    tables: tuple[TablePrice, ...]
+
+    @classmethod
+    def read(cls, answer: Event) -> Self:
+        """Read the agent's answer."""
+        names = TablePrice.__slots__[1:]
+        tables = tuple(
+            TablePrice(table=table, **{name: facts.get(name) for name in names})
+            for table, facts in answer["tables"].items()
+        )
+        rest = {name: answer[name] for name in ("backup", "since", "rows_written", "wal_bytes")}
+        return cls(**rest, tables=tables)
+
+    def as_json(self) -> Event:
+        """Return the price as plain JSON."""
+        tables = [{name: getattr(one, name) for name in one.__slots__} for one in self.tables]
+        rest = {name: getattr(self, name) for name in ("backup", "since", "rows_written")}
+        return {**rest, "wal_bytes": self.wal_bytes, "tables": tables}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """A backup became the live database.
+
+    Args:
+        backup: Its id.
+        kept: The database that was live, by the name it has now.
+        refused_seconds: For how long connections were refused; ``None`` when an earlier run did it.
+        rows_lost: Rows that the kept database has and the live one has not.
+        lost: The same by table: ``rows_before``, ``rows_after``, ``lost``.
+        warm: Whether a database that was restored earlier could be used.
+        resumed: Whether an interrupted run was finished by this one.
+    """
+
+    backup: str
+    kept: str | None
+    refused_seconds: float | None
+    rows_lost: int
+    lost: Mapping[str, Mapping[str, int | None]]
+    warm: bool
+    resumed: bool
+
+    @classmethod
+    def read(cls, answer: Event) -> Self:
+        """Read the agent's answer."""
+        return cls(**{name: answer[name] for name in cls.__slots__})

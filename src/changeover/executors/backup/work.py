@@ -1,0 +1,100 @@
+"""The backup actions, as functions of a vault."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+from changeover.executors.backup.configuration import MEMBER, collect, encrypt
+from changeover.executors.backup.records import Backup, Price, Proof, Restored
+from changeover.fleet import action
+
+if TYPE_CHECKING:
+    from changeover.executors.backup.vault import Vault
+
+
+def create(
+    vault: Vault,
+    backup: str,
+    *,
+    release: str,
+    colour: str | None,
+    schema_version: str,
+    keep: bool = False,
+) -> Backup:
+    """Take a backup, put the live configuration in, and prove it by a restore beside the live one.
+
+    Args:
+        vault: Where to.
+        backup: The new backup's id; one that is there already is proved again.
+        release: The live version.
+        colour: The live colour, whose configuration is put in; ``None`` before the first release.
+        schema_version: Where the migration ledger stands.
+        keep: Leave the restored database there, so that a restore takes no longer than its swap.
+
+    Raises:
+        NotEncryptable: Nobody can be told the configuration; nothing was done.
+        DiskTooSmall: Nothing was written.
+        BackupDamaged: What was written cannot be read back.
+        BackupDiffers: What was restored is not what was dumped.
+    """
+    facts = {"release": release, "colour": colour or "", "schema_version": schema_version}
+    requests = [action("backup_create", backup=backup, expects=[MEMBER] if colour else [], **facts)]
+    if colour:
+        content = base64.b64encode(encrypt(vault, collect(vault, colour))).decode()
+        requests.append(
+            action("backup_attach", backup=backup, member=MEMBER, content_base64=content)
+        )
+    requests += [action("backup_verify", backup=backup, keep=keep), action("backup_list")]
+    listed = vault.ask(*requests)["backup_list"]["backups"]
+    (made,) = (Backup.read(entry) for entry in listed if entry["backup"] == backup)
+    return made
+
+
+def list_(vault: Vault) -> tuple[Backup, ...]:
+    """Return the backups that are there, newest first."""
+    answer = vault.ask(action("backup_list"))["backup_list"]
+    return tuple(Backup.read(entry) for entry in answer["backups"])
+
+
+def verify(vault: Vault, backup: str, *, keep: bool = False) -> Proof:
+    """Prove a backup again: read all of it, restore it beside the live database, compare.
+
+    Raises:
+        BackupUnknown: There is no such backup.
+        BackupDamaged: A member is not as written; the message names it.
+        BackupDiffers: The restored database is not the dumped one.
+    """
+    answer = vault.ask(action("backup_verify", backup=backup, keep=keep))
+    return Proof.read(answer["backup_verify"])
+
+
+def price(vault: Vault, backup: str) -> Price:
+    """Return what going back to a backup would lose, before anybody does."""
+    return Price.read(vault.ask(action("backup_price", backup=backup))["backup_price"])
+
+
+def restore(vault: Vault, backup: str) -> Restored:
+    """Make a backup the live database; the one that was live is kept under another name.
+
+    Raises:
+        BackupUnknown: There is no such backup.
+        BackupDamaged: It cannot be trusted; nothing live was touched.
+        BackupDiffers: Likewise.
+        SwapRefused: The exchange did not happen; the live database is the one before.
+    """
+    return Restored.read(vault.ask(action("backup_restore", backup=backup))["backup_restore"])
+
+
+def retain(vault: Vault, keep: int) -> tuple[str, ...]:
+    """Remove what is older than the ``keep`` newest proved backups; return what was removed."""
+    return tuple(vault.ask(action("backup_retain", keep=keep))["backup_retain"]["dropped"])
+
+
+def drop(vault: Vault, backup: str) -> None:
+    """Remove one backup.
+
+    Raises:
+        BackupProtected: It is the newest proved one.
+    """
+    vault.ask(action("backup_drop", backup=backup))

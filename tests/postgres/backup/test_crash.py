@@ -1,0 +1,228 @@
+"""An agent that dies at the worst moment, and the plain re-run that has to be enough."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import psycopg
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.postgres.backup.conftest import Site
+
+pytestmark = pytest.mark.postgres
+
+BINARIES = Path("/usr/lib/postgresql/15/bin")
+# A psql that stops between the two renames of the swap until it is let go.
+STALLING = """#!/usr/bin/python3
+import os, pathlib, subprocess, sys, time
+mark = pathlib.Path({mark!r})
+if sys.argv[-1] != "postgres":
+    os.execv({real!r}, ["psql", *sys.argv[1:]])
+renames = 0
+real = subprocess.Popen([{real!r}, *sys.argv[1:]], stdin=subprocess.PIPE)
+for line in sys.stdin.buffer:
+    renames += b" RENAME TO " in line
+    if renames == 2 and mark.is_dir():
+        (mark / str(os.getpid())).write_text(str(real.pid))
+        while mark.is_dir() and not (mark / "go").exists():
+            time.sleep(0.01)
+        renames = 0
+    real.stdin.write(line)
+    real.stdin.flush()
+real.stdin.close()
+sys.exit(real.wait())
+"""
+BETWEEN = """SELECT count(*) FROM pg_stat_activity
+WHERE state = 'idle in transaction' AND query LIKE '%RENAME TO%'"""
+
+
+class Stall:
+    """The moment between the two renames, held open."""
+
+    def __init__(self, site: Site) -> None:
+        self._run = site.shop.server.run
+        self._mark = site.root / "mark"
+        self._mark.mkdir()
+        self._mark.chmod(0o777)
+        folder = site.root / "postgresql/15/bin"
+        shutil.copytree(BINARIES, folder, symlinks=True)
+        (folder / "psql").write_text(
+            STALLING.format(mark=str(self._mark), real=str(BINARIES / "psql"))
+        )
+        site.rewrite_host(binaries=str(site.root / "postgresql"))
+
+    def reached(self) -> list[int]:
+        """Wait until the swap stands there; return the ids of its two processes."""
+        until(lambda: any(path.read_text() for path in self._mark.iterdir()))
+        until(lambda: self._run(BETWEEN) == [(1,)])
+        (path,) = self._mark.iterdir()
+        return [int(path.name), int(path.read_text())]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        (self._mark / "go").touch()
+
+
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def answers(site: Site) -> bool:
+    parameters: dict[str, Any] = {**site.shop.app.parameters(), "connect_timeout": 2}
+    with contextlib.suppress(psycopg.OperationalError), psycopg.connect(**parameters):
+        return True
+    return False
+
+
+def gone(site: Site) -> bool:
+    """Tell whether no session of ours is left on the server."""
+    rows = site.shop.server.run(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name IN ('changeover', 'pg_dump')"
+        " OR application_name LIKE 'pg_restore%'"
+    )
+    return bool(rows == [(0,)])
+
+
+@pytest.fixture
+def stalled(site: Site) -> Iterator[tuple[Site, Stall, Any, list[int]]]:
+    """Give a restore that stands between its two renames, rows written since the backup."""
+    site.create()
+    site.shop.rows("INSERT INTO audit VALUES ('since')")
+    with Stall(site) as stall:
+        agent = site.agent("backup_restore", backup="one")
+        yield site, stall, agent, stall.reached()
+
+
+Stalled = tuple["Site", Stall, Any, list[int]]
+
+
+def test_a_swap_goes_on_without_its_agent_and_the_rerun_says_what_it_did(
+    stalled: Stalled,
+) -> None:
+    site, stall, agent, _ = stalled
+    assert not answers(site)
+    agent.kill()
+    stall.release()
+    until(lambda: answers(site))
+    assert site.shop.value("SELECT count(*) FROM audit") == 10
+
+    done = site.agent("backup_restore", backup="one").last()
+
+    assert done["type"] == "done", done
+    assert done["result"]["resumed"]
+    assert done["result"]["rows_lost"] == 1
+    assert site.databases() == {site.shop.name, done["result"]["kept"]}
+
+
+def test_the_swap_and_its_agent_killed_between_the_renames_converge_by_a_rerun(
+    stalled: Stalled,
+) -> None:
+    site, stall, agent, processes = stalled
+    agent.kill()
+    for process in processes:
+        os.kill(process, signal.SIGKILL)
+    stall.release()
+    until(lambda: gone(site))
+    assert site.shop.name in site.databases(), "both renames or none"
+    assert not answers(site)
+
+    done = site.agent("backup_restore", backup="one").last()
+
+    assert done["type"] == "done", done
+    assert answers(site)
+    assert done["result"]["warm"], "what was restored before the crash is not restored again"
+    assert done["result"]["rows_lost"] == 1
+    assert site.shop.value("SELECT count(*) FROM audit") == 10
+
+
+def test_a_server_that_crashes_between_the_renames_converges_by_a_rerun(stalled: Stalled) -> None:
+    site, stall, agent, _ = stalled
+    site.shop.server.stop(signal.SIGQUIT)
+    stall.release()
+    site.shop.server.start()
+    assert agent.last()["type"] == "failed"
+
+    done = site.agent("backup_restore", backup="one").last()
+
+    assert done["type"] == "done", done
+    assert answers(site)
+    assert site.shop.value("SELECT count(*) FROM audit") == 10
+    assert done["result"]["rows_lost"] == 1
+
+
+def test_a_live_name_that_is_missing_is_given_to_the_restored_database(stalled: Stalled) -> None:
+    site, stall, agent, processes = stalled
+    agent.kill()
+    for process in processes:
+        os.kill(process, signal.SIGKILL)
+    stall.release()
+    until(lambda: gone(site))
+    kept = f"{site.shop.name}_failed_by_hand"
+    site.shop.server.run(f"ALTER DATABASE {site.shop.name} RENAME TO {kept}")
+
+    done = site.agent("backup_restore", backup="one").last()
+
+    assert done["type"] == "done", done
+    assert answers(site)
+    assert site.shop.value("SELECT count(*) FROM audit") == 10
+    assert site.shop.server.run("SELECT count(*) FROM audit", kept) == [(11,)]
+
+
+def test_another_backup_is_restored_after_the_unfinished_one_is_finished(
+    stalled: Stalled,
+) -> None:
+    site, stall, agent, processes = stalled
+    agent.kill()
+    for process in processes:
+        os.kill(process, signal.SIGKILL)
+    stall.release()
+    until(lambda: gone(site))
+    site.act("backup_list")
+
+    done = site.agent("backup_restore", backup="two").last()
+    assert done["error"] == "backup-unknown"
+    done = site.agent("backup_restore", backup="one", deployment="another").last()
+    assert done["type"] == "done", done
+    assert answers(site)
+
+
+@pytest.mark.parametrize("action", ["backup_create", "backup_verify", "backup_restore"])
+def test_an_agent_killed_at_any_moment_leaves_nothing_that_a_rerun_minds(
+    site: Site, action: str
+) -> None:
+    facts = {"release": "7", "colour": "7-0", "schema_version": "7"}
+    more: dict[str, Any] = facts if action == "backup_create" else {}
+    if action != "backup_create":
+        site.create("one")
+    moments = random.Random(7)  # noqa: S311 - the same moments in every run
+    for round_ in range(8):
+        backup = f"b{round_}" if more else "one"
+        agent = site.agent(action, backup=backup, deployment=backup, **more)
+        time.sleep(moments.uniform(0.15, 2.5))
+        agent.kill()
+        until(lambda: gone(site), 5)
+        if round_ % 2:
+            done = site.agent(action, backup=backup, deployment=backup, **more).last()
+            assert done["type"] == "done", done
+            assert answers(site)
+    assert site.shop.value("SELECT count(*) FROM users") == 2000
+    assert not list(site.backups.glob("*.partial"))
+    assert not [name for name in site.databases() if "_verify_" in name or "definition" in name]
