@@ -45,7 +45,7 @@ PARTITION_MODES = {
     "AT_DetachPartition": LockMode.ACCESS_EXCLUSIVE,
     "AT_DetachPartitionFinalize": LockMode.ACCESS_EXCLUSIVE,
     "AT_AddInherit": LockMode.SHARE_UPDATE_EXCLUSIVE,
-    "AT_DropInherit": LockMode.SHARE_UPDATE_EXCLUSIVE,
+    "AT_DropInherit": LockMode.ACCESS_SHARE,
 }
 INDEX_BUILDING = {"CONSTR_PRIMARY", "CONSTR_UNIQUE", "CONSTR_EXCLUSION"}
 

@@ -70,7 +70,7 @@ def _refresh(statement: Node) -> Effect:
     return Effect(
         kind="REFRESH MATERIALIZED VIEW" + (" CONCURRENTLY" if statement.concurrent else ""),
         targets=(Target(relation=relation(statement.relation), mode=mode),),
-        rewrites=True,
+        rewrites=not statement.concurrent,
     )
 
 
@@ -80,14 +80,16 @@ def _reindex(statement: Node) -> Effect:
     single = what in {"INDEX", "TABLE"}
     targets: tuple[Target, ...] = ()
     if single:
-        mode = LockMode.SHARE_UPDATE_EXCLUSIVE if concurrent else LockMode.ACCESS_EXCLUSIVE
-        own = relation(statement.relation)
-        targets = (Target(relation=own, mode=mode, index=what == "INDEX"),)
+        index = what == "INDEX"
+        # The table itself is only closed to writers; each index is closed to everybody.
+        mode = LockMode.ACCESS_EXCLUSIVE if index else LockMode.SHARE
+        if concurrent:
+            mode = LockMode.SHARE_UPDATE_EXCLUSIVE
+        targets = (Target(relation=relation(statement.relation), mode=mode, index=index),)
     return Effect(
         kind=f"REINDEX {what}" + (" CONCURRENTLY" if concurrent else ""),
         targets=targets,
         transactional=single and not concurrent,
-        rewrites=True,
         scans=True,
         opaque=not single,
     )
