@@ -105,6 +105,47 @@ def smoke(
     outcome.require_green(f"changeover rollback --env {place.name}")
 
 
+def verify(
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    json: options.Json = False,
+    junit: options.Junit = None,
+) -> None:
+    """Check the hosts themselves: services, sockets, rights, certificates, databases."""
+    from changeover.executors import verify as verifying  # noqa: PLC0415 - `--help` does without
+    from changeover.junit import Case  # noqa: PLC0415
+    from changeover.release import load_app  # noqa: PLC0415
+
+    desk = open_desk(env, app, json_lines=json)
+    outcome = verifying.apply(
+        desk.environment,
+        [load_app(desk.root, name) for name in desk.environment.apps],
+        lambda event: desk.output.data(event, _host_words(event)),
+    )
+    cases = [
+        Case(
+            name=check.check,
+            group=check.host,
+            seconds=check.seconds,
+            failure=None if check.ok else f"{check.says}: {check.message.splitlines()[0]}",
+            text=check.message,
+        )
+        for check in outcome.checks
+    ]
+    _write(desk, junit, "verify", cases, outcome.seconds)
+    if outcome.skipped:
+        desk.output.note(f"{len(outcome.skipped)} checks left out: {outcome.skipped[0].message}")
+    outcome.require_green(f"changeover drift --env {desk.environment.name}")
+
+
+def _host_words(event: dict[str, Any]) -> str:
+    mark = {"passed": "ok  ", "skipped": "skip"}.get(event["status"], "red ")
+    line = f"{mark} {event['host']:<12} {event['says']}"
+    shown = event["message"].strip().replace("\n", "\n       ")
+    return line if event["status"] == "passed" or not shown else f"{line}\n       {shown}"
+
+
 def _live(desk: Desk) -> str:
     """Return the version that every app host serves."""
     from changeover.colour import version_of  # noqa: PLC0415 - only the live version needs it
