@@ -22,7 +22,7 @@ def test_a_user_who_is_not_root_reads_one_sentence_and_the_command(tmp_path: Pat
     done = subprocess.run(
         ["setpriv", "--reuid=65534", *caps, sys.executable, "-m", "changeover", "lab", "up"],
         cwd=CHECKOUT,
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -61,8 +61,8 @@ def test_hosts_get_groups_in_the_hierarchies_that_systemd_reads() -> None:
 
 def test_the_image_s_name_follows_its_packages_but_not_their_order(tmp_path: Path) -> None:
     listed = tmp_path / "image.txt"
-    listed.write_text("# why\nsudo  # reason\n\nacl\nsudo\n")
-    assert read_packages(listed) == ("acl", "sudo")
+    listed.write_text("# why\nsudo  # reason\n\ncron\nage\nacl\nsudo\njq\n")
+    assert read_packages(listed) == ("acl", "age", "cron", "jq", "sudo")
     assert image_digest(("acl", "sudo")) != image_digest(("acl",))
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,13 @@ def test_a_process_is_known_until_it_ends(sleeper: ProcessRecord) -> None:
     assert wait_for_end(sleeper, 5)
     assert not is_alive(sleeper)
     assert record(sleeper.pid) is None
+
+
+def test_a_process_that_ended_but_was_not_waited_for_has_ended() -> None:
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert record(child.pid) is None
+    assert child.wait(5) == 0
 
 
 @pytest.mark.parametrize("other", [{"started": 1}, {"boot": "another-boot"}])

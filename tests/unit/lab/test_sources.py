@@ -60,6 +60,7 @@ def test_files_that_apt_would_not_read_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "sources.list").write_text("deb http://mirror.test/debian bookworm main\n")
     (parts / "debian.sources").write_text(STANZAS)
     (parts / "old.sources.disabled").write_text(STANZAS)
+    (parts / "old.list.disabled").write_text("deb http://mirror.test/debian bookworm main\n")
     (parts / "tool.list").write_text("deb http://mirror.test/tool nodistro main\n")
     assert list(own_sources("bookworm", tmp_path)) == ["sources.list", "debian.sources"]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 import textwrap
@@ -69,6 +70,26 @@ def test_a_lock_is_held_by_one_and_leaves_no_file(
         with exclusive("y", seconds=0.2):
             pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_on_a_file_that_its_last_holder_removed_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "changeover-x.lock"
+    taken: list[int] = []
+
+    def take_late(descriptor: int, operation: int) -> None:
+        if not taken:
+            file.unlink()
+        taken.append(descriptor)
+        flock(descriptor, operation)
+
+    flock = fcntl.flock
+    monkeypatch.setattr("changeover.lab.locks.LOCKS", tmp_path)
+    monkeypatch.setattr("changeover.lab.locks.fcntl.flock", take_late)
+    with exclusive("x", seconds=5):
+        assert file.exists()
+    assert len(taken) == 2
 
 
 def test_processes_take_turns_under_a_lock(tmp_path: Path) -> None:
