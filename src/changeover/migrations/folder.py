@@ -58,6 +58,7 @@ def load_file(path: Path, release: str, phase: Phase) -> Migration:
     if parts is None or parts["role"]:
         raise _not_understood(path)
     content = _read(path)
+    found = _statements(path, content)
     batch = batch_of(content, path)
     if batch and phase != "backfill":
         raise MigrationFolderInvalid(
@@ -70,7 +71,7 @@ def load_file(path: Path, release: str, phase: Phase) -> Migration:
         name=parts["name"],
         path=path,
         checksum=hashlib.sha256(content.encode()).hexdigest(),
-        statements=_statements(path, content),
+        statements=found,
         verify=_verify(path.with_suffix(".verify.sql")),
         revert=_revert(path.with_suffix(".revert.sql")),
         batch=batch,
