@@ -58,6 +58,7 @@ def up(lab: Identity, topology_name: str | None, progress: Progress) -> LabState
         HostNotReady: A host did not come up in time.
     """
     machine.require(progress)
+    machine.require_disk(lab.state.parent)
     with changing(lab):
         old = load(lab.state)
         topology = read_topology(lab.tracked, topology_name or (old.topology if old else DEFAULT))

@@ -71,6 +71,19 @@ def require_root() -> None:
         raise LabImpossible(message, hint="sudo changeover lab up")
 
 
+def require_disk(directory: Path) -> None:
+    """Refuse a directory that cannot hold the hosts' disks; make it where it is missing.
+
+    Raises:
+        LabImpossible: It is on an overlay file system, as in most containers.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    if run("stat", "--file-system", "--format=%T", directory).strip() == "overlayfs":
+        message = f"The lab cannot run here: {directory} is on an overlay, which holds no other."
+        hint = "point CHANGEOVER_LAB_STATE and CHANGEOVER_LAB_CACHE to directories on a real disk"
+        raise LabImpossible(message, hint=hint)
+
+
 def install(packages: list[str], progress: Progress) -> None:
     """Install packages on this machine."""
     if not _has("apt-get"):

@@ -11,6 +11,7 @@ import pytest
 from changeover.lab import machine
 from changeover.lab.groups import group_directories
 from changeover.lab.image import image_digest, read_packages
+from changeover.lab.overlay import discard, mount_root
 from changeover.lab.programs import ProgramFailed, run
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -45,6 +46,18 @@ def test_a_machine_without_apt_is_told_what_to_install(monkeypatch: pytest.Monke
     with pytest.raises(machine.LabImpossible, match="systemd-container") as impossible:
         machine.require(print)
     assert impossible.value.exit_code == 2
+
+
+def test_a_disk_that_is_an_overlay_itself_is_refused(tmp_path: Path) -> None:
+    for name in ("lower", "root"):
+        (tmp_path / name).mkdir()
+    root = mount_root(tmp_path, [tmp_path / "lower"], "0001")
+    try:
+        with pytest.raises(machine.LabImpossible, match="overlay"):
+            machine.require_disk(root / "labs")
+    finally:
+        discard(root)
+    machine.require_disk(tmp_path / "labs")
 
 
 def test_hosts_get_groups_in_the_hierarchies_that_systemd_reads() -> None:
