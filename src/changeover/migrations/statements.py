@@ -36,7 +36,7 @@ def nodes(text: str, path: Path) -> Iterator[tuple[int, str, Node]]:
     try:
         parsed = postgast.parse(text)
     except postgast.PgQueryError as error:
-        line = data[: max(error.cursorpos - 1, 0)].count(b"\n") + 1
+        line = text[: max(error.cursorpos - 1, 0)].count("\n") + 1  # characters, not bytes
         raise SqlUnreadable(
             f"{path}:{line} is not SQL: {error.message}",
             hint="write plain SQL; psql's backslash commands and variables are not understood",

@@ -72,15 +72,18 @@ def _batch(turn: Turn, move: Move, batch: Batch, after: str | None) -> tuple[str
 
 
 def _bounds(turn: Turn, batch: Batch, after: str | None) -> tuple[str, str] | None:
-    """Return the first and the last key of the next batch, as text."""
+    """Return the first and the last key of the next batch, as text.
+
+    They are ordered as keys: a bare ``key`` after ORDER BY would be the text column.
+    """
     key = '"' + batch.key.replace('"', '""') + '"'
     table = quoted(batch.table)
     beyond = f"WHERE {key} > %s" if after is not None else ""
     query = f"""
         WITH batch AS MATERIALIZED
             (SELECT {key} AS key FROM {table} {beyond} ORDER BY {key} LIMIT {batch.size})
-        SELECT (SELECT key::text FROM batch ORDER BY key LIMIT 1),
-               (SELECT key::text FROM batch ORDER BY key DESC LIMIT 1)
+        SELECT (SELECT key::text FROM batch ORDER BY batch.key LIMIT 1),
+               (SELECT key::text FROM batch ORDER BY batch.key DESC LIMIT 1)
     """  # noqa: S608 - the names come quoted from the release's own file
     values: tuple[Any, ...] = (after,) if after is not None else ()
     found = row(turn.work, query, values)

@@ -1,0 +1,302 @@
+"""What does not fit the ledger, verify queries, the way back, backfills and the preview."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from changeover.executors import migrate
+from changeover.executors.migrate import failures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.postgres.conftest import Shop
+
+    from changeover.migrations.records import MigrationFolder
+
+    Release = Callable[..., MigrationFolder]
+
+pytestmark = pytest.mark.postgres
+
+USERS = "CREATE TABLE users (id bigint PRIMARY KEY, name varchar(40));"
+ROWS = "INSERT INTO users SELECT n, 'user ' || n FROM generate_series(1, 1000) AS n;"
+
+
+def states(shop: Shop, folder: MigrationFolder) -> list[str]:
+    return [found.state for found in migrate.status(shop.owner, folder)]
+
+
+def test_an_edited_migration_is_refused_and_nothing_runs(shop: Shop, release: Release) -> None:
+    first = release({"expand/001_users.sql": USERS})
+    migrate.apply(shop.owner, first)
+    folder = release(
+        {"expand/001_users.sql": USERS + " -- tidied", "expand/002_next.sql": "CREATE TABLE b ()"}
+    )
+
+    with pytest.raises(failures.MigrationEdited) as caught:
+        migrate.apply(shop.owner, folder)
+
+    then, now = first.migrations[0].checksum, folder.migrations[0].checksum
+    assert str(folder.migrations[0].path) in caught.value.message
+    assert caught.value.cause == f"sha256 then {then}, now {now}"
+    assert caught.value.exit_code == 2
+    assert shop.value("SELECT to_regclass('b')") is None
+    assert states(shop, folder) == ["edited", "pending"]
+    for refused in (migrate.preview, migrate.revert):
+        with pytest.raises(failures.MigrationEdited):
+            refused(shop.owner, folder)
+
+
+def test_a_missing_migration_is_named(shop: Shop, release: Release) -> None:
+    folder = release({"expand/001_users.sql": USERS, "expand/002_two.sql": "SELECT 2"})
+    migrate.apply(shop.owner, folder)
+    folder.migrations[1].path.unlink()
+    folder = release({})
+
+    with pytest.raises(failures.MigrationMissing, match=r"has 1.0.0/expand/002_two applied"):
+        migrate.apply(shop.owner, folder)
+    assert states(shop, folder) == ["applied", "missing"]
+
+    shutil.rmtree(folder.path)
+    with pytest.raises(failures.MigrationMissing):
+        migrate.apply(shop.owner, release({}))
+
+
+def test_what_has_not_run_of_an_interrupted_file_may_be_corrected(
+    shop: Shop, release: Release
+) -> None:
+    index = "CREATE INDEX CONCURRENTLY users_name ON users (name);"
+    migrate.apply(shop.owner, release({"expand/001_users.sql": USERS}))
+    with pytest.raises(failures.StatementFailed):
+        migrate.apply(shop.owner, release({"expand/002_index.sql": f"{index} SELECT wrong"}))
+    with pytest.raises(failures.MigrationEdited):
+        migrate.apply(
+            shop.owner, release({"expand/002_index.sql": index.replace("(name)", "(id)")})
+        )
+
+    folder = release({"expand/002_index.sql": f"{index} SELECT 'right'"})
+    migrate.apply(shop.owner, folder)
+
+    assert states(shop, folder) == ["applied", "applied"]
+
+
+def test_phases_run_in_their_order(shop: Shop, release: Release) -> None:
+    folder = release({"expand/001_users.sql": USERS, "contract/001_end.sql": "SELECT 1"})
+    with pytest.raises(failures.PhaseSkipped, match=r"1.0.0/expand/001_users is not applied"):
+        migrate.apply(shop.owner, folder, phases=("contract",))
+    migrate.apply(shop.owner, folder, phases=("expand",))
+    assert migrate.apply(shop.owner, folder, phases=("contract",)).done
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("SELECT count(*) = 5 FROM users", "came out wrong in 1 of 1 rows"),
+        ("SELECT name IS NULL, id FROM users WHERE id < 9", "came out wrong in 8 of 8 rows"),
+        ("SELECT true FROM users WHERE id < 0", "returned no row"),
+        ("SELECT NULL::boolean", "came out wrong"),
+        ("SELECT 1", "came out wrong"),
+        ("SELECT nothing FROM users", "cannot be asked"),
+        ("SELECT true FROM (SELECT setval('s', 1)) AS changed", "cannot be asked"),
+    ],
+)
+def test_a_verify_query_that_is_not_true_takes_the_migration_back(
+    shop: Shop, release: Release, query: str, says: str
+) -> None:
+    files = {"expand/001_users.sql": USERS + ROWS + "CREATE SEQUENCE s"}
+    folder = release(files | {"expand/001_users.verify.sql": f"SELECT true;\n{query}"})
+
+    with pytest.raises(failures.VerifyFailed) as caught:
+        migrate.apply(shop.owner, folder)
+
+    assert "001_users.verify.sql:2" in caught.value.message
+    assert says in caught.value.message
+    assert shop.value("SELECT to_regclass('users')") is None
+    assert states(shop, folder) == ["pending"]
+
+
+def test_a_verify_query_after_an_index_build_keeps_the_migration_open(
+    shop: Shop, release: Release
+) -> None:
+    files = {
+        "expand/001_users.sql": USERS,
+        "expand/002_index.sql": "CREATE INDEX CONCURRENTLY users_name ON users (name)",
+    }
+    folder = release(files | {"expand/002_index.verify.sql": "SELECT count(*) > 0 FROM users"})
+    with pytest.raises(failures.VerifyFailed):
+        migrate.apply(shop.owner, folder)
+    assert states(shop, folder) == ["applied", "partial"]
+
+    shop.rows("INSERT INTO users VALUES (1)")
+    migrate.apply(shop.owner, folder)
+    assert states(shop, folder) == ["applied", "applied"]
+
+
+def test_going_back_is_newest_first_and_can_go_forward_again(shop: Shop, release: Release) -> None:
+    folder = release(
+        {
+            "expand/001_users.sql": USERS + ROWS,
+            "expand/001_users.revert.sql": "DROP TABLE users",
+            "expand/002_city.sql": "ALTER TABLE users ADD COLUMN city text",
+            "expand/002_city.revert.sql": "ALTER TABLE users DROP COLUMN city",
+        }
+    )
+    migrate.apply(shop.owner, folder)
+
+    outcome = migrate.revert(shop.owner, folder)
+
+    assert outcome.done == ("1.0.0/expand/002_city", "1.0.0/expand/001_users")
+    assert states(shop, folder) == ["reverted", "reverted"]
+    assert shop.value("SELECT to_regclass('users')") is None
+    assert migrate.revert(shop.owner, folder).done == ()
+    assert len(migrate.apply(shop.owner, folder).done) == 2
+    assert shop.value("SELECT count(city) FROM users") == 0
+
+
+def test_going_back_without_a_way_changes_nothing(shop: Shop, release: Release) -> None:
+    folder = release(
+        {
+            "expand/001_users.sql": USERS,
+            "expand/002_city.sql": "ALTER TABLE users ADD COLUMN city text",
+            "expand/002_city.revert.sql": "ALTER TABLE users DROP COLUMN city",
+        }
+    )
+    migrate.apply(shop.owner, folder)
+    with pytest.raises(failures.RevertMissing, match=r"001_users.revert.sql does not exist"):
+        migrate.revert(shop.owner, folder)
+    assert shop.value("SELECT count(city) FROM users") == 0
+
+
+def test_a_release_under_another_one_is_not_undone(shop: Shop, release: Release) -> None:
+    old = release(
+        {"expand/001_users.sql": USERS, "expand/001_users.revert.sql": "DROP TABLE users"}
+    )
+    migrate.apply(shop.owner, old)
+    migrate.apply(
+        shop.owner, release({"expand/001_b.sql": "CREATE TABLE b (id int)"}, version="2.0.0")
+    )
+    with pytest.raises(failures.NewerApplied, match=r"2.0.0/expand/001_b was applied on top"):
+        migrate.revert(shop.owner, old)
+
+
+def test_a_backfill_walks_in_batches_and_keeps_its_place(shop: Shop, release: Release) -> None:
+    files = {
+        "expand/001_users.sql": USERS + ROWS,
+        "backfill/001_names.sql": "-- changeover: batch table=users key=id size=300\n"
+        "UPDATE users SET name = upper(name) WHERE id BETWEEN $1 AND $2 AND name <> 'stop'",
+        "backfill/001_names.verify.sql": "SELECT bool_and(name = upper(name)) FROM users",
+    }
+    shop.rows("CREATE TABLE seen (id bigint, by xid8)")
+    shop.rows(f"GRANT ALL ON seen TO {shop.owner.user}")
+    migrate.apply(shop.owner, release({"expand/001_users.sql": files["expand/001_users.sql"]}))
+    shop.rows("ALTER TABLE users ADD CONSTRAINT brake CHECK (id <> 700 OR name <> 'USER 700')")
+    with pytest.raises(failures.StatementFailed, match=r"001_names.sql:2: UPDATE failed"):
+        migrate.apply(shop.owner, release(files))
+    assert shop.value("SELECT count(*) FROM users WHERE name LIKE 'USER%'") == 600
+    assert shop.rows(
+        "SELECT cursor, rows_done FROM changeover.statement WHERE migration_id ~ 'backfill'"
+    ) == [("600", 600)]
+
+    shop.rows(
+        "ALTER TABLE users DROP CONSTRAINT brake; UPDATE users SET name = 'STOP' WHERE id = 1"
+    )
+    folder = release(files)
+    migrate.apply(shop.owner, folder)
+
+    assert states(shop, folder) == ["applied", "applied"]
+    assert shop.value("SELECT count(DISTINCT xmin::text) >= 4 FROM users")
+
+
+def test_a_backfill_over_an_empty_table_and_text_keys(shop: Shop, release: Release) -> None:
+    files = {
+        "expand/001_keys.sql": "CREATE TABLE keys (key uuid PRIMARY KEY, n int);"
+        "CREATE TABLE none (name text PRIMARY KEY)",
+        "backfill/001_none.sql": "-- changeover: batch table=none key=name\n"
+        "UPDATE none SET name = name WHERE name BETWEEN $1 AND $2",
+        "backfill/002_keys.sql": "-- changeover: batch table=public.keys key=key size=7\n"
+        "UPDATE keys SET n = 1 WHERE key BETWEEN $1 AND $2",
+    }
+    folder = release(files)
+    migrate.apply(shop.owner, folder, phases=("expand",))
+    shop.rows("INSERT INTO keys SELECT gen_random_uuid() FROM generate_series(1, 50)")
+
+    migrate.apply(shop.owner, folder)
+
+    assert shop.value("SELECT count(*) FROM keys WHERE n = 1") == 50
+
+
+def test_a_new_enum_value_may_be_used_by_the_next_statement(shop: Shop, release: Release) -> None:
+    text = "ALTER TYPE mood ADD VALUE 'wild'; INSERT INTO moods VALUES ('wild');"
+    setup = "CREATE TYPE mood AS ENUM ('calm'); CREATE TABLE moods (mood mood);"
+    migrate.apply(shop.owner, release({"expand/001_mood.sql": setup}))
+    with (
+        pytest.raises(psycopg.errors.UnsafeNewEnumValueUsage),
+        psycopg.connect(**shop.owner.parameters()) as naive,  # type: ignore[arg-type]
+    ):
+        naive.execute(text.encode())
+
+    migrate.apply(shop.owner, release({"expand/002_wild.sql": text}))
+
+    assert shop.value("SELECT mood FROM moods") == "wild"
+
+
+def test_settings_of_a_file_do_not_leak_into_the_next(shop: Shop, release: Release) -> None:
+    migrate.apply(
+        shop.owner,
+        release(
+            {
+                "expand/001_a.sql": "CREATE SCHEMA other; CREATE TABLE public.t (a int);"
+                "SET search_path = other; CREATE TABLE inside (id int);"
+                "CREATE INDEX CONCURRENTLY i ON inside (id); CREATE TABLE also ();",
+                "expand/002_b.sql": "CREATE TABLE outside (id int)",
+            }
+        ),
+    )
+    found = shop.rows(
+        "SELECT relnamespace::regnamespace::text, relname::text FROM pg_class"
+        " WHERE relname IN ('inside', 'also', 'outside') ORDER BY 2"
+    )
+    assert found == [("other", "also"), ("other", "inside"), ("public", "outside")]
+
+
+def test_the_preview_shows_locks_sizes_and_rewrites(shop: Shop, release: Release) -> None:
+    migrate.apply(shop.owner, release({"expand/001_users.sql": USERS + ROWS}))
+    shop.rows("ANALYZE users")
+    folder = release(
+        {
+            "expand/002_wide.sql": "ALTER TABLE users ALTER COLUMN name TYPE varchar(80);\n"
+            "ALTER TABLE users ALTER COLUMN name TYPE char(80);",
+            "expand/003_index.sql": "CREATE INDEX CONCURRENTLY users_name ON users (name)",
+            "expand/004_drop.sql": "DROP INDEX users_pkey",
+            "expand/005_new.sql": "CREATE TABLE new (id int REFERENCES users); DROP TABLE new",
+        }
+    )
+
+    shown = migrate.preview(shop.owner, folder)
+
+    assert [(found.migration[-8:], found.kind, found.rewrites) for found in shown] == [
+        ("002_wide", "ALTER TABLE", False),
+        ("002_wide", "ALTER TABLE", True),
+        ("03_index", "CREATE INDEX CONCURRENTLY", False),
+        ("004_drop", "DROP INDEX", False),
+        ("/005_new", "CREATE TABLE", False),
+        ("/005_new", "DROP TABLE", False),
+    ]
+    wide, _, index, drop, new, gone = (found.targets[0] for found in shown)
+    assert (wide.table, wide.lock, wide.rows) == ("users", "ACCESS EXCLUSIVE", 1000)
+    assert wide.size_bytes > 50_000
+    assert wide.who_waits == "readers and writers wait"
+    assert (index.lock, index.who_waits) == (
+        "SHARE UPDATE EXCLUSIVE",
+        "nobody who reads or writes waits",
+    )
+    assert (drop.table, drop.lock) == ("users", "ACCESS EXCLUSIVE")
+    assert (new.lock, new.who_waits) == ("SHARE ROW EXCLUSIVE", "writers wait")
+    assert (gone.table, gone.exists, gone.rows) == ("new", False, None)
+    assert not shown[2].transactional
+    assert shop.value("SELECT count(*) FROM pg_namespace WHERE nspname ~ 'scratch'") == 0
+    assert states(shop, folder)[1:] == ["pending"] * 4
