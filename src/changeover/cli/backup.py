@@ -1,0 +1,223 @@
+"""The verbs ``backup create``, ``list``, ``verify``, ``price``, ``restore``, ``prune``, ``open``."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from changeover.cli import options
+from changeover.cli.desk import Desk, context_of, open_desk
+from changeover.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from changeover.executors.backup import Backup, Price, Proof, Restored
+
+app = typer.Typer(no_args_is_help=True)
+
+MEGABYTE = 1_000_000
+Name = Annotated[str, typer.Argument(help="The backup, as `backup list` names it.")]
+Warm = Annotated[
+    bool,
+    typer.Option("--keep", help="Keep the restored database: a restore then is one swap."),
+]
+
+
+class FolderTaken(InvalidInput):
+    """The folder for the opened configuration exists."""
+
+
+@app.command()
+def create(
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    keep: Warm = False,
+    json: options.Json = False,
+) -> None:
+    """Back up the database and the live configuration, and prove it by a restore."""
+    from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
+
+    desk = open_desk(env, app, json_lines=json)
+    _show(desk, backups.create(context_of(desk), keep=keep))
+
+
+@app.command("list")
+def list_(
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """List the backups, newest first, and whether each one is proved."""
+    from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
+
+    desk = open_desk(env, app, json_lines=json)
+    found = backups.found(context_of(desk))
+    for backup in found:
+        _show(desk, backup)
+    if not found:
+        desk.output.note("no backups yet")
+
+
+@app.command()
+def verify(
+    backup: Name,
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    keep: Warm = False,
+    json: options.Json = False,
+) -> None:
+    """Read all of a backup, restore it beside the live database, and compare; exit 6 if not."""
+    from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
+
+    desk = open_desk(env, app, json_lines=json)
+    proof = backups.verify(context_of(desk), backup, keep=keep)
+    desk.output.data({"type": "proof", **dataclasses.asdict(proof)}, _proof_words(proof))
+
+
+@app.command()
+def price(
+    backup: Name,
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Say what going back to a backup would lose, table by table."""
+    from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
+
+    desk = open_desk(env, app, json_lines=json)
+    found = backups.price(context_of(desk), backup)
+    desk.output.data({"type": "price", **found.as_json()}, _price_words(found))
+
+
+@app.command()
+def restore(
+    backup: Name,
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    yes: options.Yes = False,
+    json: options.Json = False,
+) -> None:
+    """Make a backup the live database; the one that was live is kept under another name."""
+    from changeover.cli.confirm import ask  # noqa: PLC0415 - `--help` does without
+    from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
+
+    desk = open_desk(env, app, json_lines=json)
+    context = context_of(desk)
+    found = backups.price(context, backup)
+    desk.output.note(_price_words(found))
+    ask(yes=yes, question=f"go back to {backup} on {desk.environment.name}?")
+    done = backups.restore(context, backup)
+    desk.output.data({"type": "restored", **dataclasses.asdict(done)}, _restored_words(done))
+
+
+@app.command()
+def prune(
+    keep: Annotated[int, typer.Option("--keep", min=1, help="How many proved ones stay.")] = 3,
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Remove what is older than the newest proved backups; the newest proved one always stays."""
+    from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
+
+    desk = open_desk(env, app, json_lines=json)
+    gone = backups.retain(context_of(desk), keep)
+    desk.output.data({"type": "pruned", "backups": gone}, f"removed: {', '.join(gone) or 'none'}")
+
+
+@app.command("open")
+def open_(
+    backup: Name,
+    to: Annotated[Path, typer.Option("--to", help="A new folder; it will hold secrets.")],
+    identity: Annotated[
+        Path | None,
+        typer.Option("--identity", help="age identity file; the environment's by default."),
+    ] = None,
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Decrypt the configuration in a backup into a new folder that only you can read."""
+    from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
+
+    desk = open_desk(env, app, json_lines=json)
+    key = identity or desk.environment.backup_identity
+    if key is None:
+        message = f"environment {desk.environment.name} names no backup identity"
+        raise InvalidInput(message, hint="add --identity FILE")
+    files = backups.open_(context_of(desk), backup, key)
+    _write(to, files)
+    for name in files:
+        desk.output.data({"type": "file", "path": str(to / name)}, str(to / name))
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError as error:
+        raise FolderTaken(f"{folder} exists", hint="name a new folder with --to") from error
+    for name, content in files.items():
+        path = folder.joinpath(*(part for part in name.split("/") if part not in {"", ".", ".."}))
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+
+
+def _show(desk: Desk, backup: Backup) -> None:
+    if backup.damage:
+        text = f"{backup.backup}  DAMAGED: {backup.damage}"
+    else:
+        proved = f"proved {backup.proof.at}" if backup.proof else "NOT PROVED"
+        text = (
+            f"{backup.backup}  {backup.release or 'no release':<8} "
+            f"{backup.bytes / MEGABYTE:.1f} MB  {backup.rows} rows  {proved}"
+        )
+    desk.output.data({"type": "backup", **dataclasses.asdict(backup)}, text)
+
+
+def _proof_words(proof: Proof) -> str:
+    spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in proof.seconds.items())
+    kept = f"; kept warm as {proof.kept}" if proof.kept else ""
+    return (
+        f"{proof.backup} is proved: {proof.rows} rows in {proof.tables} tables restored "
+        f"and equal ({spent}){kept}"
+    )
+
+
+def _price_words(price: Price) -> str:
+    if not price.tables:
+        return f"nothing was written since {price.since}"
+    wal = "" if price.wal_bytes is None else f", {price.wal_bytes / MEGABYTE:.1f} MB of log"
+    lines = [f"written since {price.since}: at least {price.rows_written} rows{wal}"]
+    lines += [
+        f"  {one.table}: {_count(one.rows_then)} rows then, {_count(one.rows_now)} now"
+        for one in price.tables
+    ]
+    return "\n".join(lines)
+
+
+def _count(rows: int | None) -> str:
+    return "no" if rows is None else str(rows)
+
+
+def _restored_words(done: Restored) -> str:
+    refused = (
+        ""
+        if done.refused_seconds is None
+        else f", connections refused {done.refused_seconds:.2f} s"
+    )
+    left = (
+        f"{done.rows_lost} rows are left in {done.kept}" if done.kept else "there was none before"
+    )
+    lines = [f"{done.backup} is live{refused}; {left}"]
+    lines += [f"  {table}: {facts['lost']} rows" for table, facts in done.lost.items()]
+    return "\n".join(lines)

@@ -1,0 +1,93 @@
+"""Backups by hand: each under the lease that a deployment would hold, and journaled like one."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from changeover.colour import version_of
+from changeover.errors import ChangeoverError, Interrupted
+from changeover.executors import backup as backups
+from changeover.executors import lease
+from changeover.executors.lease import Heartbeat
+from changeover.plan import LEASE_SECONDS
+from changeover.runner import survey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from changeover.runner.run import Run
+    from changeover.runner.stages import Context
+
+
+def create(context: Context, *, keep: bool) -> backups.Backup:
+    """Back up what is live, and prove it by a restore beside the live database."""
+    states = survey.host_states(context.run().fleet, survey.lease_hosts(context.environment))
+    live = survey.agreed(states.values(), "live", context.environment.name)
+    version = version_of(live) if live else ""
+    with _leased(context, "backup create", live) as run:
+        return backups.create(
+            backups.vault_of(run.fleet),
+            run.fleet.deployment,
+            release=version,
+            colour=live,
+            schema_version=version,
+            keep=keep,
+        )
+
+
+def found(context: Context) -> tuple[backups.Backup, ...]:
+    """Return the backups that are there, newest first."""
+    return backups.list_(backups.vault_of(context.run().fleet))
+
+
+def verify(context: Context, backup: str, *, keep: bool) -> backups.Proof:
+    """Prove a backup again."""
+    with _leased(context, "backup verify", backup) as run:
+        return backups.verify(backups.vault_of(run.fleet), backup, keep=keep)
+
+
+def price(context: Context, backup: str) -> backups.Price:
+    """Return what going back to a backup would lose."""
+    return backups.price(backups.vault_of(context.run().fleet), backup)
+
+
+def restore(context: Context, backup: str) -> backups.Restored:
+    """Make a backup the live database."""
+    with _leased(context, "backup restore", backup) as run:
+        return backups.restore(backups.vault_of(run.fleet), backup)
+
+
+def retain(context: Context, keep: int) -> tuple[str, ...]:
+    """Remove what is older than the newest proved backups, and return what was removed."""
+    with _leased(context, "backup retain", str(keep)) as run:
+        return backups.retain(backups.vault_of(run.fleet), keep)
+
+
+def open_(context: Context, backup: str, identity: Path) -> dict[str, bytes]:
+    """Return the configuration in a backup, decrypted: ``<host>/<file>`` to content; secret."""
+    return backups.open_attachment(backups.vault_of(context.run().fleet), backup, identity)
+
+
+@contextlib.contextmanager
+def _leased(context: Context, command: str, about: str | None) -> Iterator[Run]:
+    run = context.run()
+    run.begin(command, None, about)
+    reason = f"{command} {about or ''}".strip()
+    try:
+        lease.lock(run.fleet, run.lease_hosts, reason, LEASE_SECONDS, steal=False)
+        with Heartbeat(run.fleet, run.lease_hosts, LEASE_SECONDS):
+            yield run
+    except KeyboardInterrupt as error:
+        run.end("interrupted", Interrupted.exit_code, f"interrupted at {reason}")
+        raise Interrupted(
+            f"interrupted at {reason}; the database host finishes what it has begun",
+            hint=f"changeover backup list --env {context.environment.name}, then run this again",
+        ) from error
+    except ChangeoverError as error:
+        run.end("failed", error.exit_code, error.message)
+        raise
+    finally:
+        lease.unlock(run.fleet, run.lease_hosts)
+    run.end("done", 0, reason)

@@ -1,0 +1,194 @@
+"""The controller's side, against real agent processes."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import pyrage
+import pytest
+
+from changeover.errors import CheckRed, InvalidInput
+from changeover.executors import backup as backups
+from changeover.executors.backup.vault import Vault
+from changeover.ssh import AgentFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tests.postgres.backup.conftest import Site
+
+pytestmark = pytest.mark.postgres
+
+UNIT = "[Service]\nExecStart=/usr/bin/node server.js\n"
+
+
+class Hosts:
+    """An app host that gives its configuration, and a database host that is a real agent."""
+
+    def __init__(self, site: Site, canary: str) -> None:
+        self._site = site
+        self._canary = canary
+
+    def __call__(self, host: str, actions: Sequence[Any]) -> dict[str, Any]:
+        return {one["id"]: self._one(host, **one) for one in actions}
+
+    def _one(self, host: str, *, id: str, action: str, **parameters: Any) -> Any:  # noqa: A002, ANN401 - as on the wire
+        if host.startswith("app"):
+            assert (id, parameters) == ("collect", {"colour": "7.0.0-00000000"})
+            env = f"NAME={host}\nJWT_SECRET={self._canary}\n"
+            return {"env": env, "units": {"shop-web@x.service": UNIT}, "site": "server {}"}
+        answer = self._site.agent(action, **parameters).last()
+        if answer["type"] == "failed":
+            raise AgentFailed(
+                answer["message"], hint="?", host=host, error=answer["error"], detail=answer
+            )
+        return answer["result"]
+
+
+@pytest.fixture
+def identity() -> pyrage.x25519.Identity:
+    return pyrage.x25519.Identity.generate()
+
+
+@pytest.fixture
+def vault(site: Site, canary: str, identity: pyrage.x25519.Identity) -> Vault:
+    return Vault(
+        environment="test",
+        run_agent=Hosts(site, canary),
+        database_host="db1",
+        app_hosts=("app1", "app2"),
+        recipients=(str(identity.to_public()),),
+    )
+
+
+def create(vault: Vault, backup: str = "one", *, keep: bool = False) -> backups.Backup:
+    return backups.create(
+        vault,
+        backup,
+        release="7.0.0",
+        colour="7.0.0-00000000",
+        schema_version="7.0.0",
+        keep=keep,
+    )
+
+
+def test_the_configuration_opens_with_the_identity_alone_and_lies_nowhere_in_clear(
+    site: Site, vault: Vault, canary: str, identity: pyrage.x25519.Identity, tmp_path: Path
+) -> None:
+    made = create(vault)
+    assert made.proof is not None
+    assert made.attachments == ("configuration.tar.age",)
+    right, wrong = tmp_path / "right", tmp_path / "wrong"
+    right.write_text(f"# made for a test\n{identity}\n")
+    wrong.write_text(f"{pyrage.x25519.Identity.generate()}\n")
+
+    opened = backups.open_attachment(vault, "one", right)
+
+    assert opened["app2/env"].decode() == f"NAME=app2\nJWT_SECRET={canary}\n"
+    assert opened["app1/units/shop-web@x.service"].decode() == UNIT
+    assert set(opened) == {
+        f"{host}/{file}"
+        for host in ("app1", "app2")
+        for file in ("env", "site.conf", "units/shop-web@x.service")
+    }
+    for identity_file in (wrong, tmp_path / "missing"):
+        with pytest.raises(backups.NotOpened):
+            backups.open_attachment(vault, "one", identity_file)
+    forms = (canary.encode(), base64.b64encode(canary.encode())[4:-6])
+    read = 0
+    for folder in (site.root, site.shop.server.data):
+        for path in folder.rglob("*"):
+            if path.is_file():
+                content = path.read_bytes()
+                read += len(content)
+                assert not any(form in content for form in forms), path
+    assert read > 1_000_000
+    assert b"backup_attach" in (site.root / "var/lib/changeover/shop/journal.jsonl").read_bytes()
+
+
+def test_creating_again_under_the_same_id_changes_nothing_and_proves_again(
+    site: Site, vault: Vault
+) -> None:
+    first = create(vault)
+    site.shop.rows("INSERT INTO audit VALUES ('since')")
+    second = create(vault)
+    assert (second.rows, second.finished) == (first.rows, first.finished)
+    assert [one.backup for one in backups.list_(vault)] == ["one"]
+
+
+def test_without_recipients_nothing_is_backed_up(site: Site, canary: str) -> None:
+    for recipients in ((), ("ssh-ed25519 AAAA",)):
+        vault = Vault(
+            environment="test",
+            run_agent=Hosts(site, canary),
+            database_host="db1",
+            app_hosts=("app1",),
+            recipients=recipients,
+        )
+        with pytest.raises(backups.NotEncryptable) as caught:
+            create(vault)
+        assert "changeover_backup_recipients" in caught.value.hint
+    assert not site.backups.exists()
+
+
+def test_an_attachment_that_is_not_encrypted_is_not_taken(site: Site) -> None:
+    site.create()
+    content = base64.b64encode(b"JWT_SECRET=plain").decode()
+    answer = site.agent("backup_attach", backup="one", member="env", content_base64=content).last()
+    assert answer["error"] == "not-encrypted"
+    assert not (site.backups / "one/attachments").exists()
+
+
+def test_failures_are_told_with_the_next_command_and_their_exit_code(
+    site: Site, vault: Vault
+) -> None:
+    with pytest.raises(backups.BackupUnknown, match="has no backup none") as unknown:
+        backups.verify(vault, "none")
+    assert isinstance(unknown.value, InvalidInput)
+    with pytest.raises(backups.BackupUnknown):
+        backups.verify(vault, "../../etc")
+
+    create(vault)
+    member = next((site.backups / "one/dump").glob("*.gz"))
+    member.write_bytes(member.read_bytes()[:-1])
+    for act in (backups.verify, backups.restore):
+        with pytest.raises(backups.BackupDamaged, match=member.name) as damaged:
+            act(vault, "one")
+        assert isinstance(damaged.value, CheckRed)
+        assert "changeover backup list --env test" in damaged.value.hint
+        assert damaged.value.host == "db1"
+    (listed,) = backups.list_(vault)
+    assert listed.proof is None, "what was proved before is not proved any more"
+
+
+def test_a_restore_says_what_it_cost(site: Site, vault: Vault) -> None:
+    create(vault, keep=True)
+    site.shop.rows("INSERT INTO audit SELECT 'since' FROM generate_series(1, 4)")
+    price = backups.price(vault, "one")
+    assert [(one.table, one.rows_then, one.rows_now) for one in price.tables] == [
+        ("public.audit", 10, 14)
+    ]
+    assert price.rows_written >= 4
+
+    done = backups.restore(vault, "one")
+
+    assert done.warm
+    assert done.rows_lost == 4
+    assert done.kept is not None
+    assert site.shop.server.run("SELECT count(*) FROM audit", done.kept) == [(14,)]
+
+
+def test_only_what_is_older_than_the_newest_proved_goes(site: Site, vault: Vault) -> None:
+    for name in ("a", "b", "c"):
+        create(vault, name)
+    site.create("d")
+
+    with pytest.raises(backups.BackupProtected):
+        backups.drop(vault, "c")
+    assert backups.retain(vault, 1) == ("b", "a")
+    assert [one.backup for one in backups.list_(vault)] == ["d", "c"]
+    assert backups.retain(vault, 1) == ()
+    backups.drop(vault, "d")
+    assert [one.backup for one in backups.list_(vault)] == ["c"]
