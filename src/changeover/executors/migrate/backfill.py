@@ -120,13 +120,17 @@ class _Progress:
         self._shown = now
         speed = (self._done - self._before) / (now - self._begun)
         left = max(self._estimate - self._done, 0)
+        eta = left / speed if speed else None
+        name = self._move.migration.id
         self._turn.report(
             {
                 "type": "batch",
-                "migration": self._move.migration.id,
+                "migration": name,
                 "rows": self._done,
                 "estimated_rows": self._estimate,
                 "rows_per_second": round(speed),
-                "eta_seconds": round(left / speed, 1) if speed else None,
+                "eta_seconds": None if eta is None else round(eta, 1),
+                "says": f"{name}: {self._done} of about {self._estimate} rows"
+                + ("" if eta is None else f", {eta:.0f} s to go"),
             }
         )

@@ -156,11 +156,13 @@ def _move(turn: Turn, move: Move) -> None:
         finish(turn, move)
     if any(statement.effect.kind == "SET" for statement in move.statements):
         guard(turn.work)
+    milliseconds = (time.monotonic() - begun) * 1000
     turn.report(
         {
             "type": f"migration-{move.final_state}",
             "migration": move.migration.id,
-            "milliseconds": round((time.monotonic() - begun) * 1000, 1),
+            "milliseconds": round(milliseconds, 1),
+            "says": f"{move.migration.id} {move.final_state} in {milliseconds:.0f} ms",
         }
     )
 

@@ -114,6 +114,8 @@ def tell(turn: Turn, move: Move, statement: Statement, how: str, milliseconds: f
             "kind": statement.effect.kind,
             "how": how,
             "milliseconds": round(milliseconds, 1),
+            "says": f"{move.migration.id} {statement.number}/{len(move.statements)}"
+            f" {statement.effect.kind} {how} in {milliseconds:.0f} ms",
         }
     )
 

@@ -129,4 +129,5 @@ def _tidy(turn: Turn, move: Move, statement: Statement, intent: _Intent) -> None
     try:
         turn.retried(attempt, move.migration.id)
     except psycopg.Error as error:
-        turn.report({"type": "notice", "message": f"left for the next run: {error}"})
+        said = f"left for the next run: {error}"
+        turn.report({"type": "notice", "message": said, "says": said})

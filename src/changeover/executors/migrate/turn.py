@@ -132,6 +132,7 @@ class Turn:
                         "attempt": attempt,
                         "cause": str(error).strip().splitlines()[0],
                         "blockers": [blocker.as_event() for blocker in self.blockers],
+                        "says": f"{what} lets others by, try {attempt}{self._in_the_way()}",
                     }
                 )
                 pause = min(PAUSE_SECONDS * 1.5**attempt, PAUSE_SECONDS_MOST)
@@ -159,7 +160,11 @@ class Turn:
             if seen and not shown and time.monotonic() - begun > SHOW_AFTER_SECONDS:
                 shown = True
                 self.report(
-                    {"type": "waiting", "blockers": [blocker.as_event() for blocker in seen]}
+                    {
+                        "type": "waiting",
+                        "blockers": [blocker.as_event() for blocker in seen],
+                        "says": f"waiting{self._in_the_way()}",
+                    }
                 )
             if self.deadline.passed:
                 self._cancel(future)
@@ -272,4 +277,5 @@ def _untold(database: Database, error: psycopg.Error) -> ConnectionLost | Ledger
 
 def _notice(notice: psycopg.errors.Diagnostic, report: Report) -> None:
     if notice.severity == "WARNING":
-        report({"type": "notice", "message": notice.message_primary})
+        said = notice.message_primary
+        report({"type": "notice", "message": said, "says": f"the server warns: {said}"})
