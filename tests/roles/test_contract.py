@@ -1,0 +1,113 @@
+"""What every role promises: documented variables, one source for them, a table of contents."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+ROLES = sorted(path.parent for path in (CHECKOUT / "roles").glob("*/tasks"))
+each_role = pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+
+
+def document(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return found
+
+
+def options(role: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = document(role / "meta/argument_specs.yml")["argument_specs"][
+        "main"
+    ]["options"]
+    return found
+
+
+def test_there_are_roles() -> None:
+    names = {role.name for role in ROLES}
+
+    assert {"base", "tls", "nginx", "balancer", "redis", "postgresql", "runtime"} <= names
+
+
+@each_role
+def test_defaults_are_the_optional_variables_of_the_specs(role: Path) -> None:
+    optional = {
+        name: option["default"]
+        for name, option in options(role).items()
+        if not option.get("required")
+    }
+
+    assert document(role / "defaults/main.yml") == optional
+
+
+@each_role
+def test_every_variable_has_the_roles_prefix_a_type_and_a_description(role: Path) -> None:
+    for name, option in options(role).items():
+        assert name.startswith(f"{role.name}_")
+        assert option["type"]
+        assert option["description"].endswith(".")
+
+
+@each_role
+def test_passwords_are_kept_out_of_what_ansible_prints(role: Path) -> None:
+    for name, option in options(role).items():
+        if "password" in name:
+            assert option["no_log"] is True
+
+
+@each_role
+def test_every_default_has_a_comment_above_it(role: Path) -> None:
+    commented = False
+    for line in (role / "defaults/main.yml").read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            commented = True
+        elif not line:
+            commented = False
+        elif line[0] != " ":
+            assert commented, f"{role.name}: {line}"
+
+
+@each_role
+def test_private_variables_have_the_private_prefix(role: Path) -> None:
+    path = role / "vars/main.yml"
+    for name in document(path) if path.exists() else ():
+        assert name.startswith(f"__{role.name}_")
+
+
+@each_role
+def test_only_builtin_modules_are_used(role: Path) -> None:
+    plain = {
+        "name",
+        "when",
+        "loop",
+        "loop_control",
+        "vars",
+        "register",
+        "notify",
+        "block",
+        "listen",
+    }
+    plain |= {"check_mode", "changed_when", "no_log", "delegate_to", "become", "run_once", "diff"}
+    for path in [*role.glob("tasks/*.yml"), *role.glob("handlers/*.yml")]:
+        tasks: list[dict[str, Any]] = list(yaml.safe_load(path.read_text(encoding="utf-8")))
+        while tasks:
+            task = tasks.pop()
+            tasks += task.get("block", [])
+            modules = set(task) - plain
+            assert all(module.startswith("ansible.builtin.") for module in modules), (path, task)
+
+
+def test_readmes_say_what_the_specs_say() -> None:
+    done = subprocess.run(
+        [sys.executable, "scripts/role_readmes.py", "--check"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
