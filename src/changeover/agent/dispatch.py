@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from changeover.agent import (
     filelock,
     lease,
+    nginx,
     place,
     processes,
     retire,
@@ -22,7 +24,7 @@ from changeover.agent.journal import Journal, written
 from changeover.agent.parameters import Parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from changeover.agent.call import Result
     from changeover.agent.host import Host
@@ -126,10 +128,18 @@ def _function(name: str) -> Function:
     return functions[name]
 
 
-def working(call: Call, what: str) -> Any:  # noqa: ANN401 - a context manager
-    """Be the only agent that acts on the app for a while."""
+@contextlib.contextmanager
+def working(call: Call, what: str) -> Iterator[None]:
+    """Be the only agent that acts on the app for a while.
+
+    Raises:
+        ActionError: ``agent-busy``, naming the one that is.
+    """
     saying = f"{what} of {call.deployment} since {stamp()}"
-    return filelock.held(call.places.state / "agent.lock", BUSY_SECONDS, saying)
+    with filelock.held(call.places.state / "agent.lock", BUSY_SECONDS, saying):
+        if call.host.nginx:
+            nginx.tidy(call)
+        yield
 
 
 def _journaled(function: Function, call: Call, action: Action) -> Result:

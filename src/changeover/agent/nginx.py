@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from changeover.agent.call import Call
 
+LOCK_FILE = "var/lib/changeover/nginx.lock"
 PID_FILE = "run/nginx.pid"
 SITES = re.compile(r"(\binclude\s+)(?:/etc/nginx/)?sites-enabled/([^;\s]+);")
 LEAVING = b"is shutting down"
@@ -43,8 +44,7 @@ def check(call: Call, candidate: Path | None) -> None:
         ActionError: ``nginx-invalid``, with what ``nginx -t`` said.
     """
     root, app = call.host.root, call.app.name
-    sites = root / "run/changeover" / f"nginx-{app}"
-    trial = root / NGINX / f".changeover-{app}.conf"
+    sites, trial = _trial(call)
     durable.ensure_directory(sites.parent)
     shutil.rmtree(sites, ignore_errors=True)
     sites.mkdir(mode=0o700)
@@ -80,7 +80,7 @@ def closing(call: Call, seconds: float) -> Iterator[None]:
     every = [Places(root, name) for name in call.host.apps]
     flags = [places.closing for places in every if places.runtime.is_dir()]
     serving = any(places.site.is_symlink() or places.site.exists() for places in every)
-    with filelock.held(root / "var/lib/changeover/nginx.lock", LOCK_SECONDS + seconds):
+    with filelock.held(root / LOCK_FILE, LOCK_SECONDS + seconds):
         try:
             for flag in flags:
                 flag.touch()
@@ -112,6 +112,24 @@ def reload(call: Call) -> None:
                 cause=_error_log(call.host.root),
             )
         time.sleep(POLL_SECONDS)
+
+
+def tidy(call: Call) -> None:
+    """Remove what an agent that was killed may have left: a trial, flags that nobody waits behind."""
+    sites, trial = _trial(call)
+    trial.unlink(missing_ok=True)
+    shutil.rmtree(sites, ignore_errors=True)
+    if call.places.closing.exists():
+        with (
+            contextlib.suppress(ActionError),
+            filelock.held(call.host.root / LOCK_FILE, 0),
+        ):
+            call.places.closing.unlink(missing_ok=True)
+
+
+def _trial(call: Call) -> tuple[Path, Path]:
+    root, app = call.host.root, call.app.name
+    return root / "run/changeover" / f"nginx-{app}", root / NGINX / f".changeover-{app}.conf"
 
 
 def _workers(root: Path) -> list[int]:

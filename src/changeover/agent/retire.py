@@ -23,10 +23,10 @@ def retire(call: Call, given: Parameters) -> Result:
     given.only("colour", "force")
     colour = given.colour()
     record, present = live.settled(call), live.colour(call.places)
-    if colour in {present, boot.confirmed(call.places)}:
-        raise ActionError("colour-live", f"{colour} serves users: it is not removed")
     if record.pending and colour in {record.pending.origin, record.pending.target}:
         raise ActionError("colour-awaited", f"{colour} is part of an unconfirmed switch")
+    if colour in {present, boot.confirmed(call.places)}:
+        raise ActionError("colour-live", f"{colour} serves users: it is not removed")
     previous = record.before(present, units.colours(call.places))
     if colour == previous and not given.flag("force"):
         raise ActionError("colour-awaited", f"{colour} is the way back: it is kept unless forced")

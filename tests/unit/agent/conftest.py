@@ -1,0 +1,205 @@
+"""A host in a directory: real files, sockets and signatures; systemd is a note of what was asked."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tempfile
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import ThreadingUnixStreamServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from changeover.agent import dispatch, host, protocol
+from changeover.agent.call import Call
+from changeover.agent.program import SYSTEM_PATH, Programs
+
+from . import bundles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+APP = "sample"
+NONCE = "nonce-of-a-test"
+# Answers for systemd: a unit is active while its name is a file in the directory.
+SYSTEMCTL = """#!/bin/sh
+units={units}
+echo "systemctl $*" >>{log}
+verb=$1; shift
+names=$(for word in "$@"; do case $word in -*) ;; *) echo "$word" ;; esac; done)
+case $verb in
+start) for unit in $names; do touch "$units/$unit"; done ;;
+stop) for unit in $names; do rm -f "$units/$unit"; done ;;
+show) for unit in $names; do
+    state=inactive; [ -e "$units/$unit" ] && state=active
+    printf 'Id=%s\\nActiveState=%s\\nSubState=x\\nResult=success\\nNRestarts=0\\n' "$unit" $state
+    printf 'NeedDaemonReload=no\\nExecMainStatus=0\\n\\n'
+    done ;;
+esac
+exit 0
+"""
+NOTED = """#!/bin/sh
+echo "$(basename $0) $*" >>{log}
+"""
+
+
+class Health(BaseHTTPRequestHandler):
+    """Answers every request with 200."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def address_string(self) -> str:
+        return "unix"
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@dataclass
+class Machine:
+    """One host below a directory, and actions on it as a request would run them."""
+
+    root: Path
+    key: Path
+    number: int = 0
+    servers: list[ThreadingUnixStreamServer] = field(default_factory=list)
+    nginx: bool = False
+
+    @property
+    def host(self) -> host.Host:
+        return host.read("test", self.root, Programs(f"{self.root}/bin:{SYSTEM_PATH}"))
+
+    def call(self, deployment: str = "d1") -> Call:
+        present = self.host
+        fence = {"number": self.number, "nonce": NONCE}
+        return Call(host=present, app=present.app(APP), deployment=deployment, fence=fence)
+
+    @property
+    def incoming(self) -> Path:
+        return self.root / "var/lib/changeover/incoming"
+
+    def request(
+        self,
+        *actions: dict[str, Any],
+        deployment: str = "d1",
+        fence: dict[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Run actions and return the lines that a controller would read."""
+        stream = io.BytesIO()
+        raw = {
+            "protocol": 1,
+            "agent": "",
+            "app": APP,
+            "deployment": deployment,
+            "fence": fence or {"number": self.number, "nonce": NONCE},
+            "actions": list(actions),
+        }
+        parsed = protocol.parse(json.dumps(raw).encode())
+        dispatch.run(self.host, parsed, protocol.Replies(stream))
+        return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+    def do(self, action: str, deployment: str = "d1", **parameters: object) -> dict[str, Any]:
+        last = self.request({"action": action, **parameters}, deployment=deployment)[-1]
+        assert last["type"] == "done", last
+        return {**last["result"], "skipped": last["skipped"]}
+
+    def refuse(self, action: str, deployment: str = "d1", **parameters: object) -> dict[str, Any]:
+        last = self.request({"action": action, **parameters}, deployment=deployment)[-1]
+        assert last["type"] == "failed", last
+        return last
+
+    def lock(self) -> None:
+        answer = self.do("steal", owner="a", reason="b", ttl_seconds=600, nonce=NONCE)
+        self.number = answer["number"]
+
+    def place(self, version: str, **options: Any) -> str:  # noqa: ANN401
+        digest = bundles.make(self.incoming, self.key, APP, version, **options)
+        colour: str = self.do("place", digest=digest, env={"A": "b"})["colour"]
+        return colour
+
+    def up(self, version: str, **options: Any) -> str:  # noqa: ANN401
+        """Place a version, listen on its sockets and start its units."""
+        colour = self.place(version, **options)
+        self.listen(colour, *options.get("sockets", ("http",)))
+        self.do("start", colour=colour, timeout_seconds=5)
+        return colour
+
+    def listen(self, colour: str, *sockets: str) -> None:
+        directory = self.root / "run" / APP / colour
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in sockets:
+            server = ThreadingUnixStreamServer(str(directory / f"{name}.sock"), Health)
+            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+            self.servers.append(server)
+
+    @property
+    def noted(self) -> str:
+        log = self.root / "log"
+        return log.read_text() if log.exists() else ""
+
+    @property
+    def live(self) -> str | None:
+        live: str | None = self.do("state")["live"]
+        return live
+
+
+@pytest.fixture(scope="session")
+def release_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bundles.keypair(tmp_path_factory.mktemp("keys"), "release")
+
+
+@pytest.fixture
+def machine(release_key: Path) -> Iterator[Machine]:
+    """Return a provisioned host whose lease this test holds."""
+    # A socket's path may not be longer than 107 characters.
+    with tempfile.TemporaryDirectory(prefix="co-") as name:
+        root = Path(name)
+        made = Machine(root, release_key)
+        for directory in (
+            "bin",
+            "units",
+            "etc/changeover",
+            "etc/systemd/system",
+            "etc/nginx/sites-enabled",
+            "var/lib/changeover/incoming",
+            f"run/{APP}",
+        ):
+            (root / directory).mkdir(parents=True)
+        write_programs(root)
+        write_record(root, nginx=False)
+        public = release_key.with_suffix(".pub").read_text()
+        signers = root / "etc/changeover/allowed_signers"
+        signers.write_text(f'release namespaces="changeover-bundle" {public}')
+        made.lock()
+        yield made
+        for server in made.servers:
+            server.shutdown()
+            server.server_close()
+        shutil.rmtree(root / "opt", ignore_errors=True)
+
+
+def write_programs(root: Path) -> None:
+    scripts = dict.fromkeys(["systemd-run", "journalctl", "nginx"], NOTED)
+    scripts["systemctl"] = SYSTEMCTL
+    for name, text in scripts.items():
+        path = root / "bin" / name
+        path.write_text(text.format(units=root / "units", log=root / "log"))
+        path.chmod(0o755)
+
+
+def write_record(root: Path, *, nginx: bool) -> None:
+    apps = {
+        APP: {"user": APP, "group": APP, "database": None},
+        f"{APP}-api": {"user": APP, "group": APP, "database": None},
+    }
+    record = {"environment": "test", "groups": ["app"], "nginx": nginx, "apps": apps}
+    (root / "etc/changeover/host.json").write_text(json.dumps(record))
