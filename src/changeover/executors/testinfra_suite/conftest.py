@@ -117,10 +117,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.when == "teardown" and not report.failed:
         return report
     callspec = getattr(item, "callspec", None)
+    host = next(iter(callspec.params.values()), None) if callspec else None
+    if callspec and not isinstance(host, str):
+        # No host is in this module's groups: there was nothing to look at.
+        return report
     event = {
         "check": item.originalname if isinstance(item, pytest.Function) else item.name,
         "says": (getattr(item, "obj", None).__doc__ or "").strip().rstrip("."),
-        "host": next(iter(callspec.params.values()), None) if callspec else None,
+        "host": host,
         "status": report.outcome,
         "message": _message(report),
         "seconds": call.duration,
