@@ -73,21 +73,17 @@ def smoke(
 ) -> None:
     """Check the live version from outside, through TLS: HTTP, WebSocket, manual steps."""
     from changeover.executors import smoke as smoking  # noqa: PLC0415 - `--help` does without
-    from changeover.executors.smoke.values import Target  # noqa: PLC0415
     from changeover.junit import Case  # noqa: PLC0415
     from changeover.release import environment_values, load_release  # noqa: PLC0415
+    from changeover.runner import proof  # noqa: PLC0415
 
     desk = open_desk(env, app, json_lines=json)
     context, place = context_of(desk), desk.environment
     shown = version or _live(desk)
     release = context.releases.get(shown) or load_release(desk.root, desk.app, shown)
     outcome = smoking.apply(
-        Target(
-            public_url=place.public_url(desk.app),
-            addresses={place.public_name(desk.app): place.public_address},
-            ca_certificate=place.tls.ca_certificate,
-        ),
-        (*release.smoke, *(step.verify for step in release.manual if step.verify is not None)),
+        proof.target_of(place, desk.app),
+        release.outside_checks,
         environment_values(context.declared, release, context.releases, place),
         lambda event: desk.output.data(event, _words(event)),
     )

@@ -169,6 +169,12 @@ class Release(Declared):
         """The folder of its migrations; it may be absent."""
         return self._directory / "migrations"
 
+    @property
+    def outside_checks(self) -> tuple[Check, ...]:
+        """Return what is checked from outside: the smoke checks, and those behind manual steps."""
+        verified = (step.verify for step in self.manual if step.verify is not None)
+        return (*self.smoke, *verified)
+
     def model_post_init(self, context: Any, /) -> None:  # noqa: ANN401 - pydantic's signature
         """Remember where the file was read from."""
         if isinstance(context, dict):
