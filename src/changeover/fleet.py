@@ -41,7 +41,21 @@ class Fleet:
     report: Callable[[Event], None]
     fences: dict[str, int] = field(default_factory=dict)
     sessions: int = 0
+    _lines: dict[str, ssh.Line] = field(default_factory=dict)
     _count: threading.Lock = field(default_factory=threading.Lock)
+
+    def line(self, host: Host) -> ssh.Line:
+        """Return the kept connection to a host, and count one session on it."""
+        with self._count:
+            self.sessions += 1
+            if host.name not in self._lines:
+                self._lines[host.name] = ssh.Line(self.environment, host)
+            return self._lines[host.name]
+
+    def close(self) -> None:
+        """End the kept connections."""
+        for line in self._lines.values():
+            line.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +86,9 @@ class Answers:
         raise first
 
 
-def call(fleet: Fleet, host: Host, actions: Sequence[Action]) -> dict[str, ssh.Reply]:
+def call(
+    fleet: Fleet, host: Host, actions: Sequence[Action], *, fresh: bool = False
+) -> dict[str, ssh.Reply]:
     """Run actions on one host in one session; return the replies by action id."""
     number = fleet.fences.get(host.name)
     request = {
@@ -83,22 +99,31 @@ def call(fleet: Fleet, host: Host, actions: Sequence[Action]) -> dict[str, ssh.R
         "fence": None if number is None else {"number": number, "nonce": fleet.nonce},
         "actions": list(actions),
     }
-    with fleet._count:  # noqa: SLF001 - this module owns the record
-        fleet.sessions += 1
-    replies = ssh.agent(fleet.environment, host, request, fleet.report)
+    replies = fleet.line(host).agent(request, fleet.report, fresh=fresh)
     return {reply.id: reply for reply in replies}
 
 
 def on_each(
-    fleet: Fleet, hosts: Sequence[Host], actions: Callable[[Host], Sequence[Action]]
+    fleet: Fleet,
+    hosts: Sequence[Host],
+    actions: Callable[[Host], Sequence[Action]],
+    *,
+    fresh: bool = False,
 ) -> Answers:
-    """Run actions on every host at once and wait for all of them, whatever each one answers."""
+    """Run actions on every host at once and wait for all of them, whatever each one answers.
+
+    Args:
+        fleet: Whose hosts they are.
+        hosts: Which of them.
+        actions: What each is asked.
+        fresh: Connect anew first.
+    """
     replies: dict[str, dict[str, ssh.Reply]] = {}
     errors: dict[str, ChangeoverError] = {}
 
     def one(host: Host) -> None:
         try:
-            replies[host.name] = call(fleet, host, actions(host))
+            replies[host.name] = call(fleet, host, actions(host), fresh=fresh)
         except ChangeoverError as error:
             error.host = error.host or host.name
             errors[host.name] = error

@@ -1,4 +1,4 @@
-"""One SSH session to a host: the agent's requests over it, and tunnels through it.
+"""SSH to one host: the agent's requests, a session each, and tunnels.
 
 Host keys are never learned in passing: a host that is not in the environment's known hosts, or that
 shows another key than the one recorded there, is refused before anything is sent.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -187,30 +188,68 @@ def _await_listener(port: int, host: Host) -> None:
     )
 
 
-def agent(
-    environment: Environment,
-    host: Host,
-    request: Mapping[str, Any],
-    report: Callable[[Event], None],
-) -> list[Reply]:
-    """Run one request on the host's agent, in one session, and return its replies in order.
+class Line:
+    """A kept connection to one host: each request is a session of its own on it."""
 
-    Raises:
-        AgentMissing: There is no agent to run.
-        AgentOutdated: It is of another version.
-        AgentFailed: An action failed; the replies before it are in the host's journal.
-        SessionLost: The session ended early; what the agent had begun, it finishes.
-    """
-    with connection(environment, host) as opened:
-        channel = opened.transport.open_session(timeout=CONNECT_SECONDS)
+    def __init__(self, environment: Environment, host: Host) -> None:
+        self._environment = environment
+        self._host = host
+        self._opening = threading.Lock()
+        self._kept = contextlib.ExitStack()
+        self._opened: Any = None
+
+    def agent(
+        self, request: Mapping[str, Any], report: Callable[[Event], None], *, fresh: bool = False
+    ) -> list[Reply]:
+        """Run one request on the host's agent, in one session, and return its replies in order.
+
+        Args:
+            request: What the agent is asked.
+            report: Hears what it says on the way.
+            fresh: Connect anew, so that the answer proves that the host can still be reached.
+
+        Raises:
+            AgentMissing: There is no agent to run.
+            AgentOutdated: It is of another version.
+            AgentFailed: An action failed; the replies before it are in the host's journal.
+            SessionLost: The session ended early; what the agent had begun, it finishes.
+        """
+        import paramiko  # noqa: PLC0415 - 160 ms that only commands with hosts should pay
+
+        channel = self._channel(fresh=fresh)
         try:
             channel.settimeout(SILENCE_SECONDS)
             channel.exec_command(AGENT_COMMAND)
             channel.sendall(json.dumps(request).encode())
             channel.shutdown_write()
-            return _replies(environment, host, channel, request.get("actions", ()), report)
+            actions = request.get("actions", ())
+            return _replies(self._environment, self._host, channel, actions, report)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise SessionLost(
+                f"the session with {self._host.name} broke off",
+                hint=f"changeover status --env {self._environment.name}",
+                host=self._host.name,
+                cause=str(error) or type(error).__name__,
+            ) from error
         finally:
             channel.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        with self._opening:
+            self._kept.close()
+            self._opened = None
+
+    def _channel(self, *, fresh: bool) -> Any:  # noqa: ANN401 - paramiko's channel, untyped by fabric
+        import paramiko  # noqa: PLC0415
+
+        with self._opening:
+            if not fresh and self._opened is not None and self._opened.is_connected:
+                with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
+                    return self._opened.transport.open_session(timeout=CONNECT_SECONDS)
+            self._kept.close()
+            self._opened = self._kept.enter_context(connection(self._environment, self._host))
+            return self._opened.transport.open_session(timeout=CONNECT_SECONDS)
 
 
 def _lines(channel: Any) -> Iterator[str]:  # noqa: ANN401 - paramiko's channel, untyped by fabric

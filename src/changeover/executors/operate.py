@@ -94,7 +94,8 @@ def switch(fleet: Fleet, hosts: Sequence[Host], step: Switch) -> tuple[Outcome, 
 
 def confirm(fleet: Fleet, hosts: Sequence[Host], step: Confirm) -> Outcome:
     """Disarm the dead-man on every host and make the colour the one that a boot brings back."""
-    on_each(fleet, hosts, lambda _: [action("confirm", colour=step.colour)]).check()
+    request = action("confirm", colour=step.colour)
+    on_each(fleet, hosts, lambda _: [request], fresh=True).check()
     return Outcome(says=f"{step.colour} stays on {_count(len(hosts))}")
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from changeover import steps
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError, InvalidInput, Mixed
-from changeover.executors import lease, operate
+from changeover.executors import lease
 from changeover.executors.lease import Heartbeat
+from changeover.fleet import action, on_each
 from changeover.plan import CLOSING_SECONDS, LEASE_SECONDS
 from changeover.runner import recovery, survey
 from changeover.runner.apply import apply
@@ -16,6 +17,7 @@ from changeover.runner.apply import apply
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from changeover.inventory import Host
     from changeover.runner.run import Event, Run
     from changeover.runner.survey import HostState
 
@@ -53,14 +55,25 @@ def rollback(run: Run, *, to: str | None, backup: str | None) -> Event:
             for step in sequence:
                 current = step
                 run.step(step, lambda step=step: apply(run, step))  # type: ignore[misc]
-            if live and live != colour:
-                operate.stop(run.fleet, run.app_hosts, live, DRAIN_SECONDS)
-            lease.unlock(run.fleet, run.lease_hosts)
+            leave(run, live if live != colour else None)
     except KeyboardInterrupt as error:
         raise recovery.interrupted(run, current.id) from error
     except ChangeoverError as error:
         raise _failed(run, current, error) from error
     return run.end("done", 0, f"{version_of(colour)} serves again, proved")
+
+
+def leave(run: Run, colour: str | None) -> None:
+    """Stop the colour that was left and give the lease back, in one session a host."""
+
+    def actions(host: Host) -> list[Event]:
+        stop = action("stop", colour=colour, drain_seconds=DRAIN_SECONDS)
+        ends = [stop] if colour is not None and "app" in host.groups else []
+        return [*ends, action("unlock")]
+
+    answers = on_each(run.fleet, run.lease_hosts, actions)
+    for error in answers.errors.values():
+        run.note({"type": "warning", "says": f"warning: {error.host}: {error.message}"})
 
 
 def _colour(run: Run, states: Sequence[HostState], to: str | None) -> str:
@@ -106,7 +119,6 @@ def _steps(run: Run, colour: str, live: str | None, backup: str | None) -> list[
         *sequence,
         steps.Revert(id="revert", hosts=app_hosts, colour=colour, closing_seconds=CLOSING_SECONDS),
         steps.Smoke(id="smoke", version=version),
-        steps.Confirm(id="confirm", hosts=app_hosts, colour=colour),
     ]
 
 

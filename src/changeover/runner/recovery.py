@@ -72,11 +72,8 @@ def _after_switch(run: Run, plan: Plan, error: ChangeoverError) -> ChangeoverErr
 
 
 def revert(run: Run, step: steps.Revert) -> None:
-    """Send every app host back, and confirm it on all of them."""
+    """Send every app host back; a host keeps what it went back to over a boot."""
     run.step(step, lambda: _revert(run, step))
-    if step.colour is not None:
-        confirm = steps.Confirm(id="confirm-before", hosts=step.hosts, colour=step.colour)
-        run.step(confirm, lambda: operate.confirm(run.fleet, run.app_hosts, confirm))
 
 
 def _revert(run: Run, step: steps.Revert) -> steps.Outcome:

@@ -112,7 +112,8 @@ class Run:
         )
 
     def end(self, outcome: str, exit_code: int, message: str) -> Event:
-        """Journal how the run ended and return the event."""
+        """Journal how the run ended, let the hosts go, and return the event."""
+        self.fleet.close()
         event = self.journal.append(
             {
                 "type": "deployment-end",
