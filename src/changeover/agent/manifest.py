@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 FILE_NAME = "manifest.json"
+SUMMARY = "manifest-summary.json"
 SITE = "site.conf"
 FILE_MODES = {0o644, 0o755}
 
@@ -73,11 +74,17 @@ class Manifest:
 
 
 def parse(content: bytes) -> Manifest:
-    """Read a manifest, and refuse one that names what cannot be.
+    """Read a bundle's manifest, and refuse one that names what cannot be or is not there.
 
     Raises:
         ActionError: ``bundle-invalid``.
     """
+    manifest = _parse(content)
+    _complete(manifest)
+    return manifest
+
+
+def _parse(content: bytes) -> Manifest:
     try:
         raw = json.loads(content)
         _known(raw["format"])
@@ -93,18 +100,22 @@ def parse(content: bytes) -> Manifest:
         raise ActionError("bundle-invalid", f"manifest: {error.message}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ActionError("bundle-invalid", f"manifest: {type(error).__name__} {error}") from error
-    _complete(manifest)
     return manifest
 
 
+def summarize(content: bytes) -> bytes:
+    """Return a manifest without its files, which are most of it and done with once placed."""
+    return json.dumps({**json.loads(content), "files": {}}).encode()
+
+
 def read(release: Path) -> Manifest:
-    """Read the manifest of a placed colour.
+    """Read the manifest of a placed colour, without its files.
 
     Raises:
         ActionError: ``not-placed``; the colour is not on this host.
     """
     try:
-        return parse((release / FILE_NAME).read_bytes())
+        return _parse((release / SUMMARY).read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ActionError(
             "not-placed", f"{release.name} has not been placed on this host"

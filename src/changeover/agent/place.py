@@ -103,7 +103,7 @@ def _again(call: Call, colour: str, values: Mapping[str, Any]) -> Result:
         units.reload(call.host)
     return {
         "colour": colour,
-        "bytes": release.size,
+        "bytes": 0,
         "unpacked": False,
         "skipped": not (changed or fresh),
     }
@@ -119,9 +119,11 @@ def _refuse_in_use(call: Call, colour: str, release: manifest.Manifest) -> None:
 
 def _record(unpacked: Path, digest: str, deployment: str) -> None:
     record = {"digest": digest, "placed_at": clock.stamp(), "deployment": deployment}
-    path = unpacked / PLACED
-    path.write_text(json.dumps(record), encoding="utf-8")
-    path.chmod(durable.PUBLIC)
+    summary = manifest.summarize((unpacked / manifest.FILE_NAME).read_bytes())
+    for name, content in ((PLACED, json.dumps(record).encode()), (manifest.SUMMARY, summary)):
+        path = unpacked / name
+        path.write_bytes(content)
+        path.chmod(durable.PUBLIC)
 
 
 def placed(call: Call, colour: str) -> dict[str, str]:
