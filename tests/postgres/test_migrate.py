@@ -101,6 +101,11 @@ def test_the_ledger_is_described_and_closed_to_the_app(shop: Shop, release: Rele
         " AND col_description(attrelid, attnum) IS NULL"
     )
     assert undescribed == []
+    assert shop.rows(
+        f"SELECT has_schema_privilege('{app}', 'changeover', 'USAGE'),"  # noqa: S608 - our own names
+        f" bool_or(has_table_privilege('{app}', oid, 'SELECT')) FROM pg_class"
+        " WHERE relnamespace = 'changeover'::regnamespace AND relkind = 'r'"
+    ) == [(False, False)]
     with (
         psycopg.connect(**shop.app.parameters()) as connection,  # type: ignore[arg-type]
         pytest.raises(psycopg.errors.InsufficientPrivilege),

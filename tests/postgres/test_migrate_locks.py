@@ -181,6 +181,19 @@ def test_an_older_deployment_is_refused(users: Shop, release: Release) -> None:
     assert users.value("SELECT number FROM changeover.fence") == 7
 
 
+def test_a_runner_that_was_overtaken_stops(users: Shop, release: Release) -> None:
+    folder = release({"expand/002_city.sql": ALTER, "expand/003_next.sql": "CREATE TABLE next ()"})
+
+    def overtake(event: dict[str, object]) -> None:
+        if event["type"] == "migration-applied":
+            users.rows("UPDATE changeover.fence SET runner = 'another one'")
+
+    with pytest.raises(failures.RunnerFenced):
+        migrate.apply(users.owner, folder, report=overtake)
+
+    assert users.value("SELECT to_regclass('next')") is None
+
+
 def test_a_runner_that_lost_its_lock_writes_nothing_more(users: Shop, release: Release) -> None:
     folder = release({"expand/002_slow.sql": "SELECT pg_sleep(30)"})
     with ThreadPoolExecutor(1) as pool:

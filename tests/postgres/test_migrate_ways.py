@@ -263,6 +263,18 @@ def test_settings_of_a_file_do_not_leak_into_the_next(shop: Shop, release: Relea
     assert found == [("other", "also"), ("other", "inside"), ("public", "outside")]
 
 
+def test_settings_of_an_interrupted_file_hold_for_its_rest(shop: Shop, release: Release) -> None:
+    text = "SET search_path = other; CREATE TABLE inside (id int);"
+    text += "CREATE INDEX CONCURRENTLY i ON inside (id);"
+    migrate.apply(shop.owner, release({"expand/001_a.sql": "CREATE SCHEMA other"}))
+    with pytest.raises(failures.StatementFailed):
+        migrate.apply(shop.owner, release({"expand/002_b.sql": text + "SELECT wrong"}))
+
+    migrate.apply(shop.owner, release({"expand/002_b.sql": text + "CREATE TABLE rest (id int)"}))
+
+    assert shop.value("SELECT 'other.rest'::regclass::text") == "other.rest"
+
+
 def test_the_preview_shows_locks_sizes_and_rewrites(shop: Shop, release: Release) -> None:
     migrate.apply(shop.owner, release({"expand/001_users.sql": USERS + ROWS}))
     shop.rows("ANALYZE users")
