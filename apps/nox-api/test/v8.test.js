@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PUBLIC_URL, bearer, signIn, startApp, startProvider } from './stack/program.js';
 import { migrate, startServices } from './stack/services.js';
 
@@ -56,20 +57,41 @@ describe('version 8', () => {
     assert.equal(share, 75);
   });
 
-  test('a sign-out is acknowledged although the database has just ended all connections', async () => {
-    const { body } = await signIn(app, 'google', 'cut@example.org');
-    await services.admin.query(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'nox_api_app'",
-    );
+  test('a sign-out waits for a database that is swapped, and is acknowledged with its row', async () => {
+    const { body } = await signIn(app, 'google', 'swap@example.org');
+    const other = await services.connect('postgres');
+    await other.query('ALTER DATABASE nox_api ALLOW_CONNECTIONS false');
+    await other.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'nox_api_app'");
 
-    const { status } = await app.ask(
+    const answering = app.ask(
       'POST',
       '/api/auth/logout',
-      bearer(body.access_token, { 'X-Request-Id': 'cut' }),
+      bearer(body.access_token, { 'X-Request-Id': 'swap' }),
     );
+    await sleep(300);
+    await other.query('ALTER DATABASE nox_api ALLOW_CONNECTIONS true');
+    const { status } = await answering;
+    await other.end();
 
     assert.equal(status, 200);
-    assert.equal((await rows("SELECT * FROM authentication_logs WHERE request_id = 'cut'")).length, 1);
+    assert.equal((await rows("SELECT * FROM authentication_logs WHERE request_id = 'swap'")).length, 1);
+  });
+
+  test('a database that stays away is said to be away, and is found again', async () => {
+    const { body } = await signIn(app, 'google', 'away@example.org');
+    const other = await services.connect('postgres');
+    await other.query('ALTER DATABASE nox_api ALLOW_CONNECTIONS false');
+    await other.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'nox_api_app'");
+
+    const away = await app.ask('GET', '/api/user/profile', bearer(body.access_token));
+    const health = await app.ask('GET', '/health/db');
+    await other.query('ALTER DATABASE nox_api ALLOW_CONNECTIONS true');
+    await other.end();
+    const back = await app.ask('GET', '/api/user/profile', bearer(body.access_token));
+
+    assert.deepEqual([away.status, away.body.error], [503, 'database_unavailable']);
+    assert.deepEqual([health.status, health.body.status], [503, 'error']);
+    assert.equal(back.status, 200);
   });
 
   describe('security analysis', () => {
@@ -207,8 +229,12 @@ describe('version 8', () => {
       [line.status, line.path, line.address, line.level],
       [200, '/api/user/profile', '203.0.113.7', 'info'],
     );
+    const query = '?code=told-to-nobody&state=x';
+    await app.ask('GET', `/api/auth/google/callback${query}`, { headers: { 'X-Request-Id': 'with-a-code' } });
+    const refused = await app.untilLogged((entry) => entry.request_id === 'with-a-code');
+    assert.equal(refused.path, '/api/auth/google/callback');
     const text = app.lines.join('\n');
-    for (const secret of [body.access_token, body.refresh_token, 'code=', 'google-secret'])
+    for (const secret of [body.access_token, body.refresh_token, 'told-to-nobody', 'google-secret'])
       assert.ok(!text.includes(secret));
   });
 });

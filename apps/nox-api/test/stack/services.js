@@ -99,7 +99,12 @@ async function startPostgres(folder) {
     await client.end();
   });
   const url = (user) => `postgresql://${user}@localhost/nox_api?host=${encodeURIComponent(directory)}`;
-  return { child, url, options: at('nox_api') };
+  const open = async (database) => {
+    const client = new pg.Client(at(database));
+    await client.connect();
+    return client;
+  };
+  return { child, url, connect: open };
 }
 
 async function startRedis(folder) {
@@ -197,14 +202,14 @@ export async function startServices() {
     children.push(postgres.child);
     const redis = await startRedis(folder);
     children.push(redis.child);
-    const admin = new pg.Client(postgres.options);
-    await admin.connect();
+    const admin = await postgres.connect('nox_api');
     await admin.query(`
       CREATE ROLE nox_api_app LOGIN;
       ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO nox_api_app;`);
     return {
       folder,
       admin,
+      connect: postgres.connect,
       databaseUrl: postgres.url('nox_api_app'),
       redisUrl: redis.url,
       redis,
