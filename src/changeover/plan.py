@@ -21,7 +21,10 @@ DEPLOYED_PHASES: tuple[steps.Phase, ...] = ("expand", "backfill")
 LEASE_SECONDS = 120
 START_SECONDS = 60
 DEADMAN_SECONDS = 120
-CLOSING_SECONDS = 2
+# How long answers close their connections before a reload: at a deployment nobody waits for it, at
+# a rollback users do.
+CLOSING_SECONDS = 2.0
+ROLLBACK_CLOSING_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

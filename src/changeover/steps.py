@@ -122,7 +122,7 @@ class Switch(Step):
     colour: str
     before: str | None
     deadman_seconds: int
-    closing_seconds: int
+    closing_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,7 @@ class Revert(Step):
     kind: ClassVar[str] = "revert"
     says: ClassVar[str] = "send users back to the colour before"
     colour: str | None
-    closing_seconds: int
+    closing_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

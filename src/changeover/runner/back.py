@@ -10,7 +10,7 @@ from changeover.errors import ChangeoverError, InvalidInput, Mixed
 from changeover.executors import lease
 from changeover.executors.lease import Heartbeat
 from changeover.fleet import action, on_each
-from changeover.plan import CLOSING_SECONDS, LEASE_SECONDS
+from changeover.plan import ROLLBACK_CLOSING_SECONDS, LEASE_SECONDS
 from changeover.runner import recovery, survey
 from changeover.runner.apply import apply
 
@@ -117,7 +117,9 @@ def _steps(run: Run, colour: str, live: str | None, backup: str | None) -> list[
         )
     return [
         *sequence,
-        steps.Revert(id="revert", hosts=app_hosts, colour=colour, closing_seconds=CLOSING_SECONDS),
+        steps.Revert(
+            id="revert", hosts=app_hosts, colour=colour, closing_seconds=ROLLBACK_CLOSING_SECONDS
+        ),
         steps.Smoke(id="smoke", version=version),
     ]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from changeover import steps
 from changeover.errors import ChangeoverError, Failed, Interrupted, Mixed, RolledBack
 from changeover.executors import lease, operate
-from changeover.plan import CLOSING_SECONDS
+from changeover.plan import ROLLBACK_CLOSING_SECONDS
 from changeover.runner import proof
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _after_switch(run: Run, plan: Plan, error: ChangeoverError) -> ChangeoverErr
         id="revert",
         hosts=plan.situation.app_hosts,
         colour=before,
-        closing_seconds=CLOSING_SECONDS,
+        closing_seconds=ROLLBACK_CLOSING_SECONDS,
     )
     try:
         revert(run, step)

@@ -138,7 +138,7 @@ def _back(run: Run, states: Iterable[HostState], confirmed: str | None) -> None:
             id="revert",
             hosts=names,
             colour=confirmed,
-            closing_seconds=planning.CLOSING_SECONDS,
+            closing_seconds=planning.ROLLBACK_CLOSING_SECONDS,
         )
         recovery.revert(run, step)
     for colour in sorted(others):
