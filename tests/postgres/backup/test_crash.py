@@ -92,6 +92,13 @@ def answers(site: Site) -> bool:
     return False
 
 
+def runs(process: Path) -> bool:
+    """Tell whether a process is there and not just unburied."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return "zombie" not in (process / "status").read_text()
+    return False
+
+
 def gone(site: Site) -> bool:
     """Tell whether no session of ours is left on the server."""
     rows = site.shop.server.run(
@@ -118,6 +125,8 @@ def test_a_swap_goes_on_without_its_agent_and_the_rerun_says_what_it_did(
     stalled: Stalled,
 ) -> None:
     site, stall, agent, _ = stalled
+    gate = f"SELECT datallowconn FROM pg_database WHERE datname = '{site.shop.name}'"  # noqa: S608
+    assert site.shop.server.run(gate) == [(False,)], "nobody may enter while names change"
     assert not answers(site)
     agent.kill()
     stall.release()
@@ -183,7 +192,8 @@ def test_a_live_name_that_is_missing_is_given_to_the_restored_database(stalled: 
     assert done["type"] == "done", done
     assert answers(site)
     assert site.shop.value("SELECT count(*) FROM audit") == 10
-    assert site.shop.server.run("SELECT count(*) FROM audit", kept) == [(11,)]
+    assert done["result"]["resumed"]
+    assert (done["result"]["kept"], done["result"]["rows_lost"]) == (kept, 1)
 
 
 def test_another_backup_is_restored_after_the_unfinished_one_is_finished(
@@ -202,6 +212,30 @@ def test_another_backup_is_restored_after_the_unfinished_one_is_finished(
     done = site.agent("backup_restore", backup="one", deployment="another").last()
     assert done["type"] == "done", done
     assert answers(site)
+
+
+def test_what_the_agent_started_ends_with_it(site: Site) -> None:
+    folder = site.root / "postgresql/15/bin"
+    shutil.copytree(BINARIES, folder, symlinks=True)
+    mark = site.root / "mark"
+    mark.touch()
+    mark.chmod(0o666)
+    (folder / "pg_dump").write_text(
+        f"""#!/bin/sh
+case "$1" in --version) exec {BINARIES}/pg_dump --version;; esac
+echo $$ > {mark}
+exec sleep 300
+"""
+    )
+    site.rewrite_host(binaries=str(site.root / "postgresql"))
+    agent = site.agent("backup_create", backup="one", release="7", colour="7-0", schema_version="7")
+    until(lambda: bool(mark.read_text().strip()))
+    dump = Path("/proc") / mark.read_text().strip()
+    assert runs(dump)
+
+    agent.kill()
+
+    until(lambda: not runs(dump), 2)
 
 
 @pytest.mark.parametrize("action", ["backup_create", "backup_verify", "backup_restore"])

@@ -126,20 +126,20 @@ def tamper(directory: Path, old: bytes, new: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "table"),
+    ("old", "new", "table", "words"),
     [
-        (b"user7@example.test", b"user7@example.tesu", "public.users"),
-        (b"the same line\n", b"", "public.audit"),
+        (b"user7@example.test", b"user7@example.tesu", "public.users", "holds other values"),
+        (b"the same line\n", b"", "public.audit", "has 9 rows restored, 10 in the dump"),
     ],
 )
 def test_a_dump_that_was_wrong_when_it_was_sealed_is_told_by_its_fingerprint(
-    site: Site, old: bytes, new: bytes, table: str
+    site: Site, old: bytes, new: bytes, table: str, words: str
 ) -> None:
     site.create()
     site.act("backup_verify", backup="one")
     tamper(site.backups / "one", old, new)
 
-    with pytest.raises(ActionError) as caught:
+    with pytest.raises(ActionError, match=words) as caught:
         site.act("backup_verify", backup="one")
 
     assert caught.value.error == "backup-differs"
