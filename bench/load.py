@@ -80,12 +80,11 @@ class Load:
             self.due.put_nowait(None)
         await asyncio.gather(*workers)
         seconds = time.time() - begun
-        still = self.held
         self.stop.set()
         await asyncio.wait(holders, timeout=CLOSING_SECONDS) if holders else None
         for holder in holders:
             holder.cancel()
-        return self._summary(seconds, still)
+        return self._summary(seconds)
 
     async def _schedule(self, begun: float) -> None:
         number = 0
@@ -154,20 +153,19 @@ class Load:
             compression=None,
         )
         self.opened += 1
-        self.held += 1
         ended = asyncio.create_task(socket.wait_closed())
         stopped = asyncio.create_task(self.stop.wait())
         await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        self.held -= 1
         stopped.cancel()
         if not ended.done():
+            self.held += 1
             await socket.close()
             return
         received = socket.protocol.close_rcvd
         entry["close"] = received.code if received else None
         self.closes[str(received.code) if received else "no close frame"] += 1
 
-    def _summary(self, seconds: float, still: int) -> dict[str, Any]:
+    def _summary(self, seconds: float) -> dict[str, Any]:
         times = sorted(self.milliseconds)
         sent = sum(self.outcomes.values())
         acknowledged = len(times)
@@ -190,7 +188,7 @@ class Load:
             "max_ms": round(times[-1], 1) if times else None,
             "websockets": {
                 "opened": self.opened,
-                "held_to_the_end": still,
+                "held_to_the_end": self.held,
                 "ended_by_server": dict(self.closes),
             },
         }
