@@ -70,6 +70,14 @@ def test_a_cut_or_a_flipped_bit_anywhere_is_named_before_anything_live_is_touche
     site.act("backup_verify", backup="one")
 
 
+def test_a_backup_without_what_it_was_promised_does_not_count(site: Site) -> None:
+    site.create(expects=["a.age"])
+    with pytest.raises(ActionError, match=r"attachments/a\.age is missing"):
+        site.act("backup_verify", backup="one")
+    attach(site)
+    site.act("backup_verify", backup="one")
+
+
 def test_every_single_bit_of_the_records_counts(site: Site) -> None:
     site.create()
     attach(site)
