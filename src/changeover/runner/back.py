@@ -10,7 +10,7 @@ from changeover.errors import ChangeoverError, InvalidInput, Mixed
 from changeover.executors import lease
 from changeover.executors.lease import Heartbeat
 from changeover.fleet import action, on_each
-from changeover.plan import ROLLBACK_CLOSING_SECONDS, LEASE_SECONDS
+from changeover.plan import LEASE_SECONDS, ROLLBACK_CLOSING_SECONDS
 from changeover.runner import recovery, survey
 from changeover.runner.apply import apply
 
