@@ -55,20 +55,14 @@ class SqlChange:
     Args:
         migration: ``<version>/<phase>/<name>``.
         sql: The statement.
-        lock: The lock it takes, in PostgreSQL's words.
-        table: The table it takes it on; empty where it meets none.
-        rows: The table's live rows, by the statistics.
-        size_bytes: The table's size.
-        rewrites: Whether it rewrites the table.
+        meets: A line for each table it meets: the lock, rows and size, and who would wait.
+        rewrites: Whether it writes a table anew; ``None`` where that cannot be told yet.
     """
 
     migration: str
     sql: str
-    lock: str
-    table: str = ""
-    rows: int = 0
-    size_bytes: int = 0
-    rewrites: bool = False
+    meets: tuple[str, ...] = ()
+    rewrites: bool | None = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +118,11 @@ class Plan:
     def digest(self) -> str:
         """Return the sha256 over what the plan does: equal plans do equal things.
 
-        Rows and sizes of live tables are left out: they move with every write.
+        What statements meet is left out: rows and sizes of live tables move with every write.
         """
         content_of = self._content()
         for statement in content_of["situation"]["statements"]:
-            del statement["rows"], statement["size_bytes"]
+            del statement["meets"], statement["rewrites"]
         content = json.dumps(content_of, sort_keys=True, default=str)
         return hashlib.sha256(content.encode()).hexdigest()
 

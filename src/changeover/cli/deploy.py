@@ -87,7 +87,7 @@ def deploy(
                 f"nothing to do: {stage.plan.colour} is live",
             )
             continue
-        desk.output.note(stages.words(stage.plan))
+        desk.output.note(stages.brief(stage.plan) if yes else stages.words(stage.plan))
         if number == 0:
             ask(yes=yes, question=f"deploy {version} to {desk.environment.name}?")
         end = stages.walk(stage)

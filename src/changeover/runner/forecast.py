@@ -16,10 +16,13 @@ from changeover.runner import database, survey
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from changeover.executors.migrate import StatementPreview
     from changeover.inventory import Host
     from changeover.migrations.records import Migration
     from changeover.release import Release
     from changeover.runner.run import Run
+
+MEGABYTE = 1_000_000
 
 
 def build(run: Run, releases: Mapping[str, Release]) -> None:
@@ -131,28 +134,43 @@ def _pending(
     if not _database_hosts(run) or not folders:
         return [], ()
     run_before = set(after.situation.pending) if after else set()
+    due: list[Migration] = []
+    statements: list[planning.SqlChange] = []
     with database.owner_database(run.environment, run.app) as place:
-        due = [
-            migration
-            for folder in folders
-            for migration in migrate.pending(place, folder, planning.DEPLOYED_PHASES)
-            if migration.id not in run_before
-        ]
-    return due, tuple(_statements(due))
+        for folder in folders:
+            found = [
+                migration
+                for migration in migrate.pending(place, folder, planning.DEPLOYED_PHASES)
+                if migration.id not in run_before
+            ]
+            if found:
+                names = {migration.id for migration in found}
+                shown = migrate.preview(place, folder, planning.DEPLOYED_PHASES)
+                statements += [_change(each) for each in shown if each.migration in names]
+                due += found
+    return due, tuple(statements)
 
 
-def _statements(due: Sequence[Migration]) -> Iterator[planning.SqlChange]:
-    for migration in due:
-        for statement in migration.statements:
-            effect = statement.effect
-            strongest = max(effect.targets, key=lambda each: each.mode, default=None)
-            yield planning.SqlChange(
-                migration=migration.id,
-                sql=statement.sql,
-                lock=strongest.mode.label if strongest else "no table lock",
-                table=strongest.relation.dotted if strongest else "",
-                rewrites=bool(effect.rewrites),
+def _change(shown: StatementPreview) -> planning.SqlChange:
+    return planning.SqlChange(
+        migration=shown.migration,
+        sql=shown.sql,
+        rewrites=shown.rewrites,
+        meets=tuple(
+            f"{target.lock} on {target.table}: "
+            + (
+                f"{_rows(target.rows)}, {target.size_bytes / MEGABYTE:.1f} MB, "
+                if target.exists
+                else "new, "
             )
+            + target.who_waits
+            for target in shown.targets
+        ),
+    )
+
+
+def _rows(rows: int | None) -> str:
+    return "rows not counted yet" if rows is None else f"about {rows} rows"
 
 
 def _files(run: Run, before: Release | None, after: Release) -> Iterator[str]:

@@ -120,6 +120,19 @@ def walk(stage: Stage, *, steal: bool = False) -> Event:
     return forward.walk(stage.run, stage.plan, steal=steal)
 
 
+def brief(made: planning.Plan) -> str:
+    """Return a plan in a few lines, for a run that was agreed to already."""
+    found = made.situation
+    lines = [
+        f"plan {found.app} on {found.environment}: {found.live or 'nothing'} -> {made.colour}",
+        f"  {len(made.steps)} steps, {len(found.variables)} variables and {len(found.files)} files"
+        f" change, {len(found.pending)} migrations",
+        *(f"  {line}" for line in found.warnings),
+        f"  way back: {found.verdict.kind}: {found.verdict.because}",
+    ]
+    return "\n".join(lines)
+
+
 def words(made: planning.Plan) -> str:
     """Return a plan for a person: steps, files, variables, SQL, warnings, the way back."""
     found = made.situation
@@ -138,10 +151,12 @@ def words(made: planning.Plan) -> str:
     if found.statements:
         lines.append("statements:")
         for change in found.statements:
-            meets = f" on {change.table} ({change.rows} rows)" if change.table else ""
-            rewrite = ", rewrites the table" if change.rewrites else ""
-            lines.append(f"  {change.migration}: {change.lock}{meets}{rewrite}")
-            lines += [f"    {line}" for line in change.sql.strip().splitlines()]
+            lines.append(f"  {change.migration}")
+            lines += [f"    {line}" for line in change.meets]
+            if change.rewrites is not False:
+                said = "writes" if change.rewrites else "may write"
+                lines.append(f"    {said} the whole table anew")
+            lines += [f"    | {line}" for line in change.sql.strip().splitlines()]
     lines.append(f"way back: {found.verdict.kind}: {found.verdict.because}")
     lines.append(f"digest {made.digest}")
     return "\n".join(lines)
