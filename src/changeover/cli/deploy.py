@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as encoding
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from changeover.cli import options
 from changeover.cli.confirm import ask
 from changeover.cli.desk import context_of, open_desk
 from changeover.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from changeover.plan import Plan
 
 Version = Annotated[str, typer.Argument(help="The version to go to.")]
 Direct = Annotated[
@@ -68,7 +71,8 @@ def deploy(
 
     desk = open_desk(env, app, json_lines=json)
     context = context_of(desk)
-    expected = _digests(plan_file) if plan_file is not None else None
+    if plan_file is not None:
+        _refuse_drift(plan_file, stages.plans(context, version, direct=direct), version, env)
     versions = stages.route(context, version, direct=direct)
     if len(versions) > 1:
         desk.output.note(f"{version} is reached in {len(versions)} stages: {' -> '.join(versions)}")
@@ -76,11 +80,6 @@ def deploy(
         desk.output.note("HIGH RISK: --direct skips the versions between and their proofs")
     for number, each in enumerate(versions):
         stage = stages.prepare(context, each)
-        if expected is not None and stage.plan.digest not in expected[number : number + 1]:
-            raise PlanDrifted(
-                f"stage {each}: what was planned is not what would happen now",
-                hint=f"changeover plan {version} --env {env} --out {plan_file}, and read it again",
-            )
         if stage.plan.empty:
             desk.output.data(
                 {"type": "deployment-end", "outcome": "done", "exit": 0, "changed": False},
@@ -91,7 +90,15 @@ def deploy(
         if number == 0:
             ask(yes=yes, question=f"deploy {version} to {desk.environment.name}?")
         end = stages.walk(stage)
-        desk.output.data(end, f"{end['message']} ({end['seconds']} s, {end['sessions']} sessions)")
+        desk.output.end(f"{end['message']} ({end['seconds']} s, {end['sessions']} sessions)")
+
+
+def _refuse_drift(file: Path, made: list[Plan], version: str, env: str) -> None:
+    if _digests(file) != [each.digest for each in made]:
+        raise PlanDrifted(
+            f"what {file} plans is not what would happen now",
+            hint=f"changeover plan {version} --env {env} --out {file}, and read it again",
+        )
 
 
 def _digests(file: Path) -> list[str]:

@@ -53,6 +53,11 @@ class Output:
                 if key != "type":
                     self._write(sys.stdout, f"{key}: {value}")
 
+    def end(self, text: str) -> None:
+        """Print how a run ended, for people: a JSON stream has the run's own last event."""
+        if not self.json_lines:
+            self._write(sys.stdout, text)
+
     def note(self, text: str) -> None:
         """Print a line for a person on stderr."""
         self._write(sys.stderr, text)

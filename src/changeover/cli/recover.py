@@ -27,7 +27,7 @@ def resume(
 
     desk = open_desk(env, app, json_lines=json)
     end = takeover.resume(context_of(desk), force=force)
-    desk.output.data(end, f"{end['message']} ({end['seconds']} s)")
+    desk.output.end(f"{end['message']} ({end['seconds']} s)")
 
 
 def abort(
@@ -42,4 +42,4 @@ def abort(
 
     desk = open_desk(env, app, json_lines=json)
     end = takeover.abort(context_of(desk), force=force)
-    desk.output.data(end, f"{end['message']} ({end['seconds']} s)")
+    desk.output.end(f"{end['message']} ({end['seconds']} s)")

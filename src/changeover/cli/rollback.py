@@ -28,7 +28,7 @@ def rollback(
 
     desk = open_desk(env, app, json_lines=json)
     end = back.rollback(context_of(desk).run(), to=to, backup=restore_db)
-    desk.output.data(end, f"{end['message']} ({end['seconds']} s)")
+    desk.output.end(f"{end['message']} ({end['seconds']} s)")
 
 
 def finalize(
@@ -47,4 +47,4 @@ def finalize(
     desk.output.note(finish.words(stage))
     ask(yes=yes, question=f"finalize {stage.plan.version} on {desk.environment.name}?")
     end = finish.walk(stage)
-    desk.output.data(end, f"{end['message']} ({end['seconds']} s)")
+    desk.output.end(f"{end['message']} ({end['seconds']} s)")
