@@ -88,7 +88,7 @@ def boot(lab: Identity, host: HostState, mirror: Path) -> None:
 
     Args:
         lab: The lab.
-        host: The host; nothing of it runs.
+        host: The host, after ``stop``: what an earlier command left of it is gone.
         mirror: The directory of packages that it sees read-only at /srv/apt.
 
     Raises:
@@ -96,9 +96,6 @@ def boot(lab: Identity, host: HostState, mirror: Path) -> None:
     """
     directory = directory_of(lab, host.name)
     layers = [directory / "layers" / name for name in host.layers]
-    # no process is known, but one may have been started just before a command was cut off
-    remove_groups(lab.machine(host.name))
-    overlay.unmount(directory)
     root = overlay.mount_root(directory, (*layers, lab.cache / host.image), host.top)
     machine = lab.machine(host.name)
     console = console_of(lab, host.name)
@@ -217,6 +214,7 @@ def stop(lab: Identity, hosts: Iterable[HostState], *, clean: bool = True) -> No
         if clean:
             wait_for_end(host.process, deadline - time.monotonic())
         kill_tree(host.process, KILL_SECONDS)
+        # takes with it a container that was started just before a command was cut off
         remove_groups(lab.machine(host.name))
         _sweep(lab.machine(host.name), directory_of(lab, host.name) / "root")
         overlay.unmount(directory_of(lab, host.name))
