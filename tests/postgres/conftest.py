@@ -137,10 +137,10 @@ def connect(database: Database) -> psycopg.Connection[tuple[Any, ...]]:
     return psycopg.connect(**parameters, autocommit=True)
 
 
-def new_server(directory: Path) -> Server:
+def new_server(directory: Path, binaries: Path = BINARIES) -> Server:
     """Make an empty cluster with scram passwords over TCP; not started yet."""
-    if not BINARIES.is_dir():
-        pytest.fail(f"{BINARIES} is missing: apt-get install postgresql-15")
+    if not binaries.is_dir():
+        pytest.fail(f"{binaries} is missing: apt-get install postgresql-15")
     password = secrets.token_hex(16)
     directory.chmod(0o755)
     password_file = directory / "password"
@@ -150,7 +150,7 @@ def new_server(directory: Path) -> Server:
         shutil.chown(password_file, "postgres", "postgres")
     subprocess.run(
         as_postgres(
-            *(BINARIES / "initdb", "-D", directory / "data", "--no-sync", "--username=postgres"),
+            *(binaries / "initdb", "-D", directory / "data", "--no-sync", "--username=postgres"),
             *("--pwfile", password_file, "--auth-host=scram-sha-256", "--auth-local=trust"),
             *("--encoding=UTF8", "--locale=C.UTF-8"),
         ),
@@ -158,7 +158,7 @@ def new_server(directory: Path) -> Server:
         capture_output=True,
         cwd="/",
     )
-    return Server(directory=directory, port=free_port(), password=password)
+    return Server(directory=directory, port=free_port(), password=password, binaries=binaries)
 
 
 @pytest.fixture(scope="session")
