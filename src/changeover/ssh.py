@@ -163,12 +163,29 @@ def tunnel(
         local_port = int(probe.getsockname()[1])
     with (
         connection(environment, host) as opened,
+        _broken_ends_forgotten(),
         opened.forward_local(
             local_port, remote_port=port, remote_host=target, local_host="127.0.0.1"
         ),
     ):
         _await_listener(local_port, host)
         yield "127.0.0.1", local_port
+
+
+@contextlib.contextmanager
+def _broken_ends_forgotten() -> Iterator[None]:
+    """Keep what happened inside a tunnel from being replaced by Fabric's word on its threads.
+
+    A client that leaves abruptly resets its connection, and Fabric raises that on leaving. Whoever
+    used the connection has seen the same and has said what it means.
+    """
+    from invoke.exceptions import ThreadException  # noqa: PLC0415 - comes with fabric
+
+    try:
+        yield
+    except ThreadException as error:
+        if error.__context__ is not None:
+            raise error.__context__ from None
 
 
 def _await_listener(port: int, host: Host) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from changeover.errors import InvalidInput, Mixed
+from changeover.errors import InvalidInput, LockHeld, Mixed
 from changeover.executors import operate
 from changeover.fleet import Fleet
 
@@ -113,10 +113,14 @@ def settled(states: Iterable[HostState], environment: str) -> str | None:
     """Return the colour that is live and confirmed on every app host; ``None`` before the first.
 
     Raises:
+        LockHeld: Another deployment is at it, so that they cannot agree yet.
         Mixed: The app hosts disagree.
         Unconfirmed: They agree on a colour that nobody confirmed.
     """
     known = tuple(states)
+    said = {(each.live, each.confirmed) for each in known if "app" in each.groups}
+    if len(said) > 1 or any(live != confirmed for live, confirmed in said):
+        _refuse_held(known, environment)
     live = agreed(known, "live", environment)
     if live != agreed(known, "confirmed", environment):
         raise Unconfirmed(
@@ -124,6 +128,17 @@ def settled(states: Iterable[HostState], environment: str) -> str | None:
             hint=f"changeover resume --env {environment}, or changeover abort --env {environment}",
         )
     return live
+
+
+def _refuse_held(states: Iterable[HostState], environment: str) -> None:
+    for state in states:
+        if state.lock and not state.lock.get("expired"):
+            raise LockHeld(
+                f"{state.lock.get('owner')} holds the lock: {state.lock.get('reason')}",
+                hint=f"wait, or look: changeover lock status --env {environment}",
+                host=state.host,
+                cause=f"since {state.lock.get('since')}, expires {state.lock.get('expires')}",
+            )
 
 
 def origin(states: Iterable[HostState], target: str, environment: str) -> str | None:

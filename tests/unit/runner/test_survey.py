@@ -1,0 +1,60 @@
+"""What the hosts' answers mean before a plan is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from changeover.errors import LockHeld, Mixed
+from changeover.runner.survey import HostState, Unconfirmed, settled
+
+OLD, NEW = "7.0.0-aaaaaaaa", "8.0.0-bbbbbbbb"
+LEASE = {"owner": "ann@desk", "reason": "deploy 8.0.0", "since": "then", "expires": "soon"}
+
+
+def state(
+    host: str, live: str, confirmed: str, lock: dict[str, Any] | None = None, group: str = "app"
+) -> HostState:
+    return HostState(
+        host=host,
+        groups=(group,),
+        live=live,
+        previous=OLD,
+        confirmed=confirmed,
+        running=(),
+        placed=(OLD, NEW),
+        lock=lock,
+    )
+
+
+def test_one_confirmed_colour_is_what_is_live() -> None:
+    states = [state("app1", NEW, NEW), state("app2", NEW, NEW, LEASE)]
+
+    assert settled(states, "shop") == NEW
+
+
+@pytest.mark.parametrize(("second", "confirmed"), [(NEW, OLD), (OLD, OLD)])
+def test_a_switch_under_way_is_another_deployment_s(second: str, confirmed: str) -> None:
+    states = [
+        state("app1", NEW, OLD),
+        state("app2", second, confirmed),
+        state("db1", "", "", LEASE, group="db"),
+    ]
+
+    with pytest.raises(LockHeld) as caught:
+        settled(states, "shop")
+
+    assert caught.value.message == "ann@desk holds the lock: deploy 8.0.0"
+    assert (caught.value.host, caught.value.exit_code) == ("db1", 5)
+    assert "changeover lock status --env shop" in caught.value.hint
+
+
+@pytest.mark.parametrize("lock", [None, {**LEASE, "expired": True}])
+def test_a_switch_that_nobody_goes_on_with_waits_for_a_person(lock: dict[str, Any] | None) -> None:
+    with pytest.raises(Unconfirmed) as caught:
+        settled([state("app1", NEW, OLD, lock)], "shop")
+    assert "changeover resume --env shop" in caught.value.hint
+
+    with pytest.raises(Mixed):
+        settled([state("app1", NEW, OLD, lock), state("app2", OLD, OLD, lock)], "shop")
