@@ -60,6 +60,7 @@ class Site:
     address: str
     variables: dict[str, Any]
     work: Path
+    version: str
     number: int = 0
     digests: dict[str, str] = field(default_factory=dict)
 
@@ -92,7 +93,7 @@ class Site:
         fence = fence or {"number": self.number, "nonce": NONCE}
         request = {
             "protocol": 1,
-            "agent": agent_archive.expected_version(),
+            "agent": self.version,
             "app": APP,
             "deployment": deployment,
             "fence": fence if fence["number"] else None,
@@ -128,10 +129,11 @@ class Site:
         self.number = answer["number"]
 
     def upload(self, digest: str) -> None:
-        for suffix in ("bundle", "bundle.sig"):
-            path = self.work / f"{digest}.{suffix}"
-            target = f"/var/lib/changeover/incoming/{path.name}"
-            assert self.ssh("deploy", f"cat >{target}", path.read_bytes()).returncode == 0
+        names = [f"{digest}.bundle", f"{digest}.bundle.sig"]
+        packed = subprocess.run(
+            ["tar", "-c", "-C", str(self.work), *names], capture_output=True, check=True
+        ).stdout
+        assert self.ssh("deploy", "tar -x -C /var/lib/changeover/incoming", packed).returncode == 0
 
     def bundle(self, version: str, key: Path | None = None, **options: Any) -> str:  # noqa: ANN401
         signer = key or Path(self.variables["changeover_signing_key"])
@@ -147,11 +149,17 @@ class Site:
         colour: str = self.do("place", digest=digest, env=env or {"GREETING": "hello"})["colour"]
         return colour
 
-    def up(self, version: str, **options: Any) -> str:  # noqa: ANN401
-        """Place a version and start it; return its colour."""
-        colour = self.place(version, **options)
-        self.do("start", colour=colour, timeout_seconds=30)
-        self.do("health", colour=colour, timeout_seconds=10)
+    def up(self, version: str, *more: dict[str, Any], **options: Any) -> str:  # noqa: ANN401
+        """Place a version, start it, and do what else is asked in one request; return its colour."""
+        digest = self.bundle(version, **options)
+        colour = f"{version}-{digest[:8]}"
+        self.all(
+            "d1",
+            {"action": "place", "digest": digest, "env": {"GREETING": "hello"}},
+            {"action": "start", "colour": colour, "timeout_seconds": 30},
+            {"action": "health", "colour": colour, "timeout_seconds": 10},
+            *({**action, "colour": colour} for action in more),
+        )
         return colour
 
     def reboot(self) -> None:
@@ -214,7 +222,9 @@ def prepared(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
     (host,) = lab.hosts.values()
     variables = yaml.safe_load((lab.inventory / "group_vars/all/lab.yml").read_text())
     work = tmp_path_factory.mktemp("bundles")
-    site = Site(lab, host["address"], variables, work)
+    agent = work / "agent"
+    version = agent_archive.build(agent)
+    site = Site(lab, host["address"], variables, work, version)
     site.root(SETUP)
     site.root(
         "cat >/home/deploy/.ssh/authorized_keys && chown deploy: /home/deploy/.ssh/authorized_keys",
@@ -225,8 +235,6 @@ def prepared(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
     )
     site.root("cat >/etc/changeover/allowed_signers", signers.encode())
     site.root("cat >/etc/changeover/host.json", json.dumps(HOST_RECORD).encode())
-    agent = work / "agent"
-    agent_archive.build(agent)
     site.root("install -m 0755 /dev/stdin /usr/local/lib/changeover/agent", agent.read_bytes())
     return site
 
@@ -296,10 +304,8 @@ class Load:
 def first(site: Site, version: str = "1.0.0", **options: Any) -> str:  # noqa: ANN401
     """Bring a first colour live and confirmed."""
     options.setdefault("site_text", BUNDLES["site"](APP, "a", "http"))
-    colour = site.up(version, **options)
-    site.do("switch", colour=colour, deadman_seconds=60, closing_seconds=0)
-    site.do("confirm", colour=colour)
-    return colour
+    switch = {"action": "switch", "deadman_seconds": 60, "closing_seconds": 0}
+    return site.up(version, switch, {"action": "confirm"}, **options)
 
 
 def test_a_first_deployment_serves(site: Site) -> None:
@@ -443,6 +449,20 @@ def test_a_revert_starts_a_colour_that_no_longer_runs(site: Site) -> None:
     assert (state["live"], state["confirmed"], state["previous"]) == (old, old, None)
     assert site.do("revert", "d3", closing_seconds=0)["skipped"]
     assert site.do("revert", "d4", of="d2", closing_seconds=0)["skipped"]
+
+
+def test_a_colour_that_does_not_drain_in_time_is_killed(site: Site) -> None:
+    first(site)
+    unit = BUNDLES["UNIT"].format(app=APP, version="1.3.0", sockets="http")
+    unit = unit.replace("sample_app.py http", "sample_app.py --deaf http")
+    colour = site.up("1.3.0", unit_text=unit)
+
+    answer = site.do("stop", colour=colour, drain_seconds=1)
+
+    assert answer["killed"]
+    assert answer["stopped_ms"] >= 1000
+    running = {entry["colour"]: entry["running"] for entry in site.do("state")["releases"]}
+    assert not running[colour]
 
 
 def test_a_colour_that_cannot_start_says_why_and_is_stopped(site: Site) -> None:
@@ -616,18 +636,21 @@ def test_systemd_reads_every_value_back(site: Site) -> None:
     assert site.root(f"stat -c '%a %U' /etc/changeover/sample/{colour}.env") == "600 root"
 
 
-def test_a_full_disk_keeps_nothing(site: Site) -> None:
-    site.root("mkdir -p /opt/sample/releases; mount -t tmpfs -o size=66m none /opt/sample/releases")
+@pytest.mark.parametrize("limit", ["size=20m", "size=100m,nr_inodes=4"])
+def test_a_full_disk_keeps_nothing(site: Site, limit: str) -> None:
+    releases = "/opt/sample/releases"
+    site.root(f"mkdir -p {releases}; mount -t tmpfs -o {limit} none {releases}")
     try:
-        site.root("head -c 60M /dev/zero >/opt/sample/releases/ballast")
         failure = site.refuse("place", digest=site.bundle("1.0.0"), env={"A": "b"})
-        kept = site.root("ls -A /opt/sample/releases /etc/changeover/sample 2>/dev/null || true")
+        kept = site.root(f"ls -A {releases} /etc/changeover/sample 2>/dev/null || true")
     finally:
-        site.root("umount /opt/sample/releases")
+        site.root(f"umount {releases}")
 
     assert failure["error"] == "disk-full"
-    assert failure["free_bytes"] < failure["needed_bytes"]
+    assert failure["free_bytes"] > 0
+    assert failure["needed_bytes"] > 0
     assert "1.0.0" not in kept
+    assert "sample" not in site.root("ls /etc/systemd/system")
 
 
 def test_the_deploy_user_may_run_nothing_else_as_root(site: Site) -> None:

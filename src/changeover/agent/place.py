@@ -70,6 +70,8 @@ def _lay_out(
     colour = announced or own
     if names.version_of(colour) != release.version:
         raise ActionError("bundle-invalid", f"this bundle is {own}, not {announced}")
+    if call.places.release(colour).exists():
+        raise ActionError("colour-taken", f"{colour} is another bundle on this host")
     durable.ensure_directory(call.places.releases)
     _refuse_full(call, release.size)
     unpacked = call.places.releases / f"{UNPACKING}{colour}"

@@ -150,8 +150,9 @@ def stop(call: Call, given: Parameters) -> Result:
     if all(state.ended for state in units.states(call.host, names)):
         return {"stopped_ms": 0, "killed": False, "log_tail": "", "skipped": True}
     killed = units.stop(call.host, names, seconds + STOP_GRACE_SECONDS)
+    overdue = any(state.result == "timeout" for state in units.states(call.host, names))
     return {
         "stopped_ms": round((time.monotonic() - began) * 1000),
-        "killed": killed,
+        "killed": killed or overdue,
         "log_tail": units.log_tail(call, names, colour, lines=10),
     }

@@ -60,7 +60,8 @@ def main() -> None:
         sys.exit(f"cannot start: DATABASE_URL is {os.environ['CRASH']}")
     servers = []
     os.umask(0o007)
-    for name in sys.argv[1:]:
+    deaf = "--deaf" in sys.argv
+    for name in sys.argv[1 + deaf :]:
         path = DIRECTORY / f"{name}.sock"
         path.unlink(missing_ok=True)
         servers.append(Server(str(path), Handler))
@@ -69,7 +70,7 @@ def main() -> None:
         for server in servers:
             threading.Thread(target=server.shutdown).start()
 
-    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if deaf else stop)
     threads = [threading.Thread(target=server.serve_forever, args=(0.05,)) for server in servers]
     for thread in threads:
         thread.start()

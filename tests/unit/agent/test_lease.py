@@ -50,6 +50,14 @@ def test_numbers_only_grow(machine: Machine) -> None:
     assert steal(machine) == machine.number + 1, "its holder keeps its number"
 
 
+def test_a_request_from_before_the_lease_was_given_back_is_refused(machine: Machine) -> None:
+    old = {"number": machine.number, "nonce": "nonce-of-a-test"}
+    machine.do("unlock")
+    lock(machine, "nonce-of-a-test")
+
+    assert machine.request({"action": "prune", "keep": []}, fence=old)[-1]["error"] == "fenced"
+
+
 def test_a_fleet_may_share_a_number(machine: Machine) -> None:
     machine.do("unlock")
 

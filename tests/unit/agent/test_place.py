@@ -74,6 +74,33 @@ def test_a_colours_environment_changes_only_while_it_is_down(machine: Machine) -
     assert (machine.root / f"etc/changeover/sample/{colour}.env").read_text() == 'A="c"\n'
 
 
+def test_a_colour_of_another_bundle_is_left_as_it_is(machine: Machine) -> None:
+    colour = machine.place("1.0.0")
+    before = everything(machine.root)
+    code = {"app.txt": b"other"}
+    digest = bundles.make(machine.incoming, machine.key, APP, "1.0.0", code=code)
+
+    failure = machine.refuse("place", digest=digest, colour=colour, env={"A": "c"})
+
+    assert failure["error"] == "colour-taken"
+    assert machine.do("collect", colour=colour)["env"] == 'A="b"\n'
+    assert everything(machine.root) == before
+
+
+def test_other_values_make_another_colour_of_the_same_bundle(machine: Machine) -> None:
+    colour = machine.place("1.0.0")
+    digest = bundles.make(machine.incoming, machine.key, APP, "1.0.0")
+
+    answer = machine.do("place", digest=digest, colour="1.0.0-0a0a0a0a", env={"A": "c"})
+
+    assert answer["colour"] == "1.0.0-0a0a0a0a"
+    found = [release["colour"] for release in machine.do("state")["releases"]]
+    assert found == sorted([colour, "1.0.0-0a0a0a0a"])
+    bundles.make(machine.incoming, machine.key, APP, "1.0.0")
+    failure = machine.refuse("place", digest=digest, colour="2.0.0-0a0a0a0a", env={})
+    assert failure["error"] == "bundle-invalid"
+
+
 def entry(name: str, kind: bytes, link: str = "") -> tarfile.TarInfo:
     made = tarfile.TarInfo(name)
     made.type = kind
@@ -126,7 +153,9 @@ def other_app(found: Members) -> Members:
 
 
 def climbing(found: Members) -> Members:
-    return [("manifest.json", found[0][1].replace(b"code/app.txt", b"../app.txt"))]
+    manifest = found[0][1].replace(b"code/app.txt", b"../app.txt")
+    named = [(name.replace("code/", "../"), content) for name, content in found[1:]]
+    return [("manifest.json", manifest), *named]
 
 
 def setuid(found: Members) -> Members:

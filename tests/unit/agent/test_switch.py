@@ -248,9 +248,12 @@ def test_the_deadman_and_a_confirmation_are_never_both(proxied: Machine) -> None
     assert proxied.refuse("confirm", "d2", colour=new)["error"] == "deadman-fired"
 
     proxied.do("switch", "d3", colour=new, deadman_seconds=9, closing_seconds=0)
+    assert main._take_back(proxied.host, proxied.call("d2")) == 0  # noqa: SLF001
+    assert proxied.live == new, "the dead-man of another switch leaves this one alone"
     proxied.do("confirm", "d3", colour=new)
     assert deadman(proxied, "d3") == 0
     assert proxied.live == new
+    assert picture(proxied)["boot"] == [f"sample-web@{new}.service"]
     assert "systemctl stop changeover-deadman-sample-d3.timer" in proxied.noted
     assert proxied.do("state")["previous"] == old
 
