@@ -37,6 +37,7 @@ class Books:
     silent: range = range(0)
     refuse: range = range(0)
     close_every: int = 0
+    announced: bool = True
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -68,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("content-length", str(len(body)))
-        if self.close_connection:
+        if self.close_connection and self.books.announced:
             self.send_header("connection", "close")
         self.end_headers()
         self.wfile.write(body)
@@ -151,6 +152,19 @@ def test_every_request_is_recorded_and_sent_once(books: Books, tmp_path: Path) -
     assert books.tokens == {"Bearer t-1"}
     assert len(books.connections) < 50
     assert all(entry["end"] >= entry["start"] >= entry["due"] - 0.01 for entry in entries)
+
+
+def test_a_connection_that_was_ended_between_requests_is_not_used(
+    books: Books, tmp_path: Path
+) -> None:
+    books.close_every, books.announced = 2, False
+
+    code, summary, _ = run(
+        books, tmp_path / "r.jsonl", "--rate", "2", "--count", "6", "--connections", "1"
+    )
+
+    assert (code, summary["acknowledged"]) == (0, 6)
+    assert len(books.connections) == 3
 
 
 def test_a_lost_request_is_a_failure_and_is_not_sent_again(books: Books, tmp_path: Path) -> None:
