@@ -68,7 +68,7 @@ def application(typed: str | None) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_root)
+    app.callback(invoke_without_command=True)(_root)
     for verb in VERBS:
         if verb.name != typed:
             app.command(verb.name, help=verb.help, rich_help_panel=verb.panel)(_elsewhere)
