@@ -1,0 +1,296 @@
+"""The documents say what the program does: verbs, options, keys, links, commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+import pydantic
+import pytest
+import typer.main
+
+from changeover.checks import FlowCheck, HttpCheck, TlsCheck, WebSocketCheck, records
+from changeover.cli.application import VERBS, application
+from changeover.errors import ChangeoverError
+from changeover.inventory.reading import KNOWN_VARIABLES
+from changeover.release import App, Release
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+README = ROOT / "README.md"
+PAGES = sorted(DOCS.rglob("*.md"))
+DOCUMENTS = [README, ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *PAGES]
+LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+FENCED = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`([^`\n]+)`")
+OPTION = re.compile(r"--[a-z][a-z-]*")
+KEY = re.compile(r"^\| `([a-z_.<>]+)` \|", re.MULTILINE)
+
+
+@cache
+def commands() -> dict[str, Any]:
+    """Return every command by the words that call it: ``deploy``, ``backup create``."""
+    found: dict[str, Any] = {}
+    for verb in VERBS:
+        root: Any = typer.main.get_command(application(verb.name))
+        command = root.commands[verb.name]
+        inner = getattr(command, "commands", None)
+        found |= {verb.name: command} if inner is None else {}
+        found |= {f"{verb.name} {name}": each for name, each in (inner or {}).items()}
+    return found
+
+
+def options_of(words: str) -> set[str]:
+    parameters = commands()[words].params
+    return {
+        name
+        for each in parameters
+        if each.param_type_name == "option"
+        for name in each.opts
+        if name.startswith("--")
+    }
+
+
+def section(words: str) -> str:
+    """Return what a verb's page says of one command: the whole page where it has no other."""
+    verb, _, inner = words.partition(" ")
+    text = (DOCS / "verbs" / f"{verb}.md").read_text()
+    if not inner:
+        return text
+    assert f"## `changeover {words}`\n" in text, f"{verb}.md has no section on {words}"
+    return text.partition(f"## `changeover {words}`\n")[2].partition("\n## ")[0]
+
+
+def called(words: list[str]) -> str | None:
+    """Return which command these words call, if they call one."""
+    pair = " ".join(words[1:3])
+    if pair in commands():
+        return pair
+    return words[1] if len(words) > 1 and words[1] in commands() else None
+
+
+def lines_typed() -> list[tuple[Path, str]]:
+    """Return every line of the documents' shell blocks that calls the program."""
+    return [
+        (path, line)
+        for path in DOCUMENTS
+        for block in FENCED.finditer(path.read_text())
+        if block["kind"] == "sh"
+        for line in block["text"].splitlines()
+        if line.startswith("changeover ")
+    ]
+
+
+def spans_typed() -> list[tuple[Path, str]]:
+    return [
+        (path, span)
+        for path in DOCUMENTS
+        for span in SPAN.findall(FENCED.sub("", path.read_text()))
+        if span.startswith("changeover ")
+    ]
+
+
+@pytest.mark.parametrize("words", sorted(commands()))
+def test_a_page_lists_the_options_that_a_command_has_and_no_others(words: str) -> None:
+    rows = re.findall(r"^\| `(--[a-z-]+)", section(words), re.MULTILINE)
+
+    assert sorted(rows) == sorted(options_of(words))
+
+
+@pytest.mark.parametrize("words", sorted(commands()))
+def test_a_synopsis_names_every_option_and_argument(words: str) -> None:
+    block = next(found for found in FENCED.finditer(section(words)) if found["kind"] == "text")
+    arguments = [each for each in commands()[words].params if each.param_type_name == "argument"]
+    typed = " ".join(block["text"].split())
+
+    after = typed.removeprefix(f"changeover {words}").partition("--")[0]
+
+    assert typed.startswith(f"changeover {words}")
+    assert set(OPTION.findall(typed)) == options_of(words)
+    assert len(re.findall(r"[A-Z]+", after)) == len(arguments)
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "verbs").glob("*.md")), ids=lambda page: page.stem)
+def test_every_option_that_a_verbs_page_names_exists(page: Path) -> None:
+    known = set().union(*(options_of(words) for words in commands()))
+    spans = SPAN.findall(FENCED.sub("", page.read_text()))
+    named = {span.split()[0] for span in spans if span.startswith("--")}
+
+    assert page.stem in {verb.name for verb in VERBS}
+    assert named - known == set()
+
+
+@pytest.mark.parametrize("verb", [verb.name for verb in VERBS])
+def test_a_page_says_what_is_changed_when_it_is_red_and_how_it_ends(verb: str) -> None:
+    text = (DOCS / "verbs" / f"{verb}.md").read_text()
+
+    assert text.startswith(f"# changeover {verb}\n")
+    for heading in ("What it changes, and what not", "Exit codes", "Example", "When it is red"):
+        assert f"\n## {heading}\n" in text
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    assert 0 in codes
+    assert codes <= exit_codes()
+
+
+def exit_codes() -> set[int]:
+    """Return the exit codes of the contract."""
+    return {0, *(category.exit_code for category in ChangeoverError.__subclasses__())}
+
+
+@pytest.mark.parametrize("page", [README, DOCS / "ci.md"], ids=lambda page: page.name)
+def test_the_table_of_exit_codes_is_whole(page: Path) -> None:
+    codes = re.findall(r"^\| (\d+) \|", page.read_text(), re.MULTILINE)
+
+    assert {int(code) for code in codes} == exit_codes()
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [pytest.param(*each, id=f"{each[0].name}-{each[1]}") for each in lines_typed()],
+)
+def test_the_program_understands_what_an_example_types(path: Path, line: str) -> None:
+    words = shlex.split(line, comments=True)
+    if line in SAFE:
+        return
+    command = called(words)
+
+    assert command, f"{path.name}: {line} calls nothing"
+    commands()[command].make_context(command, words[1 + len(command.split()) :])
+
+
+@pytest.mark.parametrize(
+    ("path", "span"),
+    sorted({(path.name, span) for path, span in spans_typed()}),
+)
+def test_a_command_in_a_sentence_exists_with_its_options(path: str, span: str) -> None:
+    words = span.split()
+    groups = {verb.name for verb in VERBS}
+    command = called(words)
+
+    assert words[1] in groups, f"{path}: {span}"
+    if command:
+        assert set(OPTION.findall(span)) <= options_of(command)
+    else:
+        assert len(words) == 2, f"{path}: {span} calls nothing"
+
+
+SAFE = ("changeover --help", "changeover --version")
+
+
+@pytest.mark.parametrize("line", SAFE)
+def test_what_the_readme_types_first_runs(line: str) -> None:
+    blocks = [found["text"] for found in FENCED.finditer(README.read_text())]
+
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(line)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert any(line in block.splitlines() for block in blocks)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def keys(model: type[pydantic.BaseModel], above: str = "") -> Iterator[str]:
+    """Yield the dotted keys of a declaration; smoke checks have a page of their own."""
+    for name, field in model.model_fields.items():
+        key = f"{above}{field.alias or name}"
+        yield key
+        named = get_origin(field.annotation) is dict
+        for inner in models_in(field.annotation):
+            if key != "requires.recommended":
+                yield from keys(inner, f"{key}.<name>." if named else f"{key}.")
+
+
+def models_in(annotation: object) -> Iterator[type[pydantic.BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        if not issubclass(annotation, records.Declared):
+            yield annotation
+    else:
+        for argument in get_args(annotation):
+            yield from models_in(argument)
+
+
+def test_the_page_on_releases_has_every_key_and_no_other() -> None:
+    known = {*keys(App), *keys(Release)}
+
+    assert set(KEY.findall((DOCS / "releases.md").read_text())) == known
+
+
+def test_the_page_on_smoke_checks_names_every_key() -> None:
+    declared = [each for each in vars(records).values() if isinstance(each, type)]
+    models = [each for each in declared if issubclass(each, records.Declared)]
+    models += [HttpCheck, FlowCheck, WebSocketCheck, TlsCheck]
+    known = {field.alias or name for each in models for name, field in each.model_fields.items()}
+    text = (DOCS / "smoke-checks.md").read_text()
+
+    assert {key for key in known if not re.search(rf"\b{key}\b", text)} == set()
+
+
+def test_the_page_on_environments_has_every_variable_and_no_other() -> None:
+    text = (DOCS / "environments-and-secrets.md").read_text()
+
+    assert set(re.findall(r"^\| `(changeover_\w+)`", text, re.MULTILINE)) == KNOWN_VARIABLES
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the ids that headings get: lower case, without punctuation, dashes for spaces."""
+    titles = re.findall(r"^#+ (.*)$", FENCED.sub("", path.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in LINK.findall(FENCED.sub("", path.read_text())):
+        file, _, anchor = target.partition("#")
+        place = (path.parent / file).resolve() if file else path
+        assert place.exists(), f"{path.name} -> {target}"
+        assert not anchor or anchor in anchors(place), f"{path.name} -> {target}"
+
+
+def test_the_index_leads_to_every_page() -> None:
+    text = (DOCS / "README.md").read_text()
+    linked = {(DOCS / target.partition("#")[0]).resolve() for target in LINK.findall(text)}
+
+    assert {page for page in PAGES if page != DOCS / "README.md"} - linked == set()
+
+
+def test_the_tasks_of_the_fabfile_are_those_of_the_page_on_call() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).parent / "fab", "-r", "scripts", "--list"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    text = (DOCS / "on-call.md").read_text().partition("## Fabric tasks")[2]
+
+    listed = re.findall(r"^  (\w+)  ", done.stdout, re.MULTILINE)
+    assert sorted(listed) == sorted(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+
+
+def test_a_failure_of_a_task_ends_as_that_of_the_verb() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).parent / "fab", "-r", "scripts", "status", "--env", "nowhere"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "there is no environment nowhere" in done.stderr
