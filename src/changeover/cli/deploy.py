@@ -73,7 +73,7 @@ def deploy(
     context = context_of(desk)
     if plan_file is not None:
         _refuse_drift(plan_file, stages.plans(context, version, direct=direct), version, env)
-    versions = stages.route(context, version, direct=direct)
+    versions = stages.route(context, version, direct=direct, alone=True)
     if len(versions) > 1:
         desk.output.note(f"{version} is reached in {len(versions)} stages: {' -> '.join(versions)}")
     if direct:

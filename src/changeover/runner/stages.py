@@ -65,16 +65,25 @@ class Stage:
     plan: planning.Plan
 
 
-def route(context: Context, version: str, *, direct: bool) -> tuple[str, ...]:
+def route(context: Context, version: str, *, direct: bool, alone: bool = False) -> tuple[str, ...]:
     """Return the versions to deploy one after another.
+
+    Args:
+        context: What the verb works with.
+        version: The version to go to.
+        direct: Skip the versions between.
+        alone: Refuse at once while another deployment is under way.
 
     Raises:
         InvalidInput: The version is unknown or may not follow what is live.
+        LockHeld: Another deployment is under way.
         Mixed: The app hosts disagree on what is live.
     """
     releases = context.releases
     releases_of.path(context.app, releases, None, version)
     states = survey.host_states(context.run().fleet, survey.lease_hosts(context.environment))
+    if alone:
+        survey.refuse_held(states.values(), context.environment.name)
     live = survey.settled(states.values(), context.environment.name)
     before = version_of(live) if live else None
     found = releases_of.path(context.app, releases, before, version, direct=direct)

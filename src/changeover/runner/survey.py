@@ -120,7 +120,7 @@ def settled(states: Iterable[HostState], environment: str) -> str | None:
     known = tuple(states)
     said = {(each.live, each.confirmed) for each in known if "app" in each.groups}
     if len(said) > 1 or any(live != confirmed for live, confirmed in said):
-        _refuse_held(known, environment)
+        refuse_held(known, environment)
     live = agreed(known, "live", environment)
     if live != agreed(known, "confirmed", environment):
         raise Unconfirmed(
@@ -130,7 +130,12 @@ def settled(states: Iterable[HostState], environment: str) -> str | None:
     return live
 
 
-def _refuse_held(states: Iterable[HostState], environment: str) -> None:
+def refuse_held(states: Iterable[HostState], environment: str) -> None:
+    """Refuse while a deployment is under way.
+
+    Raises:
+        LockHeld: Somebody holds the lease of a host.
+    """
     for state in states:
         if state.lock and not state.lock.get("expired"):
             raise LockHeld(
