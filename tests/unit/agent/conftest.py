@@ -187,6 +187,15 @@ def machine(release_key: Path) -> Iterator[Machine]:
         shutil.rmtree(root / "opt", ignore_errors=True)
 
 
+@pytest.fixture
+def proxied(machine: Machine) -> Machine:
+    """Return the host with an Nginx that takes whatever it is given."""
+    write_record(machine.root, nginx=True)
+    conf = machine.root / "etc/nginx/nginx.conf"
+    conf.write_text("http { include /etc/nginx/sites-enabled/*.conf; }\n")
+    return machine
+
+
 def write_programs(root: Path) -> None:
     scripts = dict.fromkeys(["systemd-run", "journalctl", "nginx"], NOTED)
     scripts["systemctl"] = SYSTEMCTL

@@ -1,62 +1,20 @@
 from __future__ import annotations
 
-import json
-import os
 from typing import TYPE_CHECKING, Any
-
-import pytest
 
 from changeover.agent import clock, durable, main, nginx
 from changeover.agent.clock import Moment
-from changeover.agent.program import Programs
 
-from . import bundles
-from .conftest import APP, write_record
+from .conftest import APP
+from .stage import BOTH, deadman, picture, site, two
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import pytest
+
     from .conftest import Machine
-
-BOTH = ("http", "ws")
-MOST_POINTS = 80
-
-
-@pytest.fixture
-def proxied(machine: Machine) -> Machine:
-    """Return the host with an Nginx that takes whatever it is given."""
-    write_record(machine.root, nginx=True)
-    conf = machine.root / "etc/nginx/nginx.conf"
-    conf.write_text("http { include /etc/nginx/sites-enabled/*.conf; }\n")
-    return machine
-
-
-def site(*sockets: str) -> str:
-    return bundles.site(APP, "-".join(sockets), *sockets)
-
-
-def two(machine: Machine) -> tuple[str, str]:
-    """Return a confirmed colour with one socket and a started one whose site needs two."""
-    old = machine.up("1.0.0", site_text=site("http"))
-    machine.do("switch", "d1", colour=old, closing_seconds=0)
-    machine.do("confirm", "d1", colour=old)
-    new = machine.up("2.0.0", sockets=BOTH, site_text=site(*BOTH))
-    return old, new
-
-
-def picture(machine: Machine) -> dict[str, Any]:
-    """Return what users and a boot would get, and what is under way."""
-    state = machine.do("state")
-    names = ["live", "previous", "confirmed", "pending", "history"]
-    enabled = machine.root / "etc/systemd/system/multi-user.target.wants"
-    return {
-        **{name: state[name] for name in names},
-        "site": durable.read_link(machine.root / "etc/nginx/sites-enabled/sample.conf"),
-        "boot": sorted(path.name for path in enabled.iterdir()),
-        "runtime": sorted(path.name for path in (machine.root / "run" / APP).iterdir()),
-        "nginx": sorted(path.name for path in (machine.root / "etc/nginx").iterdir()),
-    }
 
 
 def test_a_switch_is_taken_back_by_a_revert(proxied: Machine) -> None:
@@ -227,16 +185,6 @@ def test_a_reboot_decides_an_unconfirmed_switch(
     assert (failure["error"], failure["live"]) == ("rebooted", first)
 
 
-def deadman(machine: Machine, deployment: str) -> int:
-    """Fire the dead-man as systemd would."""
-    path = machine.root / f"var/lib/changeover/sample/deadman-{deployment}.json"
-    if not path.exists():
-        return 0
-    about = json.loads(path.read_text())
-    assert about == {"app": APP, "deployment": deployment}
-    return main._take_back(machine.host, machine.call(deployment))  # noqa: SLF001
-
-
 def test_the_deadman_and_a_confirmation_are_never_both(proxied: Machine) -> None:
     old, new = two(proxied)
     before = picture(proxied)
@@ -256,97 +204,3 @@ def test_the_deadman_and_a_confirmation_are_never_both(proxied: Machine) -> None
     assert picture(proxied)["boot"] == [f"sample-web@{new}.service"]
     assert "systemctl stop changeover-deadman-sample-d3.timer" in proxied.noted
     assert proxied.do("state")["previous"] == old
-
-
-class Failpoint:
-    """Ends the process at the n-th change to a file or the n-th program, before or after it."""
-
-    def __init__(self, number: int) -> None:
-        self.left = number
-
-    def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401
-            self.tick()
-            result = function(*arguments, **named)
-            self.tick()
-            return result
-
-        return counted
-
-    def tick(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            os._exit(9)
-
-    def set(self) -> None:
-        for name in ("write", "link", "remove"):
-            setattr(durable, name, self.around(getattr(durable, name)))
-        Programs.run = self.around(Programs.run)  # type: ignore[method-assign]
-
-
-def killed(machine: Machine, number: int, *action: object, **parameters: object) -> bool:
-    """Run an action that is killed at its n-th point; tell whether it came so far."""
-    child = os.fork()
-    if child == 0:
-        Failpoint(number).set()
-        name, deployment = action
-        done = machine.request({"action": name, **parameters}, deployment=str(deployment))
-        os._exit(0 if done[-1]["type"] == "done" else 1)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in {0, 9}, "it failed rather than being killed"
-    return code == 9
-
-
-@pytest.mark.parametrize("recover", ["resume", "revert", "deadman"])
-def test_a_switch_killed_anywhere_is_finished_or_undone(proxied: Machine, recover: str) -> None:
-    _, new = two(proxied)
-    start = picture(proxied)
-    proxied.do("switch", "d2", colour=new, deadman_seconds=9, closing_seconds=0)
-    end = picture(proxied)
-    end["pending"] = {**end["pending"], "at": None}
-    proxied.do("revert", "d2", closing_seconds=0)
-    wanted = {"resume": end, "revert": start, "deadman": start}[recover]
-    number, points = 1, 0
-    while killed(proxied, number, "switch", "d2", colour=new, deadman_seconds=9, closing_seconds=0):
-        if recover == "resume":
-            proxied.do("switch", "d2", colour=new, deadman_seconds=9, closing_seconds=0)
-        elif recover == "deadman":
-            armed = (proxied.root / "var/lib/changeover/sample/deadman-d2.json").exists()
-            assert deadman(proxied, "d2") == 0
-            if not armed:
-                proxied.do("revert", "d2", of="d2", closing_seconds=0)
-        else:
-            proxied.do("revert", "d2", of="d2", closing_seconds=0)
-        found = picture(proxied)
-        if found["pending"]:
-            found["pending"]["at"] = None
-        assert found == wanted, f"killed at point {number}"
-        if recover == "resume":
-            proxied.do("revert", "d2", closing_seconds=0)
-        number, points = number + 1, points + 1
-    assert 20 <= points < MOST_POINTS
-    assert recover != "revert" or picture(proxied)["pending"]
-
-
-@pytest.mark.parametrize("action", ["revert", "confirm"])
-def test_a_revert_or_confirmation_killed_anywhere_is_finished_by_another(
-    proxied: Machine, action: str
-) -> None:
-    _, new = two(proxied)
-    parameters: dict[str, Any] = {"closing_seconds": 0} if action == "revert" else {"colour": new}
-    proxied.do("switch", "d0", colour=new, deadman_seconds=9, closing_seconds=0)
-    proxied.do(action, "d0", **parameters)
-    wanted = picture(proxied)
-    number = 1
-    while True:
-        proxied.do("revert", "d0", of="d0", closing_seconds=0)
-        deployment = f"d{number}"
-        proxied.do("switch", deployment, colour=new, deadman_seconds=9, closing_seconds=0)
-        came = killed(proxied, number, action, deployment, **parameters)
-        proxied.do(action, deployment, **parameters)
-        assert picture(proxied) == wanted, f"killed at point {number}"
-        proxied.do("revert", f"{deployment}-back", of=deployment, closing_seconds=0)
-        if not came:
-            break
-        number += 1
-    assert 10 < number < MOST_POINTS

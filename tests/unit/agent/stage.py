@@ -1,0 +1,53 @@
+"""Two colours on a host: the usual beginning of a test, and the picture taken at its end."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from changeover.agent import durable, main
+
+from . import bundles
+from .conftest import APP
+
+if TYPE_CHECKING:
+    from .conftest import Machine
+
+BOTH = ("http", "ws")
+
+
+def site(*sockets: str) -> str:
+    return bundles.site(APP, "-".join(sockets), *sockets)
+
+
+def two(machine: Machine) -> tuple[str, str]:
+    """Return a confirmed colour with one socket and a started one whose site needs two."""
+    old = machine.up("1.0.0", site_text=site("http"))
+    machine.do("switch", "d1", colour=old, closing_seconds=0)
+    machine.do("confirm", "d1", colour=old)
+    new = machine.up("2.0.0", sockets=BOTH, site_text=site(*BOTH))
+    return old, new
+
+
+def picture(machine: Machine) -> dict[str, Any]:
+    """Return what users and a boot would get, and what is under way."""
+    state = machine.do("state")
+    names = ["live", "previous", "confirmed", "pending", "history"]
+    enabled = machine.root / "etc/systemd/system/multi-user.target.wants"
+    return {
+        **{name: state[name] for name in names},
+        "site": durable.read_link(machine.root / "etc/nginx/sites-enabled/sample.conf"),
+        "boot": sorted(path.name for path in enabled.iterdir()),
+        "runtime": sorted(path.name for path in (machine.root / "run" / APP).iterdir()),
+        "nginx": sorted(path.name for path in (machine.root / "etc/nginx").iterdir()),
+    }
+
+
+def deadman(machine: Machine, deployment: str) -> int:
+    """Fire the dead-man as systemd would."""
+    path = machine.root / f"var/lib/changeover/sample/deadman-{deployment}.json"
+    if not path.exists():
+        return 0
+    about = json.loads(path.read_text())
+    assert about == {"app": APP, "deployment": deployment}
+    return main._take_back(machine.host, machine.call(deployment))  # noqa: SLF001
