@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import ssl
 
 
-class BrokenOff(Exception):  # noqa: N818 - says what happened to the connection
+class BrokenOff(Exception):
     """The connection ended before the whole answer was there."""
 
 

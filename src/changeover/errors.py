@@ -80,6 +80,6 @@ class CheckRed(ChangeoverError):
 
 
 class Interrupted(ChangeoverError):
-    """The user or the machine interrupted it; ``resume`` or ``rollback`` will do."""
+    """The user or the machine interrupted it; ``resume``, ``abort`` or ``rollback`` will do."""
 
     exit_code = 130

@@ -30,6 +30,9 @@ class Fleet:
         deployment: The id that the hosts journal actions under.
         owner: Who holds the lease, for people: ``user@machine``.
         nonce: Proves to the hosts that the lease is ours.
+        report: Hears what agents say on the way.
+        any_agent: Work with agents of another version: looking and going back must not wait for
+            provisioning.
         fences: The fencing number by host, filled by ``lock``.
     """
 
@@ -39,6 +42,7 @@ class Fleet:
     owner: str
     nonce: str
     report: Callable[[Event], None]
+    any_agent: bool = False
     fences: dict[str, int] = field(default_factory=dict)
     sessions: int = 0
     _lines: dict[str, ssh.Line] = field(default_factory=dict)
@@ -93,7 +97,7 @@ def call(
     number = fleet.fences.get(host.name)
     request = {
         "protocol": PROTOCOL,
-        "agent": agent_archive.expected_version(),
+        "agent": "" if fleet.any_agent else agent_archive.expected_version(),
         "app": fleet.app,
         "deployment": fleet.deployment,
         "fence": None if number is None else {"number": number, "nonce": fleet.nonce},

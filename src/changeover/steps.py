@@ -157,11 +157,15 @@ class Drain(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revert(Step):
-    """Send users back to the colour that was live before; to none where there was none."""
+    """Send users back to the colour that was live before; to none where there was none.
+
+    Without a colour it takes back what the deployment ``of`` switched.
+    """
 
     kind: ClassVar[str] = "revert"
     says: ClassVar[str] = "send users back to the colour before"
     colour: str | None
+    of: str | None = None
     closing_seconds: float
 
 

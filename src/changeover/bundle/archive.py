@@ -23,7 +23,7 @@ COMPRESSION = 6
 LARGEST_MANIFEST = 64 * 2**20
 
 
-class ArchiveBroken(Exception):  # noqa: N818 - a fact, turned into an error where its file is known
+class ArchiveBroken(Exception):
     """The archive is not what its manifest says."""
 
 

@@ -21,12 +21,22 @@ def rollback(
     env: options.Env = options.DEFAULT_ENVIRONMENT,
     app: options.App = None,
     *,
+    yes: options.Yes = False,
     json: options.Json = False,
 ) -> None:
-    """Go back to what was live before; no argument is needed."""
+    """Go back to what was live before; no argument is needed.
+
+    It asks only where the database is to be swapped, since that loses rows.
+    """
     from changeover.runner import back  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
+    if restore_db is not None:
+        from changeover.cli.confirm import ask  # noqa: PLC0415 - only this way needs it
+
+        cost = back.price(context_of(desk).run(), restore_db)
+        desk.output.note(cost)
+        ask(yes=yes, question=f"go back and leave that behind on {desk.environment.name}?")
     end = back.rollback(context_of(desk).run(), to=to, backup=restore_db)
     desk.output.end(f"{end['message']} ({end['seconds']} s)")
 

@@ -147,7 +147,9 @@ def _live(desk: Desk) -> str:
     from changeover.colour import version_of  # noqa: PLC0415 - only the live version needs it
     from changeover.runner import survey  # noqa: PLC0415
 
-    states = survey.status(desk.root, desk.environment, desk.app, desk.output.event)
+    states, errors = survey.status(desk.environment, desk.app, desk.output.event)
+    if errors:
+        raise errors[0]
     colour = survey.agreed(states, "live", desk.environment.name)
     if colour is None:
         raise NothingLive(

@@ -23,8 +23,11 @@ def status(
     from changeover.runner import survey  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
-    for line in survey.status(desk.root, desk.environment, desk.app, desk.output.event):
+    states, errors = survey.status(desk.environment, desk.app, desk.output.event)
+    for line in states:
         desk.output.data(line.as_json(), line.as_text())
+    if errors:
+        raise errors[0]
 
 
 def history(

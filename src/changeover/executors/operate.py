@@ -117,7 +117,7 @@ def drain(fleet: Fleet, hosts: Sequence[Host], step: Drain) -> Outcome:
 
 def revert(fleet: Fleet, hosts: Sequence[Host], step: Revert) -> tuple[Outcome, Answers]:
     """Rename back on every host at once, starting the colour first where it no longer runs."""
-    where = {"of": fleet.deployment} if step.colour is None else {"to": step.colour}
+    where = {"to": step.colour} if step.colour else {"of": step.of or fleet.deployment}
     request = action("revert", closing_seconds=step.closing_seconds, **where)
     answers = on_each(fleet, hosts, lambda _: [request])
     results = [dict(replies["revert"].result) for replies in answers.replies.values()]

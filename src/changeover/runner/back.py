@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from changeover import steps
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError, InvalidInput, Mixed
+from changeover.executors import backup as backups
 from changeover.executors import lease
 from changeover.executors.lease import Heartbeat
 from changeover.fleet import action, on_each
@@ -40,6 +41,7 @@ def rollback(run: Run, *, to: str | None, backup: str | None) -> Event:
         NothingToGoBackTo: There is no such colour on the hosts; nothing was changed.
         Mixed: It failed on the way, and the hosts may disagree.
     """
+    run.fleet.any_agent = True
     states = survey.host_states(run.fleet, run.lease_hosts)
     app_states = [state for state in states.values() if "app" in state.groups]
     live = app_states[0].live if len({state.live for state in app_states}) == 1 else None
@@ -57,10 +59,25 @@ def rollback(run: Run, *, to: str | None, backup: str | None) -> Event:
                 run.step(step, lambda step=step: apply(run, step))  # type: ignore[misc]
             leave(run, live if live != colour else None)
     except KeyboardInterrupt as error:
-        raise recovery.interrupted(run, current.id) from error
+        raise recovery.interrupted(run, current.id, "rollback") from error
     except ChangeoverError as error:
         raise _failed(run, current, error) from error
     return run.end("done", 0, f"{version_of(colour)} serves again, proved")
+
+
+def price(run: Run, backup: str) -> str:
+    """Say what swapping the database for a backup would leave behind.
+
+    Raises:
+        BackupUnknown: There is no such backup.
+    """
+    found = backups.price(backups.vault_of(run.fleet), backup)
+    lines = [f"since {found.since} {found.rows_written} rows were written that {backup} lacks:"]
+    lines += [
+        f"  {each.table}: {each.rows_then} rows then, {each.rows_now} now" for each in found.tables
+    ]
+    run.fleet.close()
+    return "\n".join([*lines, "they stay in the database that is kept beside the restored one"])
 
 
 def leave(run: Run, colour: str | None) -> None:

@@ -88,7 +88,7 @@ def walk(stage: Stage) -> Event:
             for current in plan.steps:
                 _step(run, current)
     except KeyboardInterrupt as error:
-        raise recovery.interrupted(run, current.id if current else "begin") from error
+        raise recovery.interrupted(run, current.id if current else "begin", "finalize") from error
     except ChangeoverError as error:
         lease.unlock(run.fleet, run.lease_hosts)
         run.end("failed", error.exit_code, f"{error.message}; {plan.version} serves")

@@ -29,8 +29,8 @@ def walk(run: Run, plan: Plan, *, steal: bool = False) -> Event:
         with Heartbeat(run.fleet, run.lease_hosts, LEASE_SECONDS):
             for step in plan.steps:
                 current = step
-                if isinstance(step, steps.Drain):
-                    _drain(run, step)
+                if isinstance(step, steps.Drain | steps.Unlock):
+                    _told(run, step)
                 else:
                     run.step(step, lambda step=step: apply(run, step, steal=steal))  # type: ignore[misc]
     except KeyboardInterrupt as error:
@@ -42,14 +42,14 @@ def walk(run: Run, plan: Plan, *, steal: bool = False) -> Event:
     )
 
 
-def _drain(run: Run, step: steps.Drain) -> None:
-    """Drain the old colour; a red drain is told and does not undo a confirmed switch."""
+def _told(run: Run, step: steps.Drain | steps.Unlock) -> None:
+    """Do what comes after the confirmation; where it is red, it is told and undoes nothing."""
     try:
         run.step(step, lambda: apply(run, step))
     except ChangeoverError as error:
-        run.note(
-            {
-                "type": "warning",
-                "says": f"warning: {step.colour} is not warm for a rollback: {error.message}",
-            }
+        lost = (
+            f"{step.colour} is not warm for a rollback"
+            if isinstance(step, steps.Drain)
+            else f"the lease ends by itself within {LEASE_SECONDS} s"
         )
+        run.note({"type": "warning", "says": f"warning: {lost}: {error.message}"})

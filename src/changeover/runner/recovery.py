@@ -94,11 +94,20 @@ def _mixed(run: Run, error: ChangeoverError, said: str) -> Mixed:
     )
 
 
-def interrupted(run: Run, step: str) -> Interrupted:
-    """Journal that a person or the machine stopped the run, and say how to go on."""
+def interrupted(run: Run, step: str, again: str | None = None) -> Interrupted:
+    """Journal that a person or the machine stopped the run, and say how to go on.
+
+    Args:
+        run: The run.
+        step: The step it was in.
+        again: The verb that goes on when it is typed again, which needs the lease to be free;
+            ``None`` for a deployment, which keeps its lease for ``resume`` or ``abort``.
+    """
+    name = run.environment.name
+    hint = f"changeover resume --env {name}, or changeover abort --env {name}"
+    if again is not None:
+        lease.unlock(run.fleet, run.lease_hosts)
+        hint = f"changeover {again} --env {name} goes on"
     message = f"interrupted at {step}"
     run.end("interrupted", Interrupted.exit_code, message)
-    name = run.environment.name
-    return Interrupted(
-        message, hint=f"changeover resume --env {name}, or changeover abort --env {name}"
-    )
+    return Interrupted(message, hint=hint)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from changeover import plan as planning
 from changeover import release as releases_of
 from changeover.colour import version_of
+from changeover.errors import InvalidInput
 from changeover.runner import forecast, forward, survey
 from changeover.runner.run import Run, open_run
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from changeover.secret import Redactor
 
 Event = dict[str, Any]
+
+
+class StrategyUnknown(InvalidInput):
+    """The release asks for a way of moving that there is not."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,8 +114,14 @@ def prepare(
         InvalidInput: The release or its environment values are not usable.
         CheckRed: A host or the database cannot be asked.
     """
+    release = context.releases[version]
+    if release.strategy == "maintenance":
+        raise StrategyUnknown(
+            f"{version} asks for strategy maintenance, and releases are only run side by side",
+            hint="make the release run beside its predecessor: strategy: beside",
+        )
     run = context.run(deployment)
-    run.release = context.releases[version]
+    run.release = release
     forecast.build(run, context.releases)
     situation = forecast.situation(run, context.releases, after, resumed=deployment is not None)
     return Stage(run=run, plan=planning.deploy(situation, forecast.target(run)))
@@ -134,8 +145,8 @@ def brief(made: planning.Plan) -> str:
     found = made.situation
     lines = [
         f"plan {found.app} on {found.environment}: {found.live or 'nothing'} -> {made.colour}",
-        f"  {len(made.steps)} steps, {len(found.variables)} variables and {len(found.files)} files"
-        f" change, {len(found.pending)} migrations",
+        f"  {len(made.steps)} steps, {len(found.pending)} migrations",
+        f"  {len(found.variables)} variables and {len(found.files)} files change",
         *(f"  {line}" for line in found.warnings),
         f"  way back: {found.verdict.kind}: {found.verdict.because}",
     ]

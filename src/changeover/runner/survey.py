@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from changeover.errors import InvalidInput, LockHeld, Mixed
+from changeover.errors import ChangeoverError, InvalidInput, LockHeld, Mixed
 from changeover.executors import operate
 from changeover.fleet import Fleet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from changeover.inventory import Environment, Host
 
@@ -30,6 +29,7 @@ class HostState:
         confirmed: The colour that a boot brings back.
         running: The colours whose units run.
         placed: All colours on the host.
+        pending: The switch that nobody confirmed: deployment, from, to.
         lock: The lease, if someone holds it: owner, reason, number, expires.
     """
 
@@ -40,6 +40,7 @@ class HostState:
     confirmed: str | None
     running: tuple[str, ...]
     placed: tuple[str, ...]
+    pending: Event | None
     lock: Event | None
 
     @property
@@ -47,6 +48,10 @@ class HostState:
         """Say who holds the lease."""
         if not self.lock:
             return "free"
+        if self.lock.get("expired"):
+            return (
+                f"free (the lease of {self.lock.get('owner')} expired: {self.lock.get('reason')})"
+            )
         return (
             f"held by {self.lock.get('owner')}: {self.lock.get('reason')}, "
             f"number {self.lock.get('number')}, expires {self.lock.get('expires')}"
@@ -85,19 +90,33 @@ def _state(host: Host, answer: Event) -> HostState:
         confirmed=answer.get("confirmed"),
         running=tuple(str(entry["colour"]) for entry in releases if entry.get("running")),
         placed=tuple(str(entry["colour"]) for entry in releases),
+        pending=answer.get("pending"),
         lock=answer.get("lock"),
     )
 
 
 def status(
-    root: Path, environment: Environment, app: str, report: Callable[[Event], None]
-) -> list[HostState]:
-    """Return the state of every host that runs the app or its database."""
-    del root
+    environment: Environment, app: str, report: Callable[[Event], None]
+) -> tuple[list[HostState], list[ChangeoverError]]:
+    """Return the state of every host that runs the app or its database, and why some have none."""
     fleet = Fleet(
-        environment=environment, app=app, deployment="status", owner="", nonce="", report=report
+        environment=environment,
+        app=app,
+        deployment="status",
+        owner="",
+        nonce="",
+        report=report,
+        any_agent=True,
     )
-    return list(host_states(fleet, lease_hosts(environment)).values())
+    hosts = lease_hosts(environment)
+    answers = operate.states(fleet, hosts)
+    fleet.close()
+    told = [
+        _state(host, dict(answers.replies[host.name]["state"].result))
+        for host in hosts
+        if host.name in answers.replies
+    ]
+    return told, list(answers.errors.values())
 
 
 def lease_hosts(environment: Environment) -> tuple[Host, ...]:

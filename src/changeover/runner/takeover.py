@@ -17,7 +17,7 @@ from changeover.executors import lease, operate
 from changeover.runner import forward, recovery, stages, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from changeover.runner.run import Event, Run
     from changeover.runner.stages import Context
@@ -60,9 +60,15 @@ def abort(context: Context, *, force: bool) -> Event:
     """
     held = _interrupted(context, force=force)
     run = context.run()
+    run.fleet.any_agent = True
     states = survey.host_states(run.fleet, run.lease_hosts)
-    confirmed = survey.agreed(states.values(), "confirmed", context.environment.name)
-    run.begin("abort", str(held["reason"]), confirmed)
+    pending = next((state.pending for state in states.values() if state.pending), None)
+    goal = (
+        pending["from"]
+        if pending and pending["kind"] == "switch"
+        else survey.agreed(states.values(), "confirmed", context.environment.name)
+    )
+    run.begin("abort", str(held["reason"]), goal)
     try:
         lock = steps.Lock(
             id="lock",
@@ -71,7 +77,7 @@ def abort(context: Context, *, force: bool) -> Event:
             seconds=planning.LEASE_SECONDS,
         )
         run.step(lock, lambda: _steal(run, lock))
-        _back(run, states.values(), confirmed)
+        _back(run, tuple(states.values()), goal, str(pending["deployment"]) if pending else None)
         lease.unlock(run.fleet, run.lease_hosts).check()
     except ChangeoverError as error:
         run.end("mixed", Mixed.exit_code, error.message)
@@ -81,12 +87,13 @@ def abort(context: Context, *, force: bool) -> Event:
             host=error.host,
             cause=error.cause,
         ) from error
-    return run.end("done", 0, f"{confirmed or 'nothing'} is live, as before the deployment")
+    return run.end("done", 0, f"{goal or 'nothing'} is live, as before the deployment")
 
 
 def steal(context: Context, reason: str) -> str | None:
     """Take the lock from whoever holds it, journal whose it was, give it back; return the holder."""
     run = context.run()
+    run.fleet.any_agent = True
     states = survey.host_states(run.fleet, run.lease_hosts)
     holder = next((str(state.lock["owner"]) for state in states.values() if state.lock), None)
     run.begin("lock steal", holder, None, reason=reason)
@@ -104,6 +111,7 @@ def _steal(run: Run, step: steps.Lock) -> steps.Outcome:
 
 def _interrupted(context: Context, *, force: bool) -> Event:
     run = context.run()
+    run.fleet.any_agent = True
     states = survey.host_states(run.fleet, run.lease_hosts)
     leases = [state.lock for state in states.values() if state.lock]
     held = next((each for each in leases if str(each["reason"]).startswith(DEPLOY)), None)
@@ -125,21 +133,21 @@ def _interrupted(context: Context, *, force: bool) -> Event:
     return held
 
 
-def _back(run: Run, states: Iterable[HostState], confirmed: str | None) -> None:
-    names = tuple(state.host for state in states if "app" in state.groups)
+def _back(run: Run, states: Sequence[HostState], goal: str | None, of: str | None) -> None:
+    """Send every app host to the colour before, and stop what the deployment had started."""
     others = {
         colour
         for state in states
         for colour in state.running
-        if colour not in {confirmed, state.previous}
+        if colour not in {goal, state.previous}
     }
-    if confirmed is not None:
-        step = steps.Revert(
-            id="revert",
-            hosts=names,
-            colour=confirmed,
-            closing_seconds=planning.ROLLBACK_CLOSING_SECONDS,
-        )
-        recovery.revert(run, step)
+    step = steps.Revert(
+        id="revert",
+        hosts=tuple(state.host for state in states if "app" in state.groups),
+        colour=goal,
+        of=of,
+        closing_seconds=planning.ROLLBACK_CLOSING_SECONDS,
+    )
+    recovery.revert(run, step)
     for colour in sorted(others):
-        operate.stop(run.fleet, run.app_hosts, colour, 5).check()
+        operate.stop(run.fleet, run.app_hosts, colour, recovery.STOP_SECONDS).check()

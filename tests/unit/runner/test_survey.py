@@ -24,6 +24,7 @@ def state(
         confirmed=confirmed,
         running=(),
         placed=(OLD, NEW),
+        pending=None,
         lock=lock,
     )
 

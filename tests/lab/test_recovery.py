@@ -1,0 +1,103 @@
+"""A deployment that was cut off: its lock keeps others out, and it can be finished or taken back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Lab
+
+pytestmark = pytest.mark.lab
+CHECKOUT = Path(__file__).resolve().parents[2]
+STEP_SECONDS = 300
+
+
+def host_state(lab: Lab) -> dict[str, object]:
+    lines = lab.changeover("status", "--env", str(lab.inventory), "--json").stdout.splitlines()
+    found = [json.loads(line) for line in lines]
+    state: dict[str, object] = next(entry for entry in found if entry["type"] == "host")
+    return state
+
+
+def cut_off(lab: Lab, step: str, number: signal.Signals) -> int:
+    """Start a deployment of 8.0.0 and end its controller as soon as a step has begun."""
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "changeover", "deploy", "8.0.0", "--yes", "--json"),
+            *("--env", str(lab.inventory)),
+        ],
+        cwd=CHECKOUT,
+        env={**os.environ, "CHANGEOVER_LAB": lab.name},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    deadline = time.monotonic() + STEP_SECONDS
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["type"] == "step-intent" and event["step"] == step:
+            process.send_signal(number)
+            break
+        assert time.monotonic() < deadline, f"{step} did not begin"
+    process.stdout.read()
+    return process.wait(timeout=120)
+
+
+def changeover(lab: Lab, *words: str, status: int = 0) -> str:
+    done = lab.changeover(*words, "--env", str(lab.inventory), status=status)
+    return done.stdout + done.stderr
+
+
+def test_a_killed_deployment_keeps_others_out_and_is_finished_by_resume(live_single: Lab) -> None:
+    assert cut_off(live_single, "start", signal.SIGKILL) == -signal.SIGKILL
+    assert str(host_state(live_single)["live"]).startswith("7.0.0-")
+    assert "holds the lock" in changeover(live_single, "deploy", "8.0.0", "--yes", status=5)
+
+    changeover(live_single, "resume", "--force")
+
+    state = host_state(live_single)
+    assert str(state["live"]).startswith("8.0.0-")
+    assert state["live"] == state["confirmed"]
+    assert state["lock"] is None
+    changeover(live_single, "smoke")
+    changeover(live_single, "rollback")
+
+
+def test_an_interrupted_deployment_ends_with_130_and_is_taken_back_by_abort(
+    live_single: Lab,
+) -> None:
+    before = host_state(live_single)
+    assert cut_off(live_single, "preview", signal.SIGTERM) == 130
+
+    changeover(live_single, "abort", "--force")
+
+    state = host_state(live_single)
+    assert (state["live"], state["confirmed"]) == (before["live"], before["confirmed"])
+    assert state["lock"] is None
+    assert state["running"] == [before["live"]]
+    changeover(live_single, "smoke")
+
+
+def test_a_controller_killed_after_the_switch_is_taken_back_by_the_host_itself(
+    live_single: Lab,
+) -> None:
+    before = host_state(live_single)
+    assert cut_off(live_single, "smoke", signal.SIGKILL) == -signal.SIGKILL
+    deadline = time.monotonic() + STEP_SECONDS
+    while host_state(live_single)["live"] != before["live"]:
+        assert time.monotonic() < deadline, "the dead-man did not act"
+        time.sleep(5)
+
+    changeover(live_single, "smoke")
+    changeover(live_single, "abort", "--force")
+    assert host_state(live_single)["lock"] is None
