@@ -22,12 +22,15 @@ def price(store: Store, backup: str) -> Record:
     """Return what was written since a backup's snapshot, before anybody goes back to it.
 
     Returns:
-        ``wal_bytes`` written by the whole server since (``None`` when this is another cluster);
+        ``wal_bytes`` of log written by the whole server since, less what proving the backup wrote
+        (``None`` when this is another cluster);
         ``tables`` that changed, each with ``rows_then``, ``rows_now`` and the server's counts of
         rows ``inserted``, ``updated``, ``deleted`` (``None`` where it has forgotten them);
         ``rows_written``, the sum of those counts, at least the growth in rows.
     """
-    manifest = backup_manifest.load(store.present(backup))
+    directory = store.present(backup)
+    manifest = backup_manifest.load(directory)
+    own = (backup_manifest.proof(directory) or {}).get("wal_bytes", 0)
     with Session(store.server, store.database) as session:
         session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         written = backup_content.writes(session)
@@ -40,7 +43,7 @@ def price(store: Store, backup: str) -> Record:
         return {
             "backup": backup,
             "since": manifest["started"],
-            "wal_bytes": _wal(session, manifest),
+            "wal_bytes": _wal(session, manifest, own),
             "tables": changed,
             "rows_written": sum(_written(table) for table in changed.values()),
         }
@@ -81,12 +84,12 @@ def _written(table: Record) -> int:
     return max(counted, grown)
 
 
-def _wal(session: Session, manifest: Record) -> int | None:
+def _wal(session: Session, manifest: Record, own: int) -> int | None:
     here = session.value("SELECT system_identifier::text AS id FROM pg_control_system()")
     if here != manifest["cluster"]:
         return None
     since = f"pg_wal_lsn_diff(pg_current_wal_lsn(), {literal(manifest['wal_lsn'])})"
-    return int(session.value(f"SELECT {since}::bigint AS bytes"))
+    return max(0, int(session.value(f"SELECT {since}::bigint AS bytes")) - own)
 
 
 def lost(store: Store, before: str, after: Session) -> Record:

@@ -86,10 +86,12 @@ class Store:
         Raises:
             ActionError: ``backup-busy`` when somebody else still works on it after 30 seconds.
         """
-        for directory in (self.root.parent, self.root):
-            directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-            give(directory, 0o750)
+        # the directory above holds one directory an app and is the platform's
+        durable.ensure_directory(self.root.parent)
+        self.root.mkdir(mode=0o750, exist_ok=True)
+        give(self.root, 0o750)
         with (self.root / "lock").open("a") as file:
+            give(self.root / "lock", 0o600)
             until = time.monotonic() + LOCK_SECONDS
             while True:
                 try:

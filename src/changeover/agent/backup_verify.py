@@ -6,10 +6,17 @@ import time
 from typing import TYPE_CHECKING
 
 from changeover.agent import backup_manifest, backup_side, backup_store
+from changeover.agent.failure import ActionError
 from changeover.agent.postgres_session import Session
+from changeover.agent.postgres_tools import literal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from changeover.agent.backup_store import Record, Store
+
+# What these say is about the backup; a full disk or a lost session says nothing of it.
+DISPROVED = {"backup-damaged", "backup-differs"}
 
 
 def verify(store: Store, backup: str, *, keep: bool = False, jobs: int = 0) -> Record:
@@ -23,35 +30,46 @@ def verify(store: Store, backup: str, *, keep: bool = False, jobs: int = 0) -> R
 
     Raises:
         ActionError: ``backup-damaged`` naming the member, ``restore-failed``, ``backup-differs``
-            naming the table; the backup is then unproved, whatever it was before.
+            naming the table. One that is damaged or differs loses the proof it had.
     """
     with store.lock():
         directory = store.present(backup)
-        begun = time.monotonic()
+        before = backup_manifest.proof(directory)
         try:
-            manifest = backup_manifest.check(directory)
-            read = time.monotonic() - begun
-            with Session(store.server, backup_side.MAINTENANCE) as session:
-                backup_side.readable(store, session, directory)
-                side = store.side(backup)
-                kept = False
-                try:
-                    seconds = backup_side.restore(store, session, directory, manifest, side, jobs)
-                    kept = keep
-                finally:
-                    if not kept:
-                        backup_side.drop(session, side)
-        except BaseException:
-            (directory / backup_manifest.PROOF).unlink(missing_ok=True)
+            record = _restored(store, directory, keep=keep, jobs=jobs)
+        except ActionError as error:
+            if error.error in DISPROVED:
+                (directory / backup_manifest.PROOF).unlink(missing_ok=True)
             raise
-        proof = {
-            "at": backup_store.now(),
-            "backup": backup,
-            "digest": backup_manifest.digest(directory),
-            "rows": sum(table["rows"] for table in manifest["tables"].values()),
-            "tables": len(manifest["tables"]) - 1,
-            "kept": side if keep else None,
-            "seconds": {"read": round(read, 2)} | seconds,
-        }
-        backup_store.write_sealed(directory / backup_manifest.PROOF, proof)
-        return proof
+        record["wal_bytes"] += (before or {}).get("wal_bytes", 0)
+        backup_store.write_sealed(directory / backup_manifest.PROOF, record)
+        return record
+
+
+def _restored(store: Store, directory: Path, *, keep: bool, jobs: int) -> Record:
+    begun = time.monotonic()
+    manifest = backup_manifest.check(directory)
+    read = time.monotonic() - begun
+    side = store.side(directory.name)
+    with Session(store.server, backup_side.MAINTENANCE) as session:
+        backup_side.readable(store, session, directory)
+        lsn = str(session.value("SELECT pg_current_wal_lsn()::text AS lsn"))
+        kept = False
+        try:
+            seconds = backup_side.restore(store, session, directory, manifest, side, jobs)
+            kept = keep
+        finally:
+            if not kept:
+                backup_side.drop(session, side)
+        written = f"pg_wal_lsn_diff(pg_current_wal_lsn(), {literal(lsn)})::bigint"
+        own = int(session.value(f"SELECT {written} AS bytes"))
+    return {
+        "at": backup_store.now(),
+        "backup": directory.name,
+        "digest": backup_manifest.digest(directory),
+        "rows": sum(table["rows"] for table in manifest["tables"].values()),
+        "tables": len(manifest["tables"]) - 1,
+        "kept": side if keep else None,
+        "wal_bytes": own,
+        "seconds": {"read": round(read, 2)} | seconds,
+    }

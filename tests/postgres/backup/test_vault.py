@@ -171,6 +171,8 @@ def test_a_restore_says_what_it_cost(site: Site, vault: Vault) -> None:
         ("public.audit", 10, 14)
     ]
     assert price.rows_written >= 4
+    assert price.wal_bytes is not None
+    assert 0 < price.wal_bytes < 1_000_000, "what the proof itself wrote is not the app's"
 
     done = backups.restore(vault, "one")
 

@@ -96,7 +96,8 @@ class Price:
         backup: Its id.
         since: When its snapshot was taken, UTC.
         rows_written: Rows inserted, changed or deleted since, at least.
-        wal_bytes: Log written by the whole server since; ``None`` on another cluster.
+        wal_bytes: Log written by the whole server since, less what the proof wrote; ``None`` when
+            the backup is another cluster's.
         tables: The tables that are not as they were.
     """
 
