@@ -23,6 +23,8 @@ from changeover.lab.identity import (
     Identity,
 )
 
+from .live import User, condition, make_root, provisioned
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -150,6 +152,35 @@ def lab_single() -> Iterator[Lab]:
 def lab_fleet() -> Iterator[Lab]:
     """Yield a lab with freshly installed hosts lb1, app1, app2 and db1."""
     yield from session_lab("fleet")
+
+
+@pytest.fixture(scope="session")
+def live_single() -> Iterator[Lab]:
+    """Yield a lab of one provisioned host on which NOX API 7.0.0 is live.
+
+    It is kept as snapshot ``live``: a test that leaves another condition resets the lab to it.
+    """
+    lab = own_lab("live")
+    lab.purge()
+    lab.up("single")
+    provisioned(lab)
+    yield lab
+    lab.purge()
+
+
+@pytest.fixture(scope="module")
+def live_condition(live_single: Lab) -> list[str]:
+    """Return the condition of the live lab when the module's first test begins."""
+    return condition(live_single)
+
+
+@pytest.fixture
+def user(live_single: Lab, live_condition: list[str], tmp_path: Path) -> User:
+    """Return a user of the live lab with a copy of its inventory and a project root to edit."""
+    inventory = tmp_path / "inventory"
+    shutil.copytree(live_single.identity.inventory, inventory)
+    root = make_root(tmp_path / "project")
+    return User(lab=live_single, inventory=inventory, root=root, before=live_condition)
 
 
 @pytest.fixture
