@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from changeover import inventory
 from changeover.lab.vault import KEPT, write_vault
-from changeover.runner import survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,10 +56,10 @@ def back_to_live(lab: Lab) -> None:
 
 def condition(lab: Lab) -> list[str]:
     """Return what `status` tells, and a line for every file, unit, column and ledger row."""
-    environment = inventory.load(str(lab.identity.inventory), root=CHECKOUT)
-    states = survey.status(CHECKOUT, environment, APP, lambda _: None)
-    found = [json.dumps(state.as_json()) for state in states]
-    return [*found, *lab.ssh("host1", CONDITION).splitlines()]
+    told = lab.changeover("status", "--json", "--env", str(lab.identity.inventory)).stdout
+    states = [line for line in told.splitlines() if json.loads(line)["type"] == "host"]
+    assert states, told
+    return [*states, *lab.ssh("host1", CONDITION).splitlines()]
 
 
 @dataclass(frozen=True, kw_only=True)
