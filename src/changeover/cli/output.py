@@ -101,5 +101,7 @@ class Output:
             mark = self._paint("ok ", "32")
             return f"{mark} {name:<10} {event.get('says', '')} ({seconds:.1f} s)"
         if kind == "step-failed":
+            self._begun.pop(name, None)
             return f"{self._paint('red', '31;1')} {name:<10} {event.get('message', '')}"
-        return str(event.get("says") or "")
+        said = str(event.get("says") or "")
+        return f"    {said.strip()}" if said and self._begun else said

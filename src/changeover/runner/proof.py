@@ -32,7 +32,7 @@ def preflight(run: Run, step: Preflight) -> Outcome:
     outcome = requirements.outcome(run.environment, run.app, release, lambda _: None)
     for finding in outcome.warnings:
         where = f"{finding.host}: " if finding.host else ""
-        run.note({"type": "warning", "says": f"    warning: {where}{finding.message}"})
+        run.note({"type": "warning", "says": f"warning: {where}{finding.message}"})
     outcome.require_green()
     return Outcome(
         says=f"{len(outcome.findings)} checks, {len(outcome.warnings)} warnings",
