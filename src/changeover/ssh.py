@@ -193,6 +193,8 @@ def _await_listener(port: int, host: Host) -> None:
     deadline = time.monotonic() + CONNECT_SECONDS
     while time.monotonic() < deadline:
         with socket.socket() as probe:
+            # as Fabric's own: the two may be bound at once, and only its listening refuses ours
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
