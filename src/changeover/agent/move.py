@@ -15,7 +15,8 @@ from changeover.agent import durable, live, nginx, site
 if TYPE_CHECKING:
     from changeover.agent.call import Call
 
-CLOSING_SECONDS = 2.0
+# Longer than provision lets Nginx keep an idle connection: each has closed or been used by then.
+CLOSING_SECONDS = 16.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +30,16 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """What a move took."""
+    """What a move took.
+
+    Args:
+        left_open: The connections from before that a reload found, WebSockets among them.
+    """
 
     switch_us: int
     reloaded: bool
     site_changed: bool
+    left_open: int = 0
 
 
 def look(
@@ -58,21 +64,21 @@ def make(call: Call, move: Move) -> Moved:
     """Make the move.
 
     Raises:
-        ActionError: ``nginx-failed`` or ``nginx-unreloaded``; the link may have been renamed, the site has not.
+        ActionError: ``nginx-failed`` or ``nginx-unreloaded``; the link may have been renamed, the
+            site has not.
     """
     if not move.site.reload:
         site.install(call, move.site)
         return Moved(
             switch_us=rename(call, move.target), reloaded=False, site_changed=move.site.repoint
         )
-    with nginx.closing(call, move.closing_seconds):
+    # Where the colour goes first, users are on it at once and only the reload waits.
+    took = 0 if move.site.first else rename(call, move.target)
+    with nginx.closing(call, move.closing_seconds) as left_open:
+        site.install(call, move.site)
         if move.site.first:
-            site.install(call, move.site)
             took = rename(call, move.target)
-        else:
-            took = rename(call, move.target)
-            site.install(call, move.site)
-    return Moved(switch_us=took, reloaded=True, site_changed=True)
+    return Moved(switch_us=took, reloaded=True, site_changed=True, left_open=left_open)
 
 
 def rename(call: Call, target: str | None) -> int:

@@ -1,8 +1,9 @@
 """Nginx on this host: is a site valid before anyone gets it, and one reload that loses nothing.
 
 A reload of Nginx closes idle keep-alive connections, and a request that is on its way on one of
-them is lost. So every response closes its connection for a while before the reload, and the flag
-that asks for it is taken away only when no worker of the old configuration listens any more.
+them is lost. So every response closes its connection for a while before the reload: until none is
+left from before, or until the time for it is over. The flag that asks for it is taken away only
+when no worker of the old configuration listens any more.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from changeover.agent import durable, filelock
+from changeover.agent import connections, durable, filelock
 from changeover.agent.failure import ActionError
 from changeover.agent.places import NGINX, Places
 
@@ -28,6 +29,7 @@ PID_FILE = "run/nginx.pid"
 SITES = re.compile(r"(\binclude\s+)(?:/etc/nginx/)?sites-enabled/([^;\s]+);")
 LEAVING = b"is shutting down"
 POLL_SECONDS = 0.01
+CLOSING_POLL_SECONDS = 0.1
 WORKER_SECONDS = 15
 LOCK_SECONDS = 60
 RELOAD_SECONDS = 60
@@ -71,25 +73,36 @@ def check(call: Call, candidate: Path | None) -> None:
 
 
 @contextlib.contextmanager
-def closing(call: Call, seconds: float) -> Iterator[None]:
-    """Have every response close its connection, first for ``seconds``, then to the block's end.
+def closing(call: Call, seconds: float) -> Iterator[int]:
+    """Have every response close its connection until the block ends; give how many were left.
 
-    A reload concerns every site of the host, so every app's responses do.
+    A reload concerns every site of the host, so every app's responses do. The block begins when no
+    connection from before is left, at the latest after ``seconds``. An open WebSocket counts as one
+    that is left; it outlives the reload.
     """
     root = call.host.root
     every = [Places(root, name) for name in call.host.apps]
     flags = [places.closing for places in every if places.runtime.is_dir()]
-    serving = any(places.site.is_symlink() or places.site.exists() for places in every)
     with filelock.held(root / LOCK_FILE, LOCK_SECONDS + seconds):
         try:
             for flag in flags:
                 flag.touch()
-            if serving:
-                time.sleep(seconds)
-            yield
+            yield _wait_for_last(root, seconds)
         finally:
             for flag in flags:
                 flag.unlink(missing_ok=True)
+
+
+def _wait_for_last(root: Path, seconds: float) -> int:
+    master = _master(root)
+    if master is None:
+        return 0
+    left = connections.to_process(root, master)
+    deadline = time.monotonic() + seconds
+    while left and time.monotonic() < deadline:
+        time.sleep(CLOSING_POLL_SECONDS)
+        left &= connections.to_process(root, master)
+    return len(left)
 
 
 def reload(call: Call) -> None:
@@ -132,9 +145,16 @@ def _trial(call: Call) -> tuple[Path, Path]:
     return root / "run/changeover" / f"nginx-{app}", root / NGINX / f".changeover-{app}.conf"
 
 
-def _workers(root: Path) -> list[int]:
+def _master(root: Path) -> int | None:
     try:
-        master = int((root / PID_FILE).read_text(encoding="ascii"))
+        return int((root / PID_FILE).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _workers(root: Path) -> list[int]:
+    master = _master(root)
+    try:
         children = (root / f"proc/{master}/task/{master}/children").read_text(encoding="ascii")
     except (OSError, ValueError):
         return []

@@ -46,7 +46,7 @@ def switch(call: Call, given: Parameters) -> Result:
     live.save(call.places, dataclasses.replace(record, pending=pending))
     try:
         if deadman_seconds:
-            deadman.arm(call, deadman_seconds)
+            deadman.arm(call, deadman_seconds + (closing if planned.site.reload else 0))
         moved = move.make(call, planned)
     except ActionError:
         _undo(call, record, pending, closing)
@@ -56,7 +56,7 @@ def switch(call: Call, given: Parameters) -> Result:
 
 def _answer(origin: str | None, target: str | None, moved: Moved | None, **more: object) -> Result:
     took = dataclasses.asdict(moved) if moved else {}
-    nothing = {"switch_us": 0, "reloaded": False, "site_changed": False}
+    nothing = {"switch_us": 0, "reloaded": False, "site_changed": False, "left_open": 0}
     return {"from": origin, "to": target, **nothing, **took, **more}
 
 

@@ -209,7 +209,7 @@ class Load:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        pauses = [0.01, 0.02, 0.03, 0.05, 0.1, 0.3]
+        pauses = [0.02, 0.03, 0.05, 0.1, 0.3, 2.5]
         threads = [
             threading.Thread(target=self._client, args=(pauses[index % len(pauses)],))
             for index in range(self.clients)

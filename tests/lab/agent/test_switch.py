@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,14 +64,33 @@ def test_a_switch_that_changes_the_site_loses_no_post(site: Site) -> None:
         for turn in range(3):
             deployment = f"turn-{turn}"
             answer = site.do("switch", deployment, colour=new, deadman_seconds=60)
-            assert answer["reloaded"]
+            assert (answer["reloaded"], answer["left_open"]) == (True, 0)
             assert site.get("/ws")[0] == 200
             site.do("confirm", deployment, colour=new)
-            assert site.do("revert", f"{deployment}-back", to=old)["reloaded"]
+            back = site.do("revert", f"{deployment}-back", to=old)
+            assert (back["reloaded"], back["left_open"]) == (True, 0)
             assert site.get()[1]["X-Site"] == "a"
 
     assert load.failed == []
     assert load.versions == {"1.0.0", "2.0.0"}
+
+
+def test_an_idle_connection_is_waited_for_and_no_longer_than_told(site: Site) -> None:
+    first(site)
+    text = bundles.site(APP, "b", "http", "ws")
+    new = site.up("2.0.0", sockets=("http", "ws"), site_text=text)
+    idle = http.client.HTTPConnection(site.address, 8080, timeout=10)
+    with contextlib.closing(idle):
+        idle.request("GET", "/")
+        idle.getresponse().read()
+        began = time.monotonic()
+
+        answer = site.do("switch", "d2", colour=new, deadman_seconds=60, closing_seconds=3)
+
+        assert answer["left_open"] == 1
+        assert time.monotonic() - began > 3
+    back = site.do("revert", "d2", closing_seconds=60)
+    assert back["left_open"] == 0
 
 
 def test_an_action_outlives_its_ssh_session(site: Site) -> None:
@@ -81,16 +103,21 @@ def test_an_action_outlives_its_ssh_session(site: Site) -> None:
         "deployment": "d2",
         "fence": {"number": site.number, "nonce": NONCE},
         "actions": [
-            {"id": "switch", "action": "switch", "colour": new, "closing_seconds": 3},
+            {"id": "switch", "action": "switch", "colour": new, "closing_seconds": 5},
             {"id": "confirm", "action": "confirm", "colour": new},
         ],
     }
     agent = "sudo -n /usr/local/lib/changeover/agent"
     command = f"sh -c 'echo $PPID $$; exec {agent}'"
 
-    site.cut(command, json.dumps(request).encode())
+    idle = http.client.HTTPConnection(site.address, 8080, timeout=10)
+    with contextlib.closing(idle):
+        idle.request("GET", "/")
+        idle.getresponse().read()
+        site.cut(command, json.dumps(request).encode())
+        assert site.get()[1]["X-Site"] == "a", "it was cut too late to prove anything"
 
-    wait_for(lambda: site.live == new and site.get()[1]["X-Site"] == "b")
+        wait_for(lambda: site.live == new and site.get()[1]["X-Site"] == "b")
     state = site.do("state")
     assert state["pending"]["deployment"] == "d2", "the next action must not be begun"
     assert "closing" not in site.root("ls /run/sample")
