@@ -21,9 +21,9 @@ DEPLOYED_PHASES: tuple[steps.Phase, ...] = ("expand", "backfill")
 LEASE_SECONDS = 120
 START_SECONDS = 60
 DEADMAN_SECONDS = 120
-# How long answers close their connections before a reload: at a deployment nobody waits for it, at
-# a rollback users do.
-CLOSING_SECONDS = 2.0
+# How long a reload of Nginx waits at most for connections from before it to end, after users were
+# sent on. Nginx keeps an idle one for 15 s, so 16 s lose none; a rollback does not wait for them.
+CLOSING_SECONDS = 16.0
 ROLLBACK_CLOSING_SECONDS = 0.5
 
 
