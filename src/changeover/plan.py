@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 from changeover import steps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from changeover.verdict import Verdict
+    from changeover.situation import Situation, Target
 
 DEPLOYED_PHASES: tuple[steps.Phase, ...] = ("expand", "backfill")
 LEASE_SECONDS = 120
@@ -25,79 +23,6 @@ DEADMAN_SECONDS = 120
 # sent on. Nginx keeps an idle one for 15 s, so 16 s lose none; a rollback does not wait for them.
 CLOSING_SECONDS = 16.0
 ROLLBACK_CLOSING_SECONDS = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """The release that a plan goes to, as built.
-
-    Args:
-        version: Its version.
-        colour: Its bundle's colour in this environment.
-        digest: The sha256 of its bundle.
-        bundle: The bundle's file name.
-        guide: Sections of its GUIDE.md by step kind.
-        drain_seconds: How long its predecessor's connections may take to end.
-    """
-
-    version: str
-    colour: str
-    digest: str
-    bundle: str
-    guide: Mapping[str, Sequence[str]]
-    drain_seconds: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SqlChange:
-    """One statement that a plan runs, and whom it meets.
-
-    Args:
-        migration: ``<version>/<phase>/<name>``.
-        sql: The statement.
-        meets: A line for each table it meets: the lock, rows and size, and who would wait.
-        rewrites: Whether it writes a table anew; ``None`` where that cannot be told yet.
-    """
-
-    migration: str
-    sql: str
-    meets: tuple[str, ...] = ()
-    rewrites: bool | None = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
-    """What was found before planning.
-
-    Args:
-        environment: Its name.
-        app: The app.
-        live: The colour that users see on every app host; ``None`` before the first deployment.
-        live_version: Its version.
-        app_hosts: The app hosts' names.
-        all_hosts: Every host that takes the lease.
-        database_hosts: The database hosts' names.
-        files: File changes, as unified diffs without secrets.
-        variables: Environment changes as lines without secrets.
-        pending: Pending migrations of the phases that a deployment runs.
-        statements: Their statements.
-        verdict: The way back.
-        warnings: What a person should know before saying yes.
-    """
-
-    environment: str
-    app: str
-    live: str | None
-    live_version: str | None
-    app_hosts: tuple[str, ...]
-    all_hosts: tuple[str, ...]
-    database_hosts: tuple[str, ...]
-    verdict: Verdict
-    files: tuple[str, ...] = ()
-    variables: tuple[str, ...] = ()
-    pending: tuple[str, ...] = ()
-    statements: tuple[SqlChange, ...] = ()
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

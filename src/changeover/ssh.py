@@ -1,4 +1,4 @@
-"""SSH to one host: the agent's requests, a session each, and tunnels.
+"""SSH to one host: a verified connection, and the agent's requests on it, a session each.
 
 Host keys are never learned in passing: a host that is not in the environment's known hosts, or that
 shows another key than the one recorded there, is refused before anything is sent.
@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import threading
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from changeover.errors import CheckRed, Failed
+from changeover.ssh_failures import (
+    AgentFailed,
+    AgentMissing,
+    AgentOutdated,
+    HostKeyChanged,
+    HostUnreachable,
+    SessionLost,
+    SignInRefused,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from changeover.errors import CheckRed, Failed
     from changeover.inventory import Environment, Host
 
 AGENT_COMMAND = "sudo -n /usr/local/lib/changeover/agent"
@@ -28,53 +35,6 @@ SILENCE_SECONDS = 600
 CHUNK = 65536
 
 Event = dict[str, Any]
-
-
-class HostUnreachable(CheckRed):
-    """A host does not answer SSH."""
-
-
-class HostKeyChanged(CheckRed):
-    """A host shows another key than the one that is known, or one that nobody recorded."""
-
-
-class SignInRefused(CheckRed):
-    """The host answers, and refuses the deploy user's key."""
-
-
-class AgentMissing(CheckRed):
-    """The host has no agent, or the deploy user may not run it."""
-
-
-class AgentOutdated(CheckRed):
-    """The host's agent is of another version than this controller."""
-
-
-class AgentFailed(Failed):
-    """An action failed on a host.
-
-    Args:
-        error: The agent's own word for it, for example ``unit-failed``.
-        detail: The whole failure line of the agent.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str,
-        host: str | None = None,
-        cause: str | None = None,
-        error: str = "",
-        detail: Event | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint, host=host, cause=cause)
-        self.error = error
-        self.detail = detail or {}
-
-
-class SessionLost(Failed):
-    """The SSH session ended before the agent had answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,60 +111,6 @@ def connection(environment: Environment, host: Host) -> Iterator[Any]:
         yield opened
     finally:
         opened.close()
-
-
-@contextlib.contextmanager
-def tunnel(
-    environment: Environment, host: Host, port: int, *, target: str = "127.0.0.1"
-) -> Iterator[tuple[str, int]]:
-    """Forward a free local port to ``target:port`` as seen from ``host``; give (address, port)."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        local_port = int(probe.getsockname()[1])
-    with (
-        connection(environment, host) as opened,
-        _broken_ends_forgotten(),
-        opened.forward_local(
-            local_port, remote_port=port, remote_host=target, local_host="127.0.0.1"
-        ),
-    ):
-        _await_listener(local_port, host)
-        yield "127.0.0.1", local_port
-
-
-@contextlib.contextmanager
-def _broken_ends_forgotten() -> Iterator[None]:
-    """Keep what happened inside a tunnel from being replaced by Fabric's word on its threads.
-
-    A client that leaves abruptly resets its connection, and Fabric raises that on leaving. Whoever
-    used the connection has seen the same and has said what it means.
-    """
-    from invoke.exceptions import ThreadException  # noqa: PLC0415 - comes with fabric
-
-    try:
-        yield
-    except ThreadException as error:
-        if error.__context__ is not None:
-            raise error.__context__ from None
-
-
-def _await_listener(port: int, host: Host) -> None:
-    """Wait until Fabric's thread has taken the local port: it begins some time after the call."""
-    deadline = time.monotonic() + CONNECT_SECONDS
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            # as Fabric's own: the two may be bound at once, and only its listening refuses ours
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                return
-        time.sleep(0.01)
-    raise SessionLost(
-        f"no tunnel through {host.name} was there after {CONNECT_SECONDS} s",
-        hint="look at the load of this machine, then run this again",
-        host=host.name,
-    )
 
 
 class Line:

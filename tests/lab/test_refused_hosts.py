@@ -20,10 +20,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from changeover import inventory, parallel, ssh
+from changeover import inventory, parallel, tunnel
 from changeover.errors import CheckRed
 from changeover.executors import lease
 from changeover.fleet import Fleet, action, call
+from changeover.ssh_failures import AgentFailed
 
 from .live import APP, CHECKOUT, back_to_live
 
@@ -147,7 +148,7 @@ def test_a_disk_below_the_minimum(user: User) -> None:
     assert_mended(user)
 
 
-def place(user: User, content: bytes, signature: bytes, digest: str) -> ssh.AgentFailed:
+def place(user: User, content: bytes, signature: bytes, digest: str) -> AgentFailed:
     """Upload as the deploy user, have the agent place it under a lease, return the refusal."""
     environment = inventory.load(str(user.inventory), root=CHECKOUT)
     host = environment.host("host1")
@@ -169,7 +170,7 @@ def place(user: User, content: bytes, signature: bytes, digest: str) -> ssh.Agen
     assert answer == parallel.Answer(sent_bytes=len(content) + len(signature))
     lease.lock(fleet, [host], "a tampered upload", 60, steal=False)
     try:
-        with pytest.raises(ssh.AgentFailed) as caught:
+        with pytest.raises(AgentFailed) as caught:
             call(fleet, host, [action("place", digest=digest, env={"A": "b"})])
     finally:
         lease.unlock(fleet, [host]).check()
@@ -199,7 +200,7 @@ def break_off(environment: Environment) -> None:
     """Leave a session of the database abruptly, as a client does that has seen enough."""
     start_of_a_session = struct.pack("!II", 8, 80877103)
     with (
-        ssh.tunnel(environment, environment.host("host1"), 5432) as address,
+        tunnel.open_tunnel(environment, environment.host("host1"), 5432) as address,
         socket.create_connection(address) as client,
     ):
         client.sendall(start_of_a_session)

@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 
 from changeover import plan
+from changeover.situation import Situation, Target
 from changeover.verdict import MigrationFact, Verdict, judge
 
 INSTANT = Verdict(kind="instant", because="nothing changes")
 
 
-def situation(live: str | None = "7.0.0-aaaaaaaa", **changes: object) -> plan.Situation:
-    found = plan.Situation(
+def situation(live: str | None = "7.0.0-aaaaaaaa", **changes: object) -> Situation:
+    found = Situation(
         environment="lab",
         app="sample",
         live=live,
@@ -26,8 +27,8 @@ def situation(live: str | None = "7.0.0-aaaaaaaa", **changes: object) -> plan.Si
     return replace(found, **changes)  # type: ignore[arg-type]
 
 
-def target(colour: str = "8.0.0-bbbbbbbb") -> plan.Target:
-    return plan.Target(
+def target(colour: str = "8.0.0-bbbbbbbb") -> Target:
+    return Target(
         version="8.0.0",
         colour=colour,
         digest="b" * 64,

@@ -75,7 +75,7 @@ def install(call: Call, release: Manifest, source: Path, colour: str) -> bool:
 
 
 def _own_name(call: Call, process: str) -> None:
-    # App "nox" with a process "api-web" would write the units of app "nox-api".
+    # App "shop" with a process "api-web" would write the units of app "shop-api".
     unit = f"{call.app.name}-{process}"
     if not _owned(call, unit):
         raise ActionError("unit-refused", f"{unit} would be a unit of another app")

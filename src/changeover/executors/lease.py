@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from changeover import ssh
 from changeover.errors import LockHeld
 from changeover.fleet import Answers, Fleet, action, on_each
+from changeover.ssh_failures import AgentFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,12 +31,12 @@ def lock(fleet: Fleet, hosts: Sequence[Host], reason: str, seconds: int, *, stea
         return
     unlock(fleet, [host for host in hosts if host.name in answers.replies])
     for host, error in answers.errors.items():
-        if isinstance(error, ssh.AgentFailed) and error.error == "lock-held":
+        if isinstance(error, AgentFailed) and error.error == "lock-held":
             raise _held(fleet, host, error) from error
     answers.check()
 
 
-def _held(fleet: Fleet, host: str, error: ssh.AgentFailed) -> LockHeld:
+def _held(fleet: Fleet, host: str, error: AgentFailed) -> LockHeld:
     holder = error.detail.get("holder") or error.detail.get("detail", {}).get("holder") or {}
     return LockHeld(
         f"{holder.get('owner', 'someone')} holds the lock of {fleet.app}: "

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from changeover.errors import ChangeoverError, CheckRed, Failed
-from changeover.ssh import HostKeyChanged, HostUnreachable, SignInRefused
+from changeover.ssh_failures import HostKeyChanged, HostUnreachable, SignInRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

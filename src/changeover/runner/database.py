@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from changeover import ssh
 from changeover.database import Database
 from changeover.migrations import folder
 from changeover.release import lineage
+from changeover.tunnel import open_tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ def owner_database(environment: Environment, app: App) -> Iterator[Database]:
     host = database_host(environment, app)
     if host is None or app.database is None:
         raise LookupError(f"{app.app} has no database in {environment.name}")
-    with ssh.tunnel(environment, host, POSTGRESQL_PORT) as (address, port):
+    with open_tunnel(environment, host, POSTGRESQL_PORT) as (address, port):
         yield Database(
             host=address,
             port=port,

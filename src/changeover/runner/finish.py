@@ -13,6 +13,7 @@ from changeover.executors.lease import Heartbeat
 from changeover.runner import database, recovery, survey
 from changeover.runner.apply import apply
 from changeover.runner.stages import Context, Stage
+from changeover.situation import Situation
 
 if TYPE_CHECKING:
     from changeover.runner.run import Event, Run
@@ -50,7 +51,7 @@ def prepare(context: Context) -> Stage:
                 for folder in database.migration_folders(context.releases, version)
                 for each in migrate.pending(place, folder, ("contract",))
             ]
-    situation = planning.Situation(
+    situation = Situation(
         environment=name,
         app=context.app,
         live=live,

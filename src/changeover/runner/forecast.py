@@ -12,6 +12,7 @@ from changeover.errors import Failed
 from changeover.executors import migrate
 from changeover.release import difference, values
 from changeover.runner import database, survey
+from changeover.situation import Situation, SqlChange, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,12 +39,12 @@ def build(run: Run, releases: Mapping[str, Release]) -> None:
     run.bundle = bundle.build(run.root, run.app, release, signing_key=run.environment.signing_key)
 
 
-def target(run: Run) -> planning.Target:
+def target(run: Run) -> Target:
     """Return what a plan has to know of the release and its bundle."""
     release, built = _release(run), run.bundle
     if built is None:
         raise Failed("the bundle was not built", hint="changeover bundle build VERSION")
-    return planning.Target(
+    return Target(
         version=release.version,
         colour=colour_of(release.version, built.digest, run.values),
         digest=built.digest,
@@ -59,7 +60,7 @@ def situation(
     after: planning.Plan | None = None,
     *,
     resumed: bool = False,
-) -> planning.Situation:
+) -> Situation:
     """Ask hosts and database, and compare files and variables.
 
     Args:
@@ -76,7 +77,7 @@ def situation(
     live = after.colour if after else _live(run, resumed=resumed)
     before = releases.get(version_of(live)) if live else None
     pending, statements = _pending(run, releases, after)
-    return planning.Situation(
+    return Situation(
         environment=run.environment.name,
         app=run.app.app,
         live=live,
@@ -124,7 +125,7 @@ def _database_hosts(run: Run) -> Sequence[Host]:
 
 def _pending(
     run: Run, releases: Mapping[str, Release], after: planning.Plan | None
-) -> tuple[list[Migration], tuple[planning.SqlChange, ...]]:
+) -> tuple[list[Migration], tuple[SqlChange, ...]]:
     """Return the migrations that a deployment has to run, and their statements.
 
     Raises:
@@ -135,7 +136,7 @@ def _pending(
         return [], ()
     run_before = set(after.situation.pending) if after else set()
     due: list[Migration] = []
-    statements: list[planning.SqlChange] = []
+    statements: list[SqlChange] = []
     with database.owner_database(run.environment, run.app) as place:
         for folder in folders:
             found = [
@@ -151,8 +152,8 @@ def _pending(
     return due, tuple(statements)
 
 
-def _change(shown: StatementPreview) -> planning.SqlChange:
-    return planning.SqlChange(
+def _change(shown: StatementPreview) -> SqlChange:
+    return SqlChange(
         migration=shown.migration,
         sql=shown.sql,
         rewrites=shown.rewrites,

@@ -11,7 +11,7 @@ import pytest
 from changeover.errors import CheckRed, InvalidInput
 from changeover.executors import backup as backups
 from changeover.executors.backup.vault import Vault
-from changeover.ssh import AgentFailed
+from changeover.ssh_failures import AgentFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

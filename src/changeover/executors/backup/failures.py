@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from changeover.errors import ChangeoverError, CheckRed, Failed, InvalidInput
-from changeover.ssh import AgentFailed
+from changeover.ssh_failures import AgentFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

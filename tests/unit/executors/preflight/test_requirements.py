@@ -12,7 +12,7 @@ from changeover.executors.preflight import requirements
 from changeover.executors.preflight.facts import HostFacts, Listener, read
 from changeover.executors.preflight.findings import Finding, PreflightOutcome, PreflightRed
 from changeover.release.model import Requirement, Requirements
-from changeover.ssh import HostKeyChanged
+from changeover.ssh_failures import HostKeyChanged
 
 ASKED = Requirements(
     minimum=Requirement(
