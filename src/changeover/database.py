@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from changeover.secret import Secret
 
-CONNECT_SECONDS = 10
+CONNECT_SECONDS = 30
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

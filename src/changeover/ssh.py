@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
+import socket
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,6 +35,8 @@ CONNECT_SECONDS = 10
 # A silent agent is a hung one: its longest quiet action reports progress at least this often.
 SILENCE_SECONDS = 600
 CHUNK = 65536
+# A host that acknowledges nothing for so long is gone: the kernel would wait for a quarter of an hour.
+DEAD_PEER_MILLISECONDS = 30_000
 
 Event = dict[str, Any]
 
@@ -58,6 +62,8 @@ def connection(environment: Environment, host: Host) -> Iterator[Any]:
     import fabric  # noqa: PLC0415 - 160 ms that only commands with hosts should pay
     import paramiko  # noqa: PLC0415
 
+    # its thread tells every end of a connection, ours included, and failures are told by us
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     config = fabric.Config(overrides={"load_ssh_configs": False})
     opened = fabric.Connection(
         host.address,
@@ -108,6 +114,9 @@ def connection(environment: Environment, host: Host) -> Iterator[Any]:
         ) from error
     try:
         opened.transport.set_keepalive(10)
+        opened.transport.sock.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_MILLISECONDS
+        )
         yield opened
     finally:
         opened.close()

@@ -30,7 +30,7 @@ def host_state(lab: Lab) -> dict[str, object]:
 
 def cut_off(lab: Lab, step: str, number: signal.Signals) -> int:
     """Start a deployment of 8.0.0 and end its controller as soon as a step has begun."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [
             *(sys.executable, "-m", "changeover", "deploy", "8.0.0", "--yes", "--json"),
             *("--env", str(lab.inventory)),
@@ -40,17 +40,15 @@ def cut_off(lab: Lab, step: str, number: signal.Signals) -> int:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-    )
-    deadline = time.monotonic() + STEP_SECONDS
-    assert process.stdout is not None
-    for line in process.stdout:
-        event = json.loads(line)
-        if event["type"] == "step-intent" and event["step"] == step:
-            process.send_signal(number)
-            break
-        assert time.monotonic() < deadline, f"{step} did not begin"
-    process.stdout.read()
-    return process.wait(timeout=120)
+    ) as process:
+        deadline = time.monotonic() + STEP_SECONDS
+        for line in process.stdout or ():
+            event = json.loads(line)
+            if event["type"] == "step-intent" and event["step"] == step:
+                process.send_signal(number)
+                break
+            assert time.monotonic() < deadline, f"{step} did not begin"
+        return process.wait(timeout=120)
 
 
 def changeover(lab: Lab, *words: str, status: int = 0) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -32,6 +34,7 @@ class Output:
     redactor: Redactor = field(default_factory=Redactor)
     started: bool = False
     _begun: dict[str, float] = field(default_factory=dict)
+    _writing: threading.RLock = field(default_factory=threading.RLock)
 
     def event(self, event: Event) -> None:
         """Print an event of the stream: a JSON line, or a line of progress on stderr."""
@@ -77,14 +80,18 @@ class Output:
         self.note("\n".join(lines))
 
     def _json(self, event: Event) -> None:
-        if not self.started:
-            self.started = True
-            version = {"type": "version", "changeover": __version__, "format": 1}
-            self._write(sys.stdout, json.dumps(version))
-        self._write(sys.stdout, json.dumps(event, default=str, sort_keys=False))
+        with self._writing:
+            if not self.started:
+                self.started = True
+                version = {"type": "version", "changeover": __version__, "format": 1}
+                self._write(sys.stdout, json.dumps(version))
+            self._write(sys.stdout, json.dumps(event, default=str, sort_keys=False))
 
     def _write(self, stream: Any, text: str) -> None:  # noqa: ANN401 - any text stream
-        print(self.redactor(text), file=stream, flush=True)
+        line = self.redactor(text) + "\n"
+        with self._writing, contextlib.suppress(BrokenPipeError):
+            stream.write(line)
+            stream.flush()
 
     def _paint(self, text: str, code: str) -> str:
         coloured = sys.stderr.isatty() and "NO_COLOR" not in os.environ

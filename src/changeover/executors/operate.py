@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from changeover.inventory import Host
     from changeover.steps import Confirm, Drain, Place, PreviewSmoke, Retire, Revert, Start, Switch
 
-MICROSECONDS = 1_000_000
-
 
 def states(fleet: Fleet, hosts: Sequence[Host]) -> Answers:
     """Ask every host which colours it has, which one is live, and who holds its lease."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from changeover.runner.run import Run
     from changeover.steps import AnyStep
 
-DRAIN_AFTER_FAILURE_SECONDS = 5
-
 
 def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: C901, PLR0911, PLR0912 - one arm a step kind
     """Make one step happen and say what it did.

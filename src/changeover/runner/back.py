@@ -61,7 +61,9 @@ def rollback(run: Run, *, to: str | None, backup: str | None) -> Event:
     except KeyboardInterrupt as error:
         raise recovery.interrupted(run, current.id, "rollback") from error
     except ChangeoverError as error:
-        raise _failed(run, current, error) from error
+        raise _failed(run, current, error, colour) from error
+    except Exception as error:
+        raise _failed(run, current, recovery.unexpected(error), colour) from error
     return run.end("done", 0, f"{version_of(colour)} serves again, proved")
 
 
@@ -141,16 +143,16 @@ def _steps(run: Run, colour: str, live: str | None, backup: str | None) -> list[
     ]
 
 
-def _failed(run: Run, red: steps.AnyStep, error: ChangeoverError) -> ChangeoverError:
+def _failed(run: Run, red: steps.AnyStep, error: ChangeoverError, colour: str) -> ChangeoverError:
     lease.unlock(run.fleet, run.lease_hosts)
-    if red.id == "lock":
+    if red.id in {"lock", "restore"}:
         run.end("failed", error.exit_code, error.message)
         return error
     message = f"the rollback is not complete: {red.id}: {error.message}"
     run.end("mixed", Mixed.exit_code, message)
     return Mixed(
         message,
-        hint=f"changeover status --env {run.environment.name}, then changeover rollback again",
+        hint=f"changeover rollback --to {version_of(colour)} --env {run.environment.name}",
         host=error.host,
         cause=error.cause,
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from changeover import steps
-from changeover.errors import ChangeoverError
+from changeover.errors import ChangeoverError, Failed
 from changeover.executors.lease import Heartbeat
 from changeover.plan import LEASE_SECONDS
-from changeover.runner import recovery
+from changeover.runner import recovery, survey
 from changeover.runner.apply import apply
 
 if TYPE_CHECKING:
@@ -33,13 +33,29 @@ def walk(run: Run, plan: Plan, *, steal: bool = False) -> Event:
                     _told(run, step)
                 else:
                     run.step(step, lambda step=step: apply(run, step, steal=steal))  # type: ignore[misc]
+                if isinstance(step, steps.Lock) and not steal:
+                    _refuse_overtaken(run, plan)
     except KeyboardInterrupt as error:
         raise recovery.interrupted(run, current.id) from error
     except ChangeoverError as error:
         raise recovery.recover(run, plan, current, error) from error
+    except Exception as error:
+        raise recovery.recover(run, plan, current, recovery.unexpected(error)) from error
     return run.end(
         "done", 0, f"{plan.version} serves; the way back: {plan.situation.verdict.because}"
     )
+
+
+def _refuse_overtaken(run: Run, plan: Plan) -> None:
+    """Refuse a plan that others overtook between its making and its lease."""
+    states = survey.host_states(run.fleet, run.app_hosts).values()
+    live = survey.agreed(states, "live", run.environment.name)
+    if live != plan.situation.live:
+        raise Failed(
+            f"{live or 'nothing'} is live, and the plan was made for "
+            f"{plan.situation.live or 'nothing'}: somebody was faster",
+            hint=f"changeover plan {plan.version} --env {run.environment.name}",
+        )
 
 
 def _told(run: Run, step: steps.Drain | steps.Unlock) -> None:

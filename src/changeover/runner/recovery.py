@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING
 
 from changeover import steps
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from changeover.runner.run import Run
 
 STOP_SECONDS = 5
+UNLEASED = ("preflight", "lock")
 SWITCHED = ("switch", "smoke", "confirm")
 
 
@@ -22,7 +24,21 @@ def recover(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError) ->
     """Take back a deployment whose step is red, and return the error that the user is told."""
     if red.id in SWITCHED:
         return _after_switch(run, plan, error)
+    if _serves_already(run, plan):
+        if red.id in UNLEASED:
+            return _mixed(run, error, f"{plan.colour} serves, unfinished, and {red.id} is red")
+        return _after_switch(run, plan, error)
     return _before_switch(run, plan, red, error)
+
+
+def _serves_already(run: Run, plan: Plan) -> bool:
+    """Tell whether an earlier run of the deployment had sent users on; a resumed one begins anew."""
+    if plan.situation.live == plan.colour:
+        return False
+    answers = operate.states(run.fleet, run.app_hosts)
+    return any(
+        replies["state"].result.get("live") == plan.colour for replies in answers.replies.values()
+    )
 
 
 def _before_switch(
@@ -91,6 +107,15 @@ def _mixed(run: Run, error: ChangeoverError, said: str) -> Mixed:
         hint=f"look at each host with: changeover status --env {run.environment.name}",
         host=error.host,
         cause=error.cause,
+    )
+
+
+def unexpected(error: Exception) -> Failed:
+    """Return a fault of this program as a failure that can be recovered from and told."""
+    return Failed(
+        f"unexpected {type(error).__name__}: {error}",
+        hint="please report this with the lines above",
+        cause="".join(traceback.format_exception(error)[-3:]).strip(),
     )
 
 

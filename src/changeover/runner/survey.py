@@ -196,5 +196,5 @@ def _one(said: Mapping[str, str | None], what: str, environment: str) -> str | N
     words = ", ".join(f"{host}: {value or 'nothing'}" for host, value in said.items())
     raise Mixed(
         f"the app hosts disagree on what is {what}: {words}",
-        hint=f"changeover abort --env {environment} sends all of them back to the confirmed one",
+        hint=f"changeover rollback --to VERSION --env {environment} sends all of them to one",
     )

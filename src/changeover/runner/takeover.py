@@ -17,7 +17,7 @@ from changeover.executors import lease, operate
 from changeover.runner import forward, recovery, stages, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from changeover.runner.run import Event, Run
     from changeover.runner.stages import Context
@@ -63,6 +63,7 @@ def abort(context: Context, *, force: bool) -> Event:
     run.fleet.any_agent = True
     states = survey.host_states(run.fleet, run.lease_hosts)
     pending = next((state.pending for state in states.values() if state.pending), None)
+    _refuse_confirmed(states.values(), held, pending, context.environment.name)
     goal = (
         pending["from"]
         if pending and pending["kind"] == "switch"
@@ -131,6 +132,19 @@ def _interrupted(context: Context, *, force: bool) -> Event:
             hint=f"wait {ALIVE_SECONDS} s, or add --force when that controller is gone",
         )
     return held
+
+
+def _refuse_confirmed(
+    states: Iterable[HostState], held: Event, pending: Event | None, environment: str
+) -> None:
+    version = str(held["reason"]).removeprefix(DEPLOY)
+    confirmed = {version_of(state.confirmed) for state in states if state.confirmed}
+    if pending is None and version in confirmed:
+        raise NothingInterrupted(
+            f"{version} was confirmed before the deployment stopped: there is nothing to abort",
+            hint=f"changeover resume --env {environment} ends it, "
+            f"changeover rollback --env {environment} takes it back",
+        )
 
 
 def _back(run: Run, states: Sequence[HostState], goal: str | None, of: str | None) -> None:
