@@ -133,23 +133,12 @@ def stop(fleet: Fleet, hosts: Sequence[Host], colour: str, seconds: int) -> Answ
 
 
 def retire(fleet: Fleet, hosts: Sequence[Host], step: Retire) -> Outcome:
-    """Stop the colours and remove their code, units and environment files."""
-
-    def actions(_: Host) -> list[Event]:
-        requests: list[Event] = []
-        for colour in step.colours:
-            requests.append(
-                {
-                    **action("stop", colour=colour, drain_seconds=step.seconds),
-                    "id": f"stop-{colour}",
-                }
-            )
-            requests.append(
-                {**action("retire", colour=colour, force=True), "id": f"retire-{colour}"}
-            )
-        return requests
-
-    on_each(fleet, hosts, actions).check()
+    """Have each host stop the colours it has, and remove their code, units and environment files."""
+    requests = [
+        {**action("retire", colour=colour, force=True), "id": f"retire-{colour}"}
+        for colour in step.colours
+    ]
+    on_each(fleet, hosts, lambda _: requests).check()
     return Outcome(says=f"{', '.join(step.colours) or 'nothing'} removed")
 
 

@@ -98,6 +98,7 @@ def leave(run: Run, colour: str | None) -> None:
 def _colour(run: Run, states: Sequence[HostState], to: str | None) -> str:
     name = run.environment.name
     if to is None:
+        _refuse_before_switch(states, name)
         candidates = {state.previous for state in states}
         if len(candidates) == 1 and None not in candidates:
             return str(candidates.pop())
@@ -115,6 +116,24 @@ def _colour(run: Run, states: Sequence[HostState], to: str | None) -> str:
         f"no bundle of {to} is on every app host; there is {listed}",
         hint=f"changeover deploy {to} --env {name}, or choose one of those",
     )
+
+
+def _refuse_before_switch(states: Sequence[HostState], environment: str) -> None:
+    """Refuse to go a version further back where a deployment ended before it sent users on."""
+    ended = [
+        state
+        for state in states
+        if state.lock and str(state.lock.get("reason")).startswith("deploy ") and not state.pending
+    ]
+    if ended and all(state.live == state.confirmed for state in states):
+        lock = ended[0].lock or {}
+        version = str(lock.get("reason")).removeprefix("deploy ")
+        live = version_of(str(ended[0].live))
+        if live != version:
+            raise NothingToGoBackTo(
+                f"the deployment of {version} ended before users were sent on: {live} serves",
+                hint=f"changeover abort --env {environment}, or name a version with --to",
+            )
 
 
 def _steps(run: Run, colour: str, live: str | None, backup: str | None) -> list[steps.AnyStep]:

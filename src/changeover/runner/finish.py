@@ -30,15 +30,15 @@ def prepare(context: Context) -> Stage:
 
     Raises:
         NothingToFinalize: Nothing is live yet.
+        Unconfirmed: A deployment ended half way.
         Mixed: The app hosts disagree on what is live.
     """
     run = context.run()
     states = survey.host_states(run.fleet, run.lease_hosts)
     name = context.environment.name
-    live = survey.agreed(states.values(), "live", name)
+    live = survey.settled(states.values(), name)
     if live is None:
         raise NothingToFinalize("nothing is live yet", hint="changeover deploy VERSION")
-    survey.agreed(states.values(), "confirmed", name)
     version = version_of(live)
     run.release = context.releases[version]
     old = {colour for state in states.values() for colour in state.placed} - {live}
