@@ -21,7 +21,8 @@ FOLDER = f"/etc/ssl/changeover/{APP}"
 
 @pytest.fixture(scope="module")
 def provisioned(lab_single: Lab) -> Iterator[Lab]:
-    """Yield the lab's host in its platform state; it is fresh again afterwards."""
+    """Yield the lab's host in its platform state, without an app; it is fresh again afterwards."""
+    lab_single.reset("fresh")
     lab_single.changeover("provision", "--env", str(lab_single.inventory))
     lab_single.snapshot("proofs")
     yield lab_single
