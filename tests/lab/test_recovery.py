@@ -13,12 +13,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .live import back_to_live
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .conftest import Lab
 
 pytestmark = pytest.mark.lab
 CHECKOUT = Path(__file__).resolve().parents[2]
 STEP_SECONDS = 300
+
+
+@pytest.fixture(scope="module", autouse=True)
+def left_as_found(live_single: Lab) -> Iterator[None]:
+    """Give the host back as the other tests expect it: with nothing placed but what is live."""
+    yield
+    back_to_live(live_single)
 
 
 def host_state(lab: Lab) -> dict[str, object]:
