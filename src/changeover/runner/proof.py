@@ -58,7 +58,7 @@ def smoke(run: Run, step: Smoke) -> Outcome:
     """
     release, known = _release(run, step.version)
     outcome = smoking.apply(
-        target_of(run.environment, run.app.app), release.smoke, known, run.report
+        target_of(run.environment, run.app.app), release.outside_checks, known, run.report
     )
     outcome.require_green(f"changeover smoke --env {run.environment.name} shows each check")
     return Outcome(
