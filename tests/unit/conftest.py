@@ -47,6 +47,11 @@ class Project:
     def bundles(self) -> Path:
         return self.root / "build/bundles"
 
+    def host_settings(self, host: str) -> Path:
+        directory = self.root / "inventories/demo/host_vars"
+        directory.mkdir(exist_ok=True)
+        return directory / f"{host}.yml"
+
     def release_file(self, version: str) -> Path:
         return self.root / f"apps/hello/releases/{version}/release.yml"
 

@@ -65,7 +65,7 @@ def test_closer_groups_and_the_host_itself_win(project: Project) -> None:
     (group_vars / "app").mkdir()
     (group_vars / "app/x.yml").write_text("colour: app\nshape: app\nsize: app\n")
     (group_vars / "lb.yml").write_text("size: lb\n")
-    (project.root / "inventories/demo/host_vars/one.yml").write_text("colour: one\n")
+    project.host_settings("one").write_text("colour: one\n")
     one = project.environment.host("one").variables
     assert (one["colour"], one["shape"], one["size"]) == ("one", "app", "lb")
     assert project.environment.host("three").variables["colour"] == "all"

@@ -138,8 +138,9 @@ def test_a_secret_in_the_plain_settings_is_refused_and_not_shown(project: Projec
 
 
 def test_a_host_may_have_its_own_settings(project: Project) -> None:
-    file = project.root / "inventories/demo/host_vars/two.yml"
-    file.write_text("changeover_settings: {hello: {GREETING: hi from two}}\n")
+    project.host_settings("two").write_text(
+        "changeover_settings: {hello: {GREETING: hi from two}}\n"
+    )
     environment, releases = project.environment, project.releases
     values = {
         host.name: release.environment_values(
