@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
@@ -27,8 +27,9 @@ NOBODY_LISTENS = 9
 
 def sessions_of(database: Database, answers: list[int]) -> None:
     """Open and end sessions one after the other, without a pause between them."""
+    parameters: dict[str, Any] = database.parameters()
     for _ in range(SESSIONS):
-        with psycopg.connect(**database.parameters()) as connection:
+        with psycopg.connect(**parameters) as connection:
             row = connection.execute("SELECT 1").fetchone()
         answers.append(row[0] if row else 0)
 
