@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from changeover.agent import durable, names
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 # systemd drops a variable whose value has a control character other than these, and says nothing.
@@ -18,7 +17,6 @@ ALLOWED_CONTROLS = "\t\n"
 ESCAPED = re.compile(r'(["\\`$])')
 UNESCAPED = re.compile(r'\\(["\\`$])')
 LINE = re.compile(r'^([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"$', re.MULTILINE | re.DOTALL)
-SHORTEST_MASKED = 6
 
 
 def render(values: Mapping[str, object]) -> str:
@@ -63,32 +61,18 @@ def same(path: Path, values: Mapping[str, object]) -> bool:
         return False
 
 
-def mask(path: Path, text: str) -> str:
-    """Return ``text`` with the environment's values replaced by their names.
+def read(path: Path) -> dict[str, str]:
+    """Read a colour's environment file.
 
-    A log tail goes into journals and reports; an app that prints its settings when it fails must
-    not carry a password there. Passwords inside URLs are masked on their own, too.
+    Raises:
+        OSError: It is not there.
+        ValueError: It is not as ``write`` left it, so that not every value would be found.
     """
-    try:
-        values = parse(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        return text
-    for form, name in sorted(_forms(values.items()), key=lambda pair: -len(pair[0])):
-        text = text.replace(form, f"[{name}]")
-    return text
-
-
-def _forms(values: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
-    for name, value in values:
-        forms = {value, *value.splitlines()}
-        try:
-            password = urlsplit(value).password or ""
-        except ValueError:
-            password = ""
-        forms |= {password, unquote(password)}
-        for form in forms:
-            if len(form) >= SHORTEST_MASKED:
-                yield form, name
+    text = path.read_text(encoding="utf-8")
+    values = parse(text)
+    if render(values) != text:
+        raise ValueError(f"{path} was changed by hand")
+    return values
 
 
 def _readable(value: str) -> bool:

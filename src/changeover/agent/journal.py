@@ -63,8 +63,16 @@ class Journal:
 
 
 def written(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of an action's parameters may be written down."""
-    return {name: value for name, value in parameters.items() if name not in UNWRITTEN}
+    """Return what of an action's parameters may be written down: no object, by whatever name."""
+    return {
+        name: value
+        for name, value in parameters.items()
+        if name not in UNWRITTEN and not _has_object(value)
+    }
+
+
+def _has_object(value: object) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and any(map(_has_object, value)))
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

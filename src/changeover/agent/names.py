@@ -16,6 +16,7 @@ SOCKET = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 VERSION = re.compile(r"[0-9][0-9A-Za-z._-]{0,62}")
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+MOST_SHOWN = 100
 PATH_PART = re.compile(r"[^/\0\n]{1,255}")
 
 
@@ -27,7 +28,7 @@ def checked(kind: str, pattern: re.Pattern[str], value: object) -> str:
     """
     if isinstance(value, str) and pattern.fullmatch(value):
         return value
-    raise ActionError("bad-name", f"{value!r} is no {kind}")
+    raise ActionError("bad-name", f"{_shown(value)} is no {kind}")
 
 
 def inner_path(value: object) -> str:
@@ -40,7 +41,11 @@ def inner_path(value: object) -> str:
         parts = value.split("/")
         if all(PATH_PART.fullmatch(part) and part not in {".", ".."} for part in parts):
             return value
-    raise ActionError("bad-path", f"{value!r} is no path inside a bundle")
+    raise ActionError("bad-path", f"{_shown(value)} is no path inside a bundle")
+
+
+def _shown(value: object) -> str:
+    return repr(value[:MOST_SHOWN]) if isinstance(value, str) else f"a {type(value).__name__}"
 
 
 def colour_of(version: str, digest: str) -> str:

@@ -28,6 +28,8 @@ LOCK_FILE = "var/lib/changeover/nginx.lock"
 PID_FILE = "run/nginx.pid"
 SITES = re.compile(r"(\binclude\s+)(?:/etc/nginx/)?sites-enabled/([^;\s]+);")
 LEAVING = b"is shutting down"
+OWN_TROUBLE = re.compile(r" \[(emerg|alert)\] (?!.*\brequest: )")
+SHOWN_LINES = 15
 POLL_SECONDS = 0.01
 CLOSING_POLL_SECONDS = 0.1
 WORKER_SECONDS = 15
@@ -171,8 +173,9 @@ def _listening(worker: int) -> bool:
 
 
 def _error_log(root: Path) -> str:
+    """Return what Nginx said last of itself; its other lines quote the requests of clients."""
     try:
         lines = (root / "var/log/nginx/error.log").read_text(errors="replace").splitlines()
     except OSError:
         return ""
-    return "\n".join(lines[-15:])
+    return "\n".join([line for line in lines if OWN_TROUBLE.search(line)][-SHOWN_LINES:])

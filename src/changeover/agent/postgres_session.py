@@ -20,6 +20,7 @@ from changeover.agent.postgres_tools import (
     as_system_user,
     text_of,
 )
+from changeover.agent.postgres_words import without_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,9 +146,8 @@ class Session:
 
     def _fault(self) -> ActionError:
         self._process.wait(BEAT_SECONDS)
-        return ActionError(
-            "query-failed", "the database refused a statement", cause=text_of(self._errors)
-        )
+        said = without_values(text_of(self._errors))
+        return ActionError("query-failed", "the database refused a statement", cause=said)
 
     @staticmethod
     def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
 from changeover.agent.failure import ActionError
+from changeover.agent.postgres_words import without_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 SYSTEM_USER = "postgres"
 BEAT_SECONDS = 10.0
 QUERY_SECONDS = 3600.0
-CAUSE_CHARACTERS = 4000
 CLIENT_CHECK_SINCE = 14
 
 
@@ -154,8 +154,8 @@ class Running:
         self._errors.close()
 
     def said(self) -> str:
-        """Return what it wrote to its standard error."""
-        return text_of(self._errors)[-CAUSE_CHARACTERS:]
+        """Return what it wrote to its standard error, without the rows that it quotes."""
+        return without_values(text_of(self._errors))
 
     def wait(self, seconds: float = QUERY_SECONDS) -> str:
         """Wait for the end and return what it printed.
@@ -173,12 +173,10 @@ class Running:
                 self._server.say(f"{self._name} runs for {spent:.0f} s")
                 if spent > seconds:
                     message = f"{self._name} did not end within {seconds:.0f} s"
-                    raise ActionError("tool-slow", message, cause=text_of(self._errors)) from None
+                    raise ActionError("tool-slow", message, cause=self.said()) from None
         if code != 0:
             message = f"{self._name} ended with exit code {code}"
-            raise ActionError(
-                "tool-failed", message, cause=text_of(self._errors)[-CAUSE_CHARACTERS:]
-            )
+            raise ActionError("tool-failed", message, cause=self.said())
         return text_of(self._output)
 
 

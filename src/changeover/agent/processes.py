@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from changeover.agent import live, manifest, sockets, units
+from changeover.agent import live, manifest, masking, sockets, units
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ MOST_RESTARTS = 2
 STOP_GRACE_SECONDS = 5
 GIVING_UP_SECONDS = 10
 PROGRESS_SECONDS = 15
+PROGRESS_CHARACTERS = 200
 
 
 def start(call: Call, given: Parameters) -> Result:
@@ -107,12 +108,17 @@ def wait_until_well(call: Call, colour: str, seconds: float) -> None:
             raise ActionError(
                 "unhealthy",
                 f"{colour} does not answer 200 on its health path after {seconds:g} s",
-                cause="\n".join([*complaints, tail]).strip(),
+                cause="\n".join([*_shown(call, colour, complaints), tail]).strip(),
             )
         if time.monotonic() - reported >= PROGRESS_SECONDS:
             reported = time.monotonic()
-            call.progress(complaints[0][:200])
+            call.progress(_shown(call, colour, complaints)[0][:PROGRESS_CHARACTERS])
         time.sleep(units.POLL_SECONDS)
+
+
+def _shown(call: Call, colour: str, complaints: list[str]) -> list[str]:
+    path = call.places.environment(colour)
+    return [masking.mask(path, complaint, masking.SHOWN) for complaint in complaints]
 
 
 def _complaints(call: Call, release: Manifest, colour: str) -> list[str]:

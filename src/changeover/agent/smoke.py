@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from changeover.agent import environment_file, manifest, names, sockets
+from changeover.agent import manifest, masking, names, sockets
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 KNOWN = {"id", "method", "path", "headers", "body", "socket", "status", "json"}
 DEFAULT_SOCKET = "http"
 CHECK_SECONDS = 10.0
+SHOWN = 500
 
 
 def smoke(call: Call, given: Parameters) -> Result:
@@ -67,10 +68,14 @@ def _run(
             seconds=CHECK_SECONDS,
         )
     except OSError as error:
-        return _result(check, None, 0.0, f"no answer: {error or type(error).__name__}")
+        why = _said(call, colour, f"no answer: {error or type(error).__name__}")
+        return _result(check, None, 0.0, why)
     reason = _judge(check, answer)
-    masked = environment_file.mask(call.places.environment(colour), reason) if reason else None
-    return _result(check, answer.status, answer.seconds, masked)
+    return _result(check, answer.status, answer.seconds, reason and _said(call, colour, reason))
+
+
+def _said(call: Call, colour: str, reason: str) -> str:
+    return masking.mask(call.places.environment(colour), reason, SHOWN)
 
 
 def _result(
@@ -86,18 +91,19 @@ def _result(
 
 
 def _judge(check: Mapping[str, Any], answer: Answer) -> str | None:
+    """Return what is wrong with an answer, all of it unmasked."""
     wanted = check.get("status", 200)
     allowed = wanted if isinstance(wanted, list) else [wanted]
     if answer.status not in allowed:
-        return f"status {answer.status} instead of {wanted}: {answer.shown[:500]}"
+        return f"status {answer.status} instead of {wanted}: {answer.text}"
     if "json" not in check or check["json"] is None:
         return None
     try:
         found = json.loads(answer.body)
     except ValueError:
-        return f"the answer is no JSON: {answer.shown[:500]}"
+        return f"the answer is no JSON: {answer.text}"
     where = difference(check["json"], found)
-    return f"{where}: {answer.shown[:500]}" if where else None
+    return f"{where}: {answer.text}" if where else None
 
 
 def difference(expected: object, found: object, where: str = "") -> str | None:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.05
 LONGEST_BODY = 1 << 20
-SHOWN_BODY = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +25,9 @@ class Answer:
     seconds: float
 
     @property
-    def shown(self) -> str:
-        """Return the beginning of the body as text."""
-        return self.body[:SHOWN_BODY].decode("utf-8", "replace")
+    def text(self) -> str:
+        """Return the whole body as text: it is masked before it is cut."""
+        return self.body.decode("utf-8", "replace")
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -84,7 +83,10 @@ def ask(
 
 
 def well(path: Path, target: str, seconds: float = 5) -> str | None:
-    """Ask a health path once; return ``None`` when it answers 200, otherwise what is wrong."""
+    """Ask a health path once; return ``None`` when it answers 200, otherwise what is wrong.
+
+    What is wrong holds the app's whole answer, unmasked.
+    """
     headers = {"X-Forwarded-Proto": "https", "Connection": "close"}
     try:
         answer = ask(path, target, headers=headers, seconds=seconds)
@@ -92,4 +94,4 @@ def well(path: Path, target: str, seconds: float = 5) -> str | None:
         return f"{path.name}{target}: {error or type(error).__name__}"
     if answer.status == http.client.OK:
         return None
-    return f"{path.name}{target}: {answer.status} {answer.shown}".strip()
+    return f"{path.name}{target}: {answer.status} {answer.text}".strip()

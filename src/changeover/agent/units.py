@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from changeover.agent import durable, environment_file, manifest, unit_text
+from changeover.agent import durable, manifest, masking, unit_text
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def log_tail(call: Call, units: Sequence[str], colour: str, lines: int = TAIL_LI
         "journalctl", *chosen, "--no-pager", "--quiet", f"--lines={lines}", "--output=short-iso"
     )
     text = finished.output.strip() or finished.errors.strip()
-    return environment_file.mask(call.places.environment(colour), text)
+    return masking.mask(call.places.environment(colour), text)
 
 
 def colours(places: Places) -> list[str]:

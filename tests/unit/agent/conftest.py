@@ -23,6 +23,7 @@ from . import bundles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from socketserver import BaseRequestHandler
 
 APP = "sample"
 NONCE = "nonce-of-a-test"
@@ -121,9 +122,14 @@ class Machine:
         answer = self.do("steal", owner="a", reason="b", ttl_seconds=600, nonce=NONCE)
         self.number = answer["number"]
 
-    def place(self, version: str, **options: Any) -> str:  # noqa: ANN401
+    def place(
+        self,
+        version: str,
+        env: dict[str, str] | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> str:
         digest = bundles.make(self.incoming, self.key, APP, version, **options)
-        colour: str = self.do("place", digest=digest, env={"A": "b"})["colour"]
+        colour: str = self.do("place", digest=digest, env=env or {"A": "b"})["colour"]
         return colour
 
     def up(self, version: str, **options: Any) -> str:  # noqa: ANN401
@@ -133,11 +139,13 @@ class Machine:
         self.do("start", colour=colour, timeout_seconds=5)
         return colour
 
-    def listen(self, colour: str, *sockets: str) -> None:
+    def listen(
+        self, colour: str, *sockets: str, handler: type[BaseRequestHandler] = Health
+    ) -> None:
         directory = self.root / "run" / APP / colour
         directory.mkdir(parents=True, exist_ok=True)
         for name in sockets:
-            server = ThreadingUnixStreamServer(str(directory / f"{name}.sock"), Health)
+            server = ThreadingUnixStreamServer(str(directory / f"{name}.sock"), handler)
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
             self.servers.append(server)
 

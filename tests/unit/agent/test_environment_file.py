@@ -41,12 +41,13 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
         environment_file.render({name: "x"})
 
 
-def test_values_are_masked_in_a_log(tmp_path: Path) -> None:
+def test_a_file_that_was_changed_by_hand_is_not_half_read(tmp_path: Path) -> None:
     path = tmp_path / "a.env"
-    url = "postgres://app:p%40ssword@db/x"
-    environment_file.write(path, {"URL": url, "KEY": "line-one\nline-two", "SHORT": "on"})
-
-    text = f"{url} p%40ssword p@ssword line-two on and on"
-
-    assert environment_file.mask(path, text) == "[URL] [URL] [URL] [KEY] on and on"
+    environment_file.write(path, {"KEY": "one", "OTHER": "two"})
+    assert environment_file.read(path) == {"KEY": "one", "OTHER": "two"}
     assert path.stat().st_mode & 0o777 == 0o600
+
+    path.write_text('KEY="one"\nOTHER=plain-secret\n')
+
+    with pytest.raises(ValueError, match="changed by hand"):
+        environment_file.read(path)

@@ -1,0 +1,26 @@
+"""What PostgreSQL and its programs say, free of the rows that they quote."""
+
+from __future__ import annotations
+
+import re
+
+# Each of these goes on with content of the database, up to the next field of the message.
+QUOTING = re.compile(
+    r"""(
+        CONTEXT:\s+COPY\s[^\n]*?,\ line\ \d+(?:,\ column\ [^\n:]+)?:
+      | DETAIL:\s+Key\ \([^\n]*?\)=
+      | DETAIL:\s+Failing\ row\ contains
+      | invalid\ input\ syntax\ for\ [^\n:]+:
+      | \bvalue(?=\s")
+    )
+    (?: \s"[^"\n]*"(?=\ (?:is|for)\ )
+      | (?:(?!\n(?:psql|pg_\w+|[A-Z]{4,}):|\nCommand\ was).)*
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
+CAUSE_CHARACTERS = 4000
+
+
+def without_values(text: str) -> str:
+    """Return a program's complaint without the values of rows in it, then its end."""
+    return QUOTING.sub(r"\1 (…)", text)[-CAUSE_CHARACTERS:]
