@@ -18,18 +18,21 @@ import pytest
 from changeover.lab.identity import (
     CACHE_DIRECTORY,
     CACHE_VARIABLE,
+    NAME_VARIABLE,
     STATE_DIRECTORY,
     STATE_VARIABLE,
     Identity,
 )
 
-from .live import User, condition, make_root, provisioned
+from .live import LIVE_SNAPSHOT, User, back_to_live, condition, make_live, make_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 COMMAND_SECONDS = 600
+PROVISION_SECONDS = 1500
+PROVISIONED_SNAPSHOT = "provisioned"
 Completed = subprocess.CompletedProcess[str]
 
 
@@ -129,8 +132,12 @@ def processes_naming(text: str) -> list[str]:
 
 
 def own_lab(purpose: str, **environment: str) -> Lab:
-    """Return a lab whose name the next run of this checkout finds again, to clear what is left."""
-    digest = hashlib.sha256(f"{CHECKOUT}".encode()).hexdigest()[:6]
+    """Return a lab whose name the next run of this checkout finds again, to clear what is left.
+
+    Runs of one checkout at the same time keep apart by ``CHANGEOVER_LAB``.
+    """
+    place = f"{CHECKOUT}{os.environ.get(NAME_VARIABLE, '')}"
+    digest = hashlib.sha256(place.encode()).hexdigest()[:6]
     return Lab(f"test-{purpose}-{digest}", environment)
 
 
@@ -148,6 +155,21 @@ def lab_single() -> Iterator[Lab]:
     yield from session_lab("single")
 
 
+@dataclass(frozen=True)
+class FirstRun:
+    """What was said when a freshly installed host was provisioned.
+
+    Args:
+        checked: What ``provision --check`` told before it.
+        left_by_check: What ``id deploy`` said on the host after that check.
+        changed: The tasks that changed the host when it was provisioned.
+    """
+
+    checked: str
+    left_by_check: str
+    changed: tuple[str, ...]
+
+
 @pytest.fixture(scope="session")
 def lab_fleet() -> Iterator[Lab]:
     """Yield a lab with freshly installed hosts lb1, app1, app2 and db1."""
@@ -155,17 +177,47 @@ def lab_fleet() -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def live_single() -> Iterator[Lab]:
-    """Yield a lab of one provisioned host on which NOX API 7.0.0 is live.
+def first_run(lab_single: Lab) -> FirstRun:
+    """Provision the single host from nothing and keep its disks as snapshot ``provisioned``."""
+    lab_single.reset("fresh")
+    env = ("--env", str(lab_single.inventory))
+    checked = lab_single.changeover("provision", "--check", *env, seconds=PROVISION_SECONDS)
+    left = lab_single.ssh("host1", "id deploy 2>&1", status=None)
+    run = lab_single.changeover("provision", "--json", *env, seconds=PROVISION_SECONDS)
+    lab_single.snapshot(PROVISIONED_SNAPSHOT)
+    events = [json.loads(line) for line in run.stdout.splitlines()]
+    changed = tuple(event["task"] for event in events if event.get("status") == "changed")
+    return FirstRun(checked=checked.stderr, left_by_check=left, changed=changed)
 
-    It is kept as snapshot ``live``: a test that leaves another condition resets the lab to it.
+
+@pytest.fixture(scope="module")
+def provisioned_single(lab_single: Lab, first_run: FirstRun) -> Iterator[Lab]:
+    """Yield the single host in its platform state, without an app; it is fresh again afterwards."""
+    assert first_run.changed
+    lab_single.reset(PROVISIONED_SNAPSHOT)
+    yield lab_single
+    lab_single.reset("fresh")
+
+
+@pytest.fixture(scope="session")
+def live_snapshot(lab_single: Lab, first_run: FirstRun) -> str:
+    """Deploy NOX API 7.0.0 on the provisioned host and keep its disks as snapshot ``live``."""
+    assert first_run.changed
+    lab_single.reset(PROVISIONED_SNAPSHOT)
+    make_live(lab_single)
+    return LIVE_SNAPSHOT
+
+
+@pytest.fixture(scope="module")
+def live_single(lab_single: Lab, live_snapshot: str) -> Iterator[Lab]:
+    """Yield the single host with NOX API 7.0.0 live; it is fresh again afterwards.
+
+    A test that leaves another condition resets the lab with ``back_to_live``.
     """
-    lab = own_lab("live")
-    lab.purge()
-    lab.up("single")
-    provisioned(lab)
-    yield lab
-    lab.purge()
+    assert live_snapshot == LIVE_SNAPSHOT
+    back_to_live(lab_single)
+    yield lab_single
+    lab_single.reset("fresh")
 
 
 @pytest.fixture(scope="module")

@@ -39,11 +39,9 @@ SERVES = "for i in $(seq 120); do test -S /run/nox-api/current/http.sock && exit
 Event = dict[str, Any]
 
 
-def provisioned(lab: Lab) -> None:
-    """Provision a lab, deploy the release, and keep the disks as snapshot ``live``."""
-    env = str(lab.identity.inventory)
-    lab.changeover("provision", "--env", env, seconds=1500)
-    lab.changeover("deploy", LIVE, "--yes", "--env", env)
+def make_live(lab: Lab) -> None:
+    """Deploy the release on a provisioned lab, and keep the disks as snapshot ``live``."""
+    lab.changeover("deploy", LIVE, "--yes", "--env", str(lab.identity.inventory))
     lab.snapshot(LIVE_SNAPSHOT)
     lab.ssh("host1", SERVES)
 

@@ -58,8 +58,10 @@ def prove(lab: Lab) -> None:
     assert all(state["lock"] is None for state in states(lab).values())
 
 
-def test_one_host_moves_forward_survives_a_broken_release_and_goes_back(lab_single: Lab) -> None:
-    prove(lab_single)
+def test_one_host_moves_forward_survives_a_broken_release_and_goes_back(
+    provisioned_single: Lab,
+) -> None:
+    prove(provisioned_single)
 
 
 def test_a_fleet_moves_as_one(lab_fleet: Lab) -> None:
@@ -69,10 +71,10 @@ def test_a_fleet_moves_as_one(lab_fleet: Lab) -> None:
     assert outside == "active"
 
 
-def test_after_a_reboot_the_confirmed_release_serves(lab_single: Lab) -> None:
-    before = states(lab_single)["host1"]["live"]
-    lab_single.changeover("lab", "down")
-    lab_single.changeover("lab", "up", "--topology", "single")
+def test_after_a_reboot_the_confirmed_release_serves(provisioned_single: Lab) -> None:
+    before = states(provisioned_single)["host1"]["live"]
+    provisioned_single.changeover("lab", "down")
+    provisioned_single.changeover("lab", "up", "--topology", "single")
 
-    assert states(lab_single)["host1"]["live"] == before
-    lab_single.changeover("smoke", "--env", str(lab_single.inventory))
+    assert states(provisioned_single)["host1"]["live"] == before
+    provisioned_single.changeover("smoke", "--env", str(provisioned_single.inventory))

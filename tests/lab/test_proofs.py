@@ -8,32 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .conftest import PROVISIONED_SNAPSHOT
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.lab.conftest import Lab
+    from .conftest import Lab
 
 pytestmark = pytest.mark.lab
 APP = "nox-api"
 FOLDER = f"/etc/ssl/changeover/{APP}"
 
 
-@pytest.fixture(scope="module")
-def provisioned(lab_single: Lab) -> Iterator[Lab]:
-    """Yield the lab's host in its platform state, without an app; it is fresh again afterwards."""
-    lab_single.reset("fresh")
-    lab_single.changeover("provision", "--env", str(lab_single.inventory))
-    lab_single.snapshot("proofs")
-    yield lab_single
-    lab_single.reset("fresh")
-
-
 @pytest.fixture
-def lab(provisioned: Lab) -> Iterator[Lab]:
-    provisioned.ssh("host1", "systemctl is-system-running --wait", status=None)
-    yield provisioned
-    provisioned.reset("proofs")
+def lab(provisioned_single: Lab) -> Iterator[Lab]:
+    provisioned_single.ssh("host1", "systemctl is-system-running --wait", status=None)
+    yield provisioned_single
+    provisioned_single.reset(PROVISIONED_SNAPSHOT)
 
 
 def events(lab: Lab, *words: str, status: int) -> list[dict[str, Any]]:

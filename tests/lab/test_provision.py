@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from .conftest import Lab, own_lab
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from .conftest import FirstRun, Lab
 
 pytestmark = pytest.mark.lab
 
@@ -57,21 +56,16 @@ class Platform:
 
 
 @pytest.fixture(scope="module")
-def bare() -> Iterator[Platform]:
-    lab = own_lab("provision")
-    lab.purge()
-    lab.up("single")
-    yield Platform(lab)
-    lab.purge()
+def platform(provisioned_single: Lab) -> Platform:
+    return Platform(provisioned_single)
 
 
-@pytest.fixture(scope="module")
-def platform(bare: Platform) -> Platform:
-    said = bare.lab.changeover("provision", "--check", "--env", str(bare.inventory)).stderr
-    assert "would install" in said
-    assert "no such user" in bare.lab.ssh(HOST, "id deploy 2>&1 || true")
-    assert bare.changed()
-    return bare
+def test_a_check_of_a_bare_host_tells_what_it_would_do_and_does_nothing(
+    first_run: FirstRun,
+) -> None:
+    assert "would install" in first_run.checked
+    assert "no such user" in first_run.left_by_check
+    assert first_run.changed
 
 
 def test_a_second_run_changes_only_what_was_changed_by_hand(platform: Platform) -> None:
