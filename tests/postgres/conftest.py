@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from psycopg import sql
+from tests.postgres.moments import Clock
 
 from changeover.database import Database
+from changeover.executors.migrate import turn
 from changeover.migrations.folder import load
 from changeover.secret import Secret
 
@@ -219,6 +221,14 @@ def shop(postgres_server: Server) -> Iterator[Shop]:
         )
         for role in roles:
             connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Give the clock that decides when the time of this process's runners is up."""
+    monkeypatch.setattr(turn, "Deadline", (clock := Clock()).deadline)
+    monkeypatch.setattr(turn, "SHOW_AFTER_SECONDS", 0.0)
+    return clock
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from tests.postgres.moments import until
 
 from changeover.executors import migrate
 
@@ -48,14 +49,6 @@ def in_activity(shop: Shop, pattern: str) -> bool:
     )
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail("it never came to that")
-        time.sleep(0.01)
-
-
 def assert_converged(shop: Shop, folder: MigrationFolder) -> None:
     assert {found.state for found in migrate.status(shop.owner, folder)} == {"applied"}
     assert shop.rows("SELECT migration FROM log ORDER BY 1") == [("002",), ("003",)]
@@ -84,7 +77,7 @@ def test_t16_killed_while_an_index_build_waits(
     with psycopg.connect(**shop.admin.parameters()) as blocker:  # type: ignore[arg-type]
         blocker.execute("INSERT INTO users VALUES (0)")
         runner = start_runner(shop, folder)
-        wait_for(lambda: bool(shop.rows("SELECT 1 FROM pg_index WHERE NOT indisvalid")))
+        until(lambda: bool(shop.rows("SELECT 1 FROM pg_index WHERE NOT indisvalid")))
         runner.kill()
         blocker.rollback()
 
@@ -100,7 +93,7 @@ def test_t16_killed_inside_a_transaction(shop: Shop, release: Release, start_run
         FILES | {"expand/005_slow.sql": "ALTER TABLE log ADD COLUMN by text; SELECT pg_sleep(20)"}
     )
     runner = start_runner(shop, folder)
-    wait_for(lambda: in_activity(shop, "pg_sleep"))
+    until(lambda: in_activity(shop, "pg_sleep"))
     runner.kill()
 
     begun = time.monotonic()
@@ -117,7 +110,7 @@ def test_t16_killed_in_the_middle_of_a_backfill(
     slow = FILES["backfill/001_copied.sql"].replace("size=1000", "size=100")
     folder = release(FILES | {"backfill/001_copied.sql": slow})
     runner = start_runner(shop, folder)
-    wait_for(lambda: bool(copied(shop)))
+    until(lambda: bool(copied(shop)))
     runner.kill()
     before = copied(shop)
 
@@ -143,7 +136,7 @@ def test_t16_killed_again_and_again(
     kills = 0
     while True:
         runner = start_runner(shop, folder)
-        wait_for(
+        until(
             lambda runner=runner: (  # type: ignore[misc]
                 runner.process.poll() is not None
                 or bool(
@@ -178,7 +171,7 @@ def test_a_revert_that_is_killed_is_finished_by_the_next_run(
     with psycopg.connect(**shop.admin.parameters()) as blocker:  # type: ignore[arg-type]
         blocker.execute("INSERT INTO users VALUES (0)")
         runner = start_runner(shop, folder, revert=True)
-        wait_for(lambda: in_activity(shop, "^DROP INDEX"))
+        until(lambda: in_activity(shop, "^DROP INDEX"))
         runner.kill()
         blocker.rollback()
     assert [found.state for found in migrate.status(shop.owner, folder)] == ["applied", "reverting"]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
+import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.postgres.moments import until
 
 from changeover.executors import migrate
 from changeover.executors.migrate import failures, server
@@ -122,6 +124,12 @@ def test_a_standby_is_refused(standby: Database, release: Release) -> None:
         migrate.apply(standby, release({"expand/001_one.sql": "SELECT 1"}))
 
 
+def listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
 @pytest.fixture
 def pooled(shop: Shop, open_folder: Path, unused_port: int) -> Iterator[Database]:
     """Give the shop's database through a pooler in transaction mode."""
@@ -142,7 +150,7 @@ def pooled(shop: Shop, open_folder: Path, unused_port: int) -> Iterator[Database
         stderr=subprocess.PIPE,
         cwd="/",
     ) as process:
-        time.sleep(0.5)
+        until(lambda: listens(unused_port))
         yield dataclasses.replace(shop.owner, port=unused_port)
         process.terminate()
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.postgres.conftest import Shop
+    from tests.postgres.moments import Clock
 
     from changeover.migrations.records import MigrationFolder
 
@@ -83,9 +84,11 @@ def test_t8_an_index_that_failed_is_not_left_behind(users: Shop, release: Releas
     assert valid(users) is True
 
 
-def test_t8_our_own_invalid_leftover_is_rebuilt(users: Shop, release: Release) -> None:
+def test_t8_our_own_invalid_leftover_is_rebuilt(
+    users: Shop, release: Release, clock: Clock
+) -> None:
     folder = release({"expand/002_index.sql": INDEX})
-    break_off_a_build(users, folder)
+    break_off_a_build(users, folder, clock)
     assert valid(users) is False
     assert [found.state for found in migrate.status(users.owner, folder)][1] == "partial"
 
@@ -96,14 +99,20 @@ def test_t8_our_own_invalid_leftover_is_rebuilt(users: Shop, release: Release) -
     assert [event["how"] for event in events if event["type"] == "statement"] == ["healed"]
 
 
-def break_off_a_build(shop: Shop, folder: MigrationFolder) -> None:
+def break_off_a_build(shop: Shop, folder: MigrationFolder, clock: Clock) -> None:
     """Let a run pass its deadline while its build waits for an open transaction."""
+
+    def report(event: dict[str, object]) -> None:
+        if event["type"] == "waiting":
+            clock.stop()
+
     with psycopg.connect(**shop.admin.parameters()) as blocker:  # type: ignore[arg-type]
         blocker.execute("INSERT INTO users (id) VALUES (7001)")
         with pytest.raises(failures.DeadlinePassed) as caught:
-            migrate.apply(shop.owner, folder, deadline_seconds=1)
+            migrate.apply(shop.owner, folder, report=report)
         assert f"in the way: pid {blocker.info.backend_pid} of postgres" in caught.value.message
         blocker.rollback()
+    clock.start()
 
 
 def test_t8_somebody_elses_invalid_index_is_named_and_left(users: Shop, release: Release) -> None:
@@ -182,7 +191,9 @@ def test_dropping_and_rebuilding_indexes_concurrently(users: Shop, release: Rele
     assert valid(users) is True
 
 
-def test_a_partition_is_detached_concurrently_to_its_end(shop: Shop, release: Release) -> None:
+def test_a_partition_is_detached_concurrently_to_its_end(
+    shop: Shop, release: Release, clock: Clock
+) -> None:
     tables = """
         CREATE TABLE parent (id int) PARTITION BY LIST (id);
         CREATE TABLE part PARTITION OF parent FOR VALUES IN (1);
@@ -192,11 +203,18 @@ def test_a_partition_is_detached_concurrently_to_its_end(shop: Shop, release: Re
     folder = release(
         {"contract/001_detach.sql": "ALTER TABLE parent DETACH PARTITION part CONCURRENTLY"}
     )
+    pending = "SELECT 1 FROM pg_inherits WHERE inhrelid = 'part'::regclass AND inhdetachpending"
+
+    def report(_event: dict[str, object]) -> None:
+        if shop.rows(pending):
+            clock.stop()
+
     with psycopg.connect(**shop.admin.parameters()) as reader:  # type: ignore[arg-type]
         reader.execute("SELECT * FROM parent")
         with pytest.raises((failures.DeadlinePassed, failures.TableBusy)):
-            migrate.apply(shop.owner, folder, deadline_seconds=1)
-    assert shop.value("SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = 'part'::regclass")
+            migrate.apply(shop.owner, folder, report=report)
+    assert shop.rows(pending)
+    clock.start()
 
     migrate.apply(shop.owner, folder)
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 import pytest
+from tests.postgres.moments import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.postgres.backup.conftest import Site
 
@@ -76,13 +77,6 @@ class Stall:
 
     def release(self) -> None:
         (self._mark / "go").touch()
-
-
-def until(holds: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def answers(site: Site) -> bool:
@@ -235,7 +229,7 @@ exec sleep 300
 
     agent.kill()
 
-    until(lambda: not runs(dump), 2)
+    until(lambda: not runs(dump), 30)
 
 
 @pytest.mark.parametrize("action", ["backup_create", "backup_verify", "backup_restore"])
