@@ -30,7 +30,8 @@ def retire(call: Call, given: Parameters) -> Result:
     previous = record.before(present, units.colours(call.places))
     if colour == previous and not given.flag("force"):
         raise ActionError("colour-awaited", f"{colour} is the way back: it is kept unless forced")
-    return {"retired": _remove(call, colour), "skipped": not call.places.release(colour).exists()}
+    removed = _remove(call, colour)
+    return {"retired": removed, "skipped": not removed}
 
 
 def prune(call: Call, given: Parameters) -> Result:
