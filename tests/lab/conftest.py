@@ -80,7 +80,8 @@ class Lab:
 
     def status(self) -> dict[str, Any]:
         lines = self.changeover("lab", "status", "--json").stdout.splitlines()
-        answer: dict[str, Any] = json.loads(lines[-1])
+        found = [json.loads(line) for line in lines]
+        answer: dict[str, Any] = next(entry for entry in found if entry["type"] == "lab")
         return answer
 
     @property

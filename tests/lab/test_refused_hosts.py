@@ -181,7 +181,8 @@ def place(user: User, content: bytes, signature: bytes, digest: str) -> AgentFai
 
 def test_an_upload_that_was_changed(user: User) -> None:
     done = user.run("bundle", "build", NEXT, "--json")
-    built = json.loads(done.stdout.splitlines()[-1])
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    built = next(entry for entry in told if entry["type"] == "bundle")
     bundle = Path(built["path"])
     whole, signature = bundle.read_bytes(), bundle.with_name(f"{bundle.name}.sig").read_bytes()
     changed = whole[:-1000] + bytes([whole[-1000] ^ 1]) + whole[-999:]
@@ -237,15 +238,16 @@ def test_a_second_deployment_at_the_same_time(user: User) -> None:
         rest, said = first.communicate(timeout=300)
         assert first.returncode == 0, rest + said
 
-        told, words = second.communicate(timeout=60)
-        error = json.loads(told.splitlines()[-1])
-        assert second.returncode == 5, told + words
+        said, words = second.communicate(timeout=60)
+        error = json.loads(said.splitlines()[-1])
+        assert second.returncode == 5, said + words
         assert (error["error"], error["host"]) == ("LockHeld", "host1")
         assert error["message"].endswith(f"holds the lock: deploy {NEXT}")
         assert f"changeover lock status --env {user.inventory}" in error["next"]
         assert str(error["message"]) in words
 
-        state = json.loads(user.run("status", "--json").stdout.splitlines()[-1])
+        told = [json.loads(line) for line in user.run("status", "--json").stdout.splitlines()]
+        state = next(entry for entry in told if entry["type"] == "host")
         versions = [state[which].partition("-")[0] for which in ("live", "confirmed", "previous")]
         assert versions == ["8.0.0", "8.0.0", "7.0.0"]
         assert state["lock"] is None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from changeover import __version__
-from changeover.errors import ChangeoverError, Failed, Interrupted
+from changeover.errors import ChangeoverError, Failed, Interrupted, InvalidInput
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -29,6 +29,10 @@ class Verb:
     attribute: str
     help: str
     panel: str
+
+
+class Misused(InvalidInput):
+    """The command line cannot be understood."""
 
 
 MOVE, PROVE, SAFETY, PLATFORM, LAB = "Move", "Prove", "Safety", "Platform", "Lab"
@@ -105,21 +109,42 @@ def run() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     json_lines = "--json" in sys.argv
     try:
-        application(typed)()
+        code = application(typed)(prog_name="changeover", standalone_mode=False)
+        _finish()
     except ChangeoverError as error:
         _fail(error, json_lines=json_lines)
-    except SystemExit as left:
-        # Typer turns an interrupt into a silent exit
-        if left.code != Interrupted.exit_code:
-            raise
-        _fail(
-            Interrupted("interrupted", hint="changeover status shows what is live"),
-            json_lines=json_lines,
-        )
-    except BrokenPipeError:
-        sys.exit(1)
+    except (typer.Abort, KeyboardInterrupt):
+        _fail(_interrupted(), json_lines=json_lines)
+    except typer.TyperException as error:
+        _fail(_misused(error), json_lines=json_lines)
     except Exception as error:  # noqa: BLE001 - a bug is told like any failure, with its trace
         _fail(_bug(error), json_lines=json_lines)
+    if code == Interrupted.exit_code:
+        # Typer's answer to an interrupt
+        _fail(_interrupted(), json_lines=json_lines)
+    sys.exit(code)
+
+
+def _interrupted() -> Interrupted:
+    return Interrupted("interrupted", hint="changeover status shows what is live")
+
+
+def _misused(error: typer.TyperException) -> Misused:
+    """Return what Typer says of the words that were typed as a failure like any other."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "changeover"
+    said = getattr(error, "format_message", error.__str__)()
+    if not said:
+        # Typer printed the help in its place
+        sys.exit(Misused.exit_code)
+    return Misused(said[:1].lower() + said[1:].rstrip("."), hint=f"{path} --help")
+
+
+def _finish() -> None:
+    """End the output of a verb that opened one; help and version did not."""
+    desk = sys.modules.get("changeover.cli.desk")
+    if desk is not None:
+        desk.finish()
 
 
 def _fail(error: ChangeoverError, *, json_lines: bool) -> NoReturn:

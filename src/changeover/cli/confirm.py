@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from changeover.cli.desk import hush
 from changeover.errors import InvalidInput
 
 
@@ -25,5 +26,6 @@ def ask(*, yes: bool, question: str) -> None:
         raise NotConfirmed(
             "there is no terminal to ask on", hint="add --yes when the plan above is what you want"
         )
+    hush()
     if not typer.confirm(question, err=True):
         raise NotConfirmed("not confirmed; nothing was changed", hint="run it again when ready")

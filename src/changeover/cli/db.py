@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from changeover.cli import options
-from changeover.cli.desk import Desk, open_desk, output_of
+from changeover.cli.desk import Desk, context_of, open_desk, output_of
 from changeover.errors import CheckRed, InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from changeover.database import Database
     from changeover.executors.migrate import StatementPreview
     from changeover.migrations.hazards import Finding
     from changeover.migrations.records import Migration, MigrationFolder, Phase
+    from changeover.release import Release
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -30,6 +31,10 @@ Phases = Annotated[
     list[str] | None,
     typer.Option("--phase", help="expand, backfill or contract; may be repeated."),
 ]
+Additions = Annotated[
+    list[str] | None,
+    typer.Option("--phase", help="expand or backfill; may be repeated. Contract is `finalize`."),
+]
 Files = Annotated[
     list[Path], typer.Argument(help="Migration files, or folders with expand, backfill, contract.")
 ]
@@ -37,6 +42,10 @@ Files = Annotated[
 
 class HazardsFound(CheckRed):
     """Files hold statements that shut users out or break the old version."""
+
+
+class ContractByHand(InvalidInput):
+    """Contract migrations run in `finalize` alone."""
 
 
 class NoDatabase(InvalidInput):
@@ -117,44 +126,67 @@ def lint(files: Files, *, json: options.Json = False) -> None:
 @app.command("migrate")
 def migrate_(
     version: Version,
-    phase: Phases = None,
+    phase: Additions = None,
     env: options.Env = options.DEFAULT_ENVIRONMENT,
     app: options.App = None,
     *,
     json: options.Json = False,
 ) -> None:
-    """Run what is not applied yet of expand and backfill; contract only when it is named."""
+    """Run what is not applied yet of expand and backfill, under the lease of a deployment."""
     from changeover.executors import migrate  # noqa: PLC0415 - `--help` does without
+    from changeover.runner import by_hand, database  # noqa: PLC0415 - `--help` does without
 
-    desk = open_desk(env, app, json_lines=json)
     chosen = _phases(phase, every=False)
+    if "contract" in chosen:
+        raise ContractByHand(
+            "contract migrations end the bake window: an older release that comes back needs"
+            " what they take away",
+            hint=f"changeover finalize --env {env} runs them, under a proved backup",
+        )
+    desk = open_desk(env, app, json_lines=json)
+    _releases(desk, version)
+    hint = f"changeover db migrate {version} --env {desk.environment.name} goes on"
     done = 0
-    for place, folder in _folders(desk, version):
-        outcome = migrate.apply(place, folder, phases=chosen, report=desk.output.event)
-        done += len(outcome.done)
-        for name in outcome.done:
-            desk.output.data({"type": "migration", "id": name, "state": "applied"}, name)
+    with by_hand.leased(context_of(desk), "db migrate", version, hint=hint) as run:
+        for place, folder in _folders(desk, version):
+            outcome = migrate.apply(
+                place,
+                folder,
+                phases=chosen,
+                fence=database.fence(run),
+                report=desk.output.event,
+            )
+            done += len(outcome.done)
+            for name in outcome.done:
+                desk.output.data({"type": "migration", "id": name, "state": "applied"}, name)
     desk.output.note(f"{done} migrations applied" if done else "nothing to do")
 
 
 def _folders(desk: Desk, version: str | None) -> Iterator[tuple[Database, MigrationFolder]]:
     """Give the owner's database with each release up to ``version``, while the tunnel is open."""
+    from changeover.runner import database  # noqa: PLC0415 - `--help` does without
+
+    releases = _releases(desk, version)
+    folders = database.migration_folders(releases, version or list(releases)[-1])
+    with database.owner_database(desk.environment, context_of(desk).declared) as place:
+        for folder in folders:
+            yield place, folder
+
+
+def _releases(desk: Desk, version: str | None) -> Mapping[str, Release]:
+    """Return the app's releases, once it is sure that there is such a version and a database."""
     from changeover import release  # noqa: PLC0415 - `--help` does without
     from changeover.runner import database  # noqa: PLC0415 - `--help` does without
 
-    releases = release.load_releases(desk.root, desk.app)
-    version = version or list(releases)[-1]
-    release.path(desk.app, releases, None, version)
-    app_model = release.load_app(desk.root, desk.app)
-    if database.database_host(desk.environment, app_model) is None:
+    context = context_of(desk)
+    if version is not None:
+        release.path(desk.app, context.releases, None, version)
+    if database.database_host(desk.environment, context.declared) is None:
         raise NoDatabase(
             f"{desk.app} has no database in {desk.environment.name}",
             hint="name an app that has one with --app NAME",
         )
-    folders = database.migration_folders(releases, version)
-    with database.owner_database(desk.environment, app_model) as place:
-        for folder in folders:
-            yield place, folder
+    return context.releases
 
 
 def _migrations(path: Path) -> tuple[Migration, ...]:

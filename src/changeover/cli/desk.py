@@ -28,6 +28,16 @@ def output_of(*, json_lines: bool) -> Output:
     return _OUTPUT
 
 
+def hush() -> None:
+    """Take the live view away before a question; what happens next draws it anew."""
+    _OUTPUT.close()
+
+
+def finish() -> None:
+    """End what a verb printed that went well."""
+    _OUTPUT.finish()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """An environment, one of its apps, and the output of the verb."""

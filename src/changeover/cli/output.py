@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sys
@@ -15,9 +14,20 @@ from changeover import __version__
 from changeover.secret import Redactor
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
+    from changeover.cli.live import View
     from changeover.errors import ChangeoverError
 
 Event = dict[str, Any]
+
+# what goes on within a step: of no interest once it is over, where it could be drawn
+FLEETING = frozenset(
+    {"batch", "check", "host-intent", "host-progress", "provision-play", "statement"}
+    | {"step-intent", "upload"}
+)
+# a drawing for these alone would be gone before it is seen
+OPENING = frozenset({"deployment-end", "host-intent"})
 
 
 @dataclass(slots=True)
@@ -35,15 +45,24 @@ class Output:
     started: bool = False
     _begun: dict[str, float] = field(default_factory=dict)
     _writing: threading.RLock = field(default_factory=threading.RLock)
+    _view: View | None = None
+    _ended: bool = False
 
     def event(self, event: Event) -> None:
-        """Print an event of the stream: a JSON line, or a line of progress on stderr."""
+        """Print an event of the stream: a JSON line, or a line of progress on stderr.
+
+        On a terminal it is drawn, too, and what is of no interest later is drawn only.
+        """
         if self.json_lines:
             self._json(event)
             return
-        line = self._words(event)
-        if line:
-            self.note(line)
+        with self._writing:
+            line = self._words(event)
+            drawn = self._draw(event)
+            if line and not (drawn and event.get("type") in FLEETING):
+                self.note(line)
+            if event.get("type") == "deployment-end":
+                self.close()
 
     def data(self, event: Event, text: str | None = None) -> None:
         """Print a result: the event as JSON, or ``text`` (else its fields) on stdout."""
@@ -65,8 +84,22 @@ class Output:
         """Print a line for a person on stderr."""
         self._write(sys.stderr, text)
 
+    def close(self) -> None:
+        """Take the drawing away, as before a question or at the end; what was printed stays."""
+        with self._writing:
+            view, self._view = self._view, None
+            if view is not None:
+                view.stop()
+
+    def finish(self) -> None:
+        """End the output of what went well: the last object of a stream has the exit code."""
+        self.close()
+        if self.json_lines and not self._ended:
+            self._json({"type": "end", "exit": 0})
+
     def error(self, error: ChangeoverError) -> None:
         """Print a failure: what happened, where, why, and what to type next."""
+        self.close()
         if self.json_lines:
             self._json(error.as_event())
         lines = [f"{self._paint('error:', '31;1')} {error.message}"]
@@ -86,16 +119,34 @@ class Output:
                 version = {"type": "version", "changeover": __version__, "format": 1}
                 self._write(sys.stdout, json.dumps(version))
             self._write(sys.stdout, json.dumps(event, default=str, sort_keys=False))
+            self._ended = "exit" in event
 
-    def _write(self, stream: Any, text: str) -> None:  # noqa: ANN401 - any text stream
-        line = self.redactor(text) + "\n"
-        with self._writing, contextlib.suppress(BrokenPipeError):
-            stream.write(line)
-            stream.flush()
+    def _write(self, stream: TextIO, text: str) -> None:
+        clean = self.redactor(text)
+        with self._writing:
+            if self._view is not None and stream.isatty():
+                self._view.print(clean)
+                return
+            try:
+                stream.write(clean + "\n")
+                stream.flush()
+            except BrokenPipeError:
+                _drop(stream)
+
+    def _draw(self, event: Event) -> bool:
+        """Draw an event where the terminal can show it; tell whether it could."""
+        if self._view is None:
+            if event.get("type") in OPENING or not _drawable(sys.stderr):
+                return False
+            from changeover.cli.live import View  # noqa: PLC0415 - only a terminal needs it
+
+            self._view = View(sys.stderr, self.redactor, colour=_coloured(sys.stderr))
+            self._view.start()
+        self._view.take(event)
+        return True
 
     def _paint(self, text: str, code: str) -> str:
-        coloured = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-        return f"\x1b[{code}m{text}\x1b[0m" if coloured else text
+        return f"\x1b[{code}m{text}\x1b[0m" if _coloured(sys.stderr) else text
 
     def _words(self, event: Event) -> str:
         kind = str(event.get("type", ""))
@@ -112,3 +163,19 @@ class Output:
             return f"{self._paint('red', '31;1')} {name:<10} {event.get('message', '')}"
         said = str(event.get("says") or "")
         return f"    {said.strip()}" if said and self._begun else said
+
+
+def _drawable(stream: TextIO) -> bool:
+    """Tell whether this is a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM", "") not in {"", "dumb", "unknown"}
+
+
+def _coloured(stream: TextIO) -> bool:
+    return _drawable(stream) and not os.environ.get("NO_COLOR")
+
+
+def _drop(stream: TextIO) -> None:
+    """Let a stream that nobody reads any more swallow the rest, also what Python flushes at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

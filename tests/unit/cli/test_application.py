@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 
-from changeover.cli.application import VERBS
+from changeover.cli.application import VERBS, application
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -80,6 +83,78 @@ def test_with_json_a_failure_is_an_object_after_the_version() -> None:
     assert [line["type"] for line in lines] == ["version", "error"]
     assert lines[1]["exit"] == done.returncode == 2
     assert lines[1]["next"]
+
+
+def every_command() -> list[str]:
+    """Return the words of every command: ``deploy``, ``backup create``."""
+    found: list[str] = []
+    for verb in VERBS:
+        root: Any = typer.main.get_command(application(verb.name))
+        inner = getattr(root.commands[verb.name], "commands", None)
+        found += [verb.name] if inner is None else [f"{verb.name} {name}" for name in inner]
+    return found
+
+
+@pytest.mark.parametrize("words", every_command())
+def test_with_json_what_cannot_be_understood_is_an_object_too(words: str) -> None:
+    done = changeover(*words.split(), "--fast", "--json")
+    version, error = (json.loads(line) for line in done.stdout.splitlines())
+
+    assert version["type"] == "version"
+    assert (error["type"], error["exit"], done.returncode) == ("error", 2, 2)
+    assert error["next"]
+    # what is run on a host has options of its own
+    if words != "lab ssh":
+        assert error["error"] == "Misused"
+        assert error["message"].startswith("no such option: --fast")
+        assert error["next"] == f"changeover {words} --help"
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "follow"),
+    [
+        (("fly",), "no such command 'fly'", "changeover --help"),
+        (("deplay",), "did you mean 'deploy'", "changeover --help"),
+        (("backup", "list", "now"), "unexpected extra argument", "changeover backup list"),
+        (("lock", "steal"), "missing option '--reason'", "changeover lock steal --help"),
+        (("backup", "prune", "--keep", "none"), "invalid value for '--keep'", "backup prune"),
+    ],
+)
+def test_a_slip_is_named_with_where_to_read(words: tuple[str, ...], said: str, follow: str) -> None:
+    done = changeover(*words, "--json")
+    error = json.loads(done.stdout.splitlines()[-1])
+
+    assert said in error["message"].lower()
+    assert follow in error["next"]
+    assert done.stderr.startswith(f"error: {error['message']}\n  next:  ")
+
+
+def test_with_json_the_last_object_of_what_went_well_has_the_exit_code() -> None:
+    done = changeover("db", "lint", "apps/nox-api/releases/8.0.0/migrations", "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+
+    assert lines[-1] == {"type": "end", "exit": done.returncode}
+
+
+@pytest.mark.parametrize(
+    "words", [("env", "diff", "7.0.0", "8.0.0", "--env", "example"), ("--help",)]
+)
+def test_a_reader_that_leaves_is_no_failure_to_speak_of(words: tuple[str, ...]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "changeover", *words],
+        cwd=CHECKOUT,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(writer)
+
+    assert done.returncode == (1 if words == ("--help",) else 0)
+    assert "rror" not in done.stderr
 
 
 def test_an_interrupt_ends_with_exit_130_and_says_what_to_do() -> None:

@@ -39,8 +39,9 @@ def test_findings_are_json_lines(tmp_path: Path) -> None:
     told = lint("--json", tmp_path / "migrations")
 
     assert told.returncode == 0
-    version, *findings = [json.loads(line) for line in told.stdout.splitlines()]
+    version, *findings, end = [json.loads(line) for line in told.stdout.splitlines()]
     assert version["type"] == "version"
+    assert end == {"type": "end", "exit": 0}
     assert [found["rule"] for found in findings] == ["verify-missing", "revert-missing"]
 
 

@@ -47,7 +47,7 @@ def test_env_show_takes_the_newest_release_and_says_what_is_missing(project: Pro
 def test_env_diff_streams_changes_as_json(project: Project) -> None:
     done = run(project, "env", "diff", "1.0.0", "2.0.0", "--json")
     assert done.returncode == 0, done.stderr
-    version, *events = [json.loads(line) for line in done.stdout.splitlines()]
+    version, *events, _ = [json.loads(line) for line in done.stdout.splitlines()]
     assert version["type"] == "version"
     assert events[0] == {
         "type": "variable-change",
