@@ -34,6 +34,7 @@ class Fleet:
         any_agent: Work with agents of another version: looking and going back must not wait for
             provisioning.
         fences: The fencing number by host, filled by ``lock``.
+        connect: Opens the kept connection to a host.
     """
 
     environment: Environment
@@ -45,6 +46,7 @@ class Fleet:
     any_agent: bool = False
     fences: dict[str, int] = field(default_factory=dict)
     sessions: int = 0
+    connect: Callable[[Environment, Host], ssh.Line] = ssh.Line
     _lines: dict[str, ssh.Line] = field(default_factory=dict)
     _count: threading.Lock = field(default_factory=threading.Lock)
 
@@ -53,7 +55,7 @@ class Fleet:
         with self._count:
             self.sessions += 1
             if host.name not in self._lines:
-                self._lines[host.name] = ssh.Line(self.environment, host)
+                self._lines[host.name] = self.connect(self.environment, host)
             return self._lines[host.name]
 
     def close(self) -> None:
@@ -91,9 +93,22 @@ class Answers:
 
 
 def call(
-    fleet: Fleet, host: Host, actions: Sequence[Action], *, fresh: bool = False
+    fleet: Fleet,
+    host: Host,
+    actions: Sequence[Action],
+    *,
+    fresh: bool = False,
+    line: ssh.Line | None = None,
 ) -> dict[str, ssh.Reply]:
-    """Run actions on one host in one session; return the replies by action id."""
+    """Run actions on one host in one session; return the replies by action id.
+
+    Args:
+        fleet: Whose host it is.
+        host: The host.
+        actions: What it is asked.
+        fresh: Connect anew first.
+        line: A connection of the caller's own, for what must not wait for the fleet's.
+    """
     number = fleet.fences.get(host.name)
     request = {
         "protocol": PROTOCOL,
@@ -103,7 +118,8 @@ def call(
         "fence": None if number is None else {"number": number, "nonce": fleet.nonce},
         "actions": list(actions),
     }
-    replies = fleet.line(host).agent(request, fleet.report, fresh=fresh)
+    used = fleet.line(host) if line is None else line
+    replies = used.agent(request, fleet.report, fresh=fresh)
     return {reply.id: reply for reply in replies}
 
 

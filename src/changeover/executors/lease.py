@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Self
 
-from changeover import ssh
-from changeover.errors import LockHeld
-from changeover.fleet import Answers, Fleet, action, on_each
+from changeover.errors import ChangeoverError, Failed, LockHeld
+from changeover.fleet import Answers, Fleet, action, call, on_each
 from changeover.ssh_failures import AgentFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from changeover.inventory import Host
+
+# A host that did not answer a renewal is asked again after this many seconds.
+RETRY_SECONDS = 5.0
+LEAVE_SECONDS = 2.0
+
+
+class LeaseTaken(LockHeld):
+    """Somebody else holds the lease now: what they do next is theirs to decide."""
+
+
+class LeaseUnrenewed(Failed):
+    """A host was not reached for as long as its lease lives: it may be another's by now."""
 
 
 def lock(fleet: Fleet, hosts: Sequence[Host], reason: str, seconds: int, *, steal: bool) -> None:
@@ -56,28 +68,94 @@ def unlock(fleet: Fleet, hosts: Sequence[Host]) -> Answers:
     return answers
 
 
-class Heartbeat:
-    """Renews the lease in the background, a third of its life apart, until it is left."""
+def taken(fleet: Fleet, error: ChangeoverError) -> LeaseTaken | None:
+    """Return what a refusal means where a host refused us because its lease is another's."""
+    if isinstance(error, LeaseTaken):
+        return error
+    if not isinstance(error, AgentFailed) or error.error != "fenced":
+        return None
+    name = fleet.environment.name
+    return LeaseTaken(
+        f"the lease on {error.host} is ours no more, so this run stops: {error.message}",
+        hint=f"changeover status --env {name} shows who acts, and on what",
+        host=error.host,
+        cause=error.cause,
+    )
 
-    def __init__(self, fleet: Fleet, hosts: Sequence[Host], seconds: int) -> None:
+
+class Heartbeat:
+    """Renews the lease in the background, a third of its life apart, until it is left.
+
+    Each host has a thread and a connection of its own: neither a slow host nor a long action keeps
+    the lease of another from being renewed.
+
+    Args:
+        fleet: Whose lease it is.
+        hosts: The hosts that hold it.
+        seconds: How long a lease lives without being renewed.
+    """
+
+    def __init__(self, fleet: Fleet, hosts: Sequence[Host], seconds: float) -> None:
         self._fleet = fleet
-        self._hosts = hosts
         self._seconds = seconds
         self._left = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._renewed: dict[str, float] = {}
+        self._refused: dict[str, LeaseTaken] = {}
+        self._threads = [
+            threading.Thread(
+                target=self._beat, args=(host,), name=f"lease {host.name}", daemon=True
+            )
+            for host in hosts
+        ]
 
     def __enter__(self) -> Self:
         """Begin to renew."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Stop renewing; the lease then lives until it is given back or expires."""
         self._left.set()
-        self._thread.join(timeout=ssh.CONNECT_SECONDS)
+        end = time.monotonic() + LEAVE_SECONDS
+        for thread in self._threads:
+            thread.join(timeout=max(0.0, end - time.monotonic()))
 
-    def _beat(self) -> None:
-        while not self._left.wait(self._seconds / 3):
-            held = [host for host in self._hosts if host.name in self._fleet.fences]
-            renew = action("renew", ttl_seconds=self._seconds)
-            on_each(self._fleet, held, lambda _, renew=renew: [renew])  # type: ignore[misc]
+    def check(self) -> None:
+        """Return while every lease is held.
+
+        Raises:
+            LeaseTaken: A host says that it is another's.
+            LeaseUnrenewed: A host was not reached for as long as a lease lives.
+        """
+        for refused in self._refused.values():
+            raise refused
+        for host, renewed in self._renewed.items():
+            silent = time.monotonic() - renewed
+            if silent >= self._seconds and host in self._fleet.fences:
+                raise LeaseUnrenewed(
+                    f"{host} was not reached for {silent:.0f} s: its lease has expired",
+                    hint=f"changeover status --env {self._fleet.environment.name}",
+                    host=host,
+                )
+
+    def _beat(self, host: Host) -> None:
+        line = self._fleet.connect(self._fleet.environment, host)
+        pause = rhythm = self._seconds / 3
+        while not self._left.wait(pause):
+            pause = rhythm
+            if host.name not in self._fleet.fences:
+                continue
+            self._renewed.setdefault(host.name, time.monotonic() - rhythm)
+            try:
+                renew = action("renew", ttl_seconds=self._seconds)
+                call(self._fleet, host, [renew], line=line)
+                self._renewed[host.name] = time.monotonic()
+            except ChangeoverError as error:
+                error.host = error.host or host.name
+                refused = taken(self._fleet, error)
+                if refused and host.name in self._fleet.fences and not self._left.is_set():
+                    self._refused[host.name] = refused
+                    break
+                pause = min(rhythm, RETRY_SECONDS)
+        line.close()

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from changeover.inventory import Host
     from changeover.steps import Confirm, Drain, Place, PreviewSmoke, Retire, Revert, Start, Switch
 
+HEALTH_SECONDS = 5
+
 
 def states(fleet: Fleet, hosts: Sequence[Host]) -> Answers:
     """Ask every host which colours it has, which one is live, and who holds its lease."""
@@ -82,16 +84,31 @@ def switch(fleet: Fleet, hosts: Sequence[Host], step: Switch) -> tuple[Outcome, 
     results = [dict(replies["switch"].result) for replies in answers.replies.values()]
     slowest = max((int(result.get("switch_us", 0)) for result in results), default=0)
     reloads = sum(bool(result.get("reloaded")) for result in results)
+    left_open = _left_open(results)
     outcome = Outcome(
         says=f"{step.before or 'nothing'} -> {step.colour} on {_count(len(results))}, "
-        f"{slowest / 1000:.1f} ms, {reloads} reloads of Nginx",
-        figures={"switch_us": slowest, "reloads": reloads},
+        f"{slowest / 1000:.1f} ms, {reloads} reloads of Nginx{_open_words(left_open)}",
+        figures={"switch_us": slowest, "reloads": reloads, "left_open": left_open},
     )
     return outcome, answers
 
 
+def _left_open(results: Sequence[Event]) -> int:
+    return sum(int(result.get("left_open") or 0) for result in results)
+
+
+def _open_words(left_open: int) -> str:
+    return f", {left_open} connections from before still open at it" if left_open else ""
+
+
 def confirm(fleet: Fleet, hosts: Sequence[Host], step: Confirm) -> Outcome:
-    """Disarm the dead-man on every host and make the colour the one that a boot brings back."""
+    """Disarm the dead-man on every host and make the colour the one that a boot brings back.
+
+    Before any host hears it, all of them have to answer 200 on the colour's health path once more:
+    a balancer hides from the checks outside that one of several hosts is down.
+    """
+    health = action("health", colour=step.colour, timeout_seconds=HEALTH_SECONDS)
+    on_each(fleet, hosts, lambda _: [health]).check()
     request = action("confirm", colour=step.colour)
     on_each(fleet, hosts, lambda _: [request], fresh=True).check()
     return Outcome(says=f"{step.colour} stays on {_count(len(hosts))}")
@@ -120,9 +137,12 @@ def revert(fleet: Fleet, hosts: Sequence[Host], step: Revert) -> tuple[Outcome, 
     answers = on_each(fleet, hosts, lambda _: [request])
     results = [dict(replies["revert"].result) for replies in answers.replies.values()]
     slowest = max((int(result.get("switch_us", 0)) for result in results), default=0)
+    left_open = _left_open(results)
+    missing = f", not on {', '.join(answers.errors)}" if answers.errors else ""
     outcome = Outcome(
-        says=f"back on {step.colour or 'nothing'} on {_count(len(results))}, {slowest / 1000:.1f} ms",
-        figures={"switch_us": slowest},
+        says=f"back on {step.colour or 'nothing'} on {_count(len(results))}{missing}, "
+        f"{slowest / 1000:.1f} ms{_open_words(left_open)}",
+        figures={"switch_us": slowest, "left_open": left_open},
     )
     return outcome, answers
 

@@ -9,16 +9,13 @@ from changeover import steps, verdict
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, migrate
-from changeover.executors.lease import Heartbeat
-from changeover.runner import database, recovery, survey
+from changeover.runner import database, endings, survey
 from changeover.runner.apply import apply
 from changeover.runner.stages import Context, Stage
 from changeover.situation import Situation
 
 if TYPE_CHECKING:
     from changeover.runner.run import Event, Run
-
-DRAIN_SECONDS = 20
 
 
 class NothingToFinalize(InvalidInput):
@@ -82,20 +79,39 @@ def walk(stage: Stage) -> Event:
         ChangeoverError: A step was red; the live version serves all the while.
     """
     run, plan = stage.run, stage.plan
-    run.begin("finalize", plan.situation.live, plan.situation.live)
-    current: steps.AnyStep | None = None
-    try:
-        with Heartbeat(run.fleet, run.lease_hosts, planning.LEASE_SECONDS):
-            for current in plan.steps:
-                _step(run, current)
-    except KeyboardInterrupt as error:
-        raise recovery.interrupted(run, current.id if current else "begin", "finalize") from error
-    except ChangeoverError as error:
-        lease.unlock(run.fleet, run.lease_hosts)
-        run.end("failed", error.exit_code, f"{error.message}; {plan.version} serves")
-        raise
+    names = [step.id for step in plan.steps]
+    run.begin("finalize", plan.situation.live, plan.situation.live, steps=names)
+    with run.holding(run.lease_hosts):
+        for step in plan.steps:
+            try:
+                _step(run, step)
+            except KeyboardInterrupt as error:
+                raise _interrupted(run, plan.version, step) from error
+            except ChangeoverError as error:
+                raise _failed(run, plan.version, step, error) from error
+            except Exception as error:
+                failure = endings.unexpected(error)
+                raise _failed(run, plan.version, step, failure) from error
     return run.end("done", 0, f"{plan.version} is final")
 
 
 def _step(run: Run, step: steps.AnyStep) -> None:
     run.step(step, lambda: apply(run, step))
+
+
+def _interrupted(run: Run, version: str, step: steps.AnyStep) -> ChangeoverError:
+    return endings.interrupted(
+        run,
+        f"interrupted at {step.id}: {version} serves all the while",
+        hint=f"changeover finalize --env {run.environment.name} goes on",
+        free=True,
+    )
+
+
+def _failed(run: Run, version: str, step: steps.AnyStep, error: ChangeoverError) -> ChangeoverError:
+    refused = lease.taken(run.fleet, error)
+    if refused:
+        return endings.taken(run, refused, step.id)
+    lease.unlock(run.fleet, run.lease_hosts)
+    run.end("failed", error.exit_code, f"{error.message}; {version} serves")
+    return error

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from changeover import steps
 from changeover.errors import ChangeoverError, Failed
-from changeover.executors.lease import Heartbeat
 from changeover.plan import LEASE_SECONDS
-from changeover.runner import recovery, survey
+from changeover.runner import endings, recovery, survey
 from changeover.runner.apply import apply
 
 if TYPE_CHECKING:
@@ -23,27 +22,37 @@ def walk(run: Run, plan: Plan, *, steal: bool = False) -> Event:
         ChangeoverError: A step was red; its exit code says what serves now.
         Interrupted: A person or the machine stopped the run.
     """
-    run.begin("deploy", plan.situation.live, plan.colour, plan=plan.digest)
-    current: steps.AnyStep = plan.steps[0]
-    try:
-        with Heartbeat(run.fleet, run.lease_hosts, LEASE_SECONDS):
-            for step in plan.steps:
-                current = step
-                if isinstance(step, steps.Drain | steps.Unlock):
-                    _told(run, step)
-                else:
-                    run.step(step, lambda step=step: apply(run, step, steal=steal))  # type: ignore[misc]
-                if isinstance(step, steps.Lock) and not steal:
-                    _refuse_overtaken(run, plan)
-    except KeyboardInterrupt as error:
-        raise recovery.interrupted(run, current.id) from error
-    except ChangeoverError as error:
-        raise recovery.recover(run, plan, current, error) from error
-    except Exception as error:
-        raise recovery.recover(run, plan, current, recovery.unexpected(error)) from error
+    names = [step.id for step in plan.steps]
+    run.begin("deploy", plan.situation.live, plan.colour, plan=plan.digest, steps=names)
+    with run.holding(run.lease_hosts):
+        for step in plan.steps:
+            try:
+                _one(run, plan, step, steal=steal)
+            except KeyboardInterrupt as error:
+                raise recovery.interrupted(run, plan, step.id) from error
+            except ChangeoverError as error:
+                raise _recovered(run, plan, step, error) from error
+            except Exception as error:
+                raise _recovered(run, plan, step, endings.unexpected(error)) from error
     return run.end(
         "done", 0, f"{plan.version} serves; the way back: {plan.situation.verdict.because}"
     )
+
+
+def _one(run: Run, plan: Plan, step: steps.AnyStep, *, steal: bool) -> None:
+    if isinstance(step, steps.Drain | steps.Unlock):
+        _told(run, step)
+        return
+    run.step(step, lambda: apply(run, step, steal=steal))
+    if isinstance(step, steps.Lock) and not steal:
+        _refuse_overtaken(run, plan)
+
+
+def _recovered(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError) -> ChangeoverError:
+    try:
+        return recovery.recover(run, plan, red, error)
+    except KeyboardInterrupt:
+        return recovery.interrupted(run, plan, red.id, going_back=True)
 
 
 def _refuse_overtaken(run: Run, plan: Plan) -> None:

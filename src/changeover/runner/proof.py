@@ -13,9 +13,9 @@ from changeover.runner import requirements
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from changeover.inventory import Environment
+    from changeover.inventory import Environment, Host
     from changeover.release import App, Release
     from changeover.release.values import Values
     from changeover.runner.run import Run
@@ -41,13 +41,13 @@ def preflight(run: Run, step: Preflight) -> Outcome:
     )
 
 
-def preview(run: Run, step: PreviewSmoke) -> Outcome:
-    """Smoke the new colour on its own sockets, before users are sent to it."""
+def preview(run: Run, step: PreviewSmoke, hosts: Sequence[Host] | None = None) -> Outcome:
+    """Smoke a colour on its own sockets, on every app host or on these."""
     release, known = _release(run, step.version)
     checks = smoking.preview_parameters(
         release.smoke, target_of(run.environment, run.app.app), known
     )
-    return operate.preview(run.fleet, run.app_hosts, step, checks)
+    return operate.preview(run.fleet, run.app_hosts if hosts is None else hosts, step, checks)
 
 
 def smoke(run: Run, step: Smoke) -> Outcome:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import TYPE_CHECKING
 
 from changeover import steps
-from changeover.errors import ChangeoverError, Failed, Interrupted, Mixed, RolledBack
+from changeover.errors import ChangeoverError, Failed, RolledBack
 from changeover.executors import lease, operate
-from changeover.plan import ROLLBACK_CLOSING_SECONDS
-from changeover.runner import proof
+from changeover.plan import DEADMAN_SECONDS, ROLLBACK_CLOSING_SECONDS
+from changeover.runner import endings, retreat
 
 if TYPE_CHECKING:
     from changeover.plan import Plan
@@ -18,15 +17,20 @@ if TYPE_CHECKING:
 STOP_SECONDS = 5
 UNLEASED = ("preflight", "lock")
 SWITCHED = ("switch", "smoke", "confirm")
+CONFIRMED = ("drain", "unlock")
 
 
 def recover(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError) -> ChangeoverError:
     """Take back a deployment whose step is red, and return the error that the user is told."""
+    refused = lease.taken(run.fleet, error)
+    if refused and red.id not in UNLEASED:
+        return endings.taken(run, refused, red.id)
     if red.id in SWITCHED:
         return _after_switch(run, plan, error)
     if _serves_already(run, plan):
         if red.id in UNLEASED:
-            return _mixed(run, error, f"{plan.colour} serves, unfinished, and {red.id} is red")
+            message = f"{plan.colour} serves, unfinished, and {red.id} is red: {error.message}"
+            return endings.mixed(run, message, error, hint=_look(run))
         return _after_switch(run, plan, error)
     return _before_switch(run, plan, red, error)
 
@@ -65,74 +69,91 @@ def _after_switch(run: Run, plan: Plan, error: ChangeoverError) -> ChangeoverErr
         closing_seconds=ROLLBACK_CLOSING_SECONDS,
     )
     try:
-        revert(run, step)
-        if version is not None:
-            again = steps.Smoke(id="smoke-before", version=version)
-            run.step(again, lambda: proof.smoke(run, again))
+        behind = retreat.send(run, step, run.app_hosts)
     except ChangeoverError as second:
-        return _mixed(run, second, f"going back to {before or 'nothing'} failed ({error.message})")
-    operate.stop(run.fleet, run.app_hosts, plan.colour, STOP_SECONDS)
+        message = f"{error.message}; no host went back to {before or 'nothing'}: {second.message}"
+        return endings.mixed(run, message, second, hint=_look(run))
+    back = retreat.but(run.app_hosts, behind)
+    try:
+        if before is not None:
+            retreat.prove(run, before, back)
+    except ChangeoverError as second:
+        message = (
+            f"{error.message}; {version} serves again on {retreat.listed(back)}, and is not "
+            f"proved: {second.message}"
+        )
+        if not behind:
+            return endings.mixed(run, message, second, hint=_look(run))
+        return _behind(run, plan, behind, message)
+    operate.stop(run.fleet, back, plan.colour, STOP_SECONDS)
+    if behind:
+        said = f"{error.message}; {version or 'nothing'} serves again on {retreat.listed(back)}"
+        return _behind(run, plan, behind, said)
     lease.unlock(run.fleet, run.lease_hosts)
+    return _taken_back(run, version, error)
+
+
+def _behind(
+    run: Run, plan: Plan, behind: dict[str, ChangeoverError], message: str
+) -> ChangeoverError:
+    """End where some hosts did not go back: until they do, or take themselves back, all is mixed."""
+    lost = endings.one_of(behind)
+    name, version = run.environment.name, plan.situation.live_version
+    alone = f"; unconfirmed, it goes back by itself within {DEADMAN_SECONDS} s" if version else ""
+    again = f"changeover rollback --to {version}" if version else "changeover abort"
+    return endings.mixed(
+        run,
+        f"{message}; not known to be back: {lost.host} ({lost.message}){alone}",
+        lost,
+        hint=f"keep users from {lost.host}; when it answers, {again} --env {name}",
+    )
+
+
+def _taken_back(run: Run, version: str | None, error: ChangeoverError) -> ChangeoverError:
     if version is None:
         error.message = f"{error.message}; nothing was live before and nothing is"
         run.end("failed", error.exit_code, error.message)
         return error
     message = f"{error.message}; rolled back: {version} serves again, proved"
-    run.end("rolled-back", RolledBack.exit_code, message)
+    end = run.end("rolled-back", RolledBack.exit_code, message)
     return RolledBack(
-        message,
+        str(end["message"]),
         hint=f"changeover report {run.fleet.deployment} --env {run.environment.name}",
         host=error.host,
         cause=error.cause,
     )
 
 
-def revert(run: Run, step: steps.Revert) -> None:
-    """Send every app host back; a host keeps what it went back to over a boot."""
-    run.step(step, lambda: _revert(run, step))
-
-
-def _revert(run: Run, step: steps.Revert) -> steps.Outcome:
-    outcome, answers = operate.revert(run.fleet, run.app_hosts, step)
-    answers.check()
-    return outcome
-
-
-def _mixed(run: Run, error: ChangeoverError, said: str) -> Mixed:
-    lease.unlock(run.fleet, run.lease_hosts)
-    message = f"{said}: {error.message}"
-    run.end("mixed", Mixed.exit_code, message)
-    return Mixed(
-        message,
-        hint=f"look at each host with: changeover status --env {run.environment.name}",
-        host=error.host,
-        cause=error.cause,
-    )
-
-
-def unexpected(error: Exception) -> Failed:
-    """Return a fault of this program as a failure that can be recovered from and told."""
-    return Failed(
-        f"unexpected {type(error).__name__}: {error}",
-        hint="please report this with the lines above",
-        cause="".join(traceback.format_exception(error)[-3:]).strip(),
-    )
-
-
-def interrupted(run: Run, step: str, again: str | None = None) -> Interrupted:
-    """Journal that a person or the machine stopped the run, and say how to go on.
+def interrupted(run: Run, plan: Plan, step: str, *, going_back: bool = False) -> ChangeoverError:
+    """Journal that a person or the machine stopped a deployment, and say what serves.
 
     Args:
         run: The run.
+        plan: Its plan.
         step: The step it was in.
-        again: The verb that goes on when it is typed again, which needs the lease to be free;
-            ``None`` for a deployment, which keeps its lease for ``resume`` or ``abort``.
+        going_back: It was going back already, since that step was red.
     """
     name = run.environment.name
-    hint = f"changeover resume --env {name}, or changeover abort --env {name}"
-    if again is not None:
-        lease.unlock(run.fleet, run.lease_hosts)
-        hint = f"changeover {again} --env {name} goes on"
-    message = f"interrupted at {step}"
-    run.end("interrupted", Interrupted.exit_code, message)
-    return Interrupted(message, hint=hint)
+    before = plan.situation.live_version
+    says = f"{before} serves" if before else "nothing is live"
+    hint = f"changeover resume --env {name} goes on, changeover abort --env {name} takes it back"
+    if step in SWITCHED or going_back:
+        says = f"users may be on {plan.version}, which is not confirmed"
+        if before:
+            says += f"; each host goes back to {before} by itself within {DEADMAN_SECONDS} s"
+    elif step in CONFIRMED:
+        says = f"{plan.version} serves and is confirmed"
+        hint = (
+            f"changeover resume --env {name} ends it, "
+            f"changeover rollback --env {name} takes it back"
+        )
+    if going_back:
+        hint = f"changeover abort --env {name} goes on with going back"
+        says = f"{says}; it was going back"
+    message = f"interrupted at {step}: {says}"
+    return endings.interrupted(run, message, hint=hint, free=False)
+
+
+def _look(run: Run) -> str:
+    name = run.environment.name
+    return f"changeover status --env {name} shows each host, then changeover abort --env {name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import secrets
 import socket
@@ -10,11 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from changeover.errors import ChangeoverError
+from changeover.executors.lease import Heartbeat
 from changeover.fleet import Fleet
 from changeover.journal import Journal, new_id
+from changeover.plan import LEASE_SECONDS
+from changeover.runner import survey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from changeover.bundle import Bundle
@@ -40,6 +44,7 @@ class Run:
         release: The release that is moved to; ``None`` for runs that only go back.
         bundle: Its bundle, once built.
         values: Environment values by host name; secret.
+        left_open: The connections from before that reloads of Nginx have met so far.
     """
 
     root: Path
@@ -52,6 +57,8 @@ class Run:
     bundle: Bundle | None = None
     values: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
     begun: float = field(default_factory=time.monotonic)
+    left_open: int = 0
+    _heartbeat: Heartbeat | None = None
 
     @property
     def app_hosts(self) -> tuple[Host, ...]:
@@ -61,16 +68,47 @@ class Run:
     @property
     def lease_hosts(self) -> tuple[Host, ...]:
         """Return the hosts that hold the lease: those that run the app or its database."""
-        names = {host.name for group in ("app", "db") for host in self.environment.hosts_in(group)}
-        return tuple(host for host in self.environment.hosts if host.name in names)
+        return survey.lease_hosts(self.environment)
 
     def note(self, event: Event) -> None:
         """Journal an event and report it."""
         self.report(self.journal.append(event))
 
-    def step(self, step: AnyStep, act: Callable[[], Outcome]) -> Outcome:
-        """Do one step, its intent journaled before and its outcome after it."""
-        self.note({"type": "step-intent", "step": step.id, "kind": step.kind, "says": step.says})
+    @contextlib.contextmanager
+    def holding(self, hosts: Sequence[Host]) -> Iterator[None]:
+        """Renew the lease on these hosts all the while, and begin no step once it is lost."""
+        with Heartbeat(self.fleet, hosts, LEASE_SECONDS) as heartbeat:
+            self._heartbeat = heartbeat
+            try:
+                yield
+            finally:
+                self._heartbeat = None
+
+    def step(
+        self, step: AnyStep, act: Callable[[], Outcome], *, going_back: bool = False
+    ) -> Outcome:
+        """Do one step, its intent journaled before and its outcome after it.
+
+        Args:
+            step: The step.
+            act: Does it.
+            going_back: Begin it even where a lease is lost: a host that is another's refuses by
+                itself, and the others must not be kept from going back.
+
+        Raises:
+            LeaseTaken, LeaseUnrenewed: The lease was lost; the step was not begun.
+        """
+        if self._heartbeat and not going_back:
+            self._heartbeat.check()
+        self.note(
+            {
+                "type": "step-intent",
+                "step": step.id,
+                "kind": step.kind,
+                "says": step.says,
+                "hosts": list(step.hosts),
+            }
+        )
         try:
             outcome = act()
         except ChangeoverError as error:
@@ -93,6 +131,7 @@ class Run:
                 "figures": outcome.figures,
             }
         )
+        self.left_open += int(outcome.figures.get("left_open", 0))
         return outcome
 
     def begin(self, command: str, before: str | None, after: str | None, **facts: object) -> None:
@@ -114,6 +153,11 @@ class Run:
     def end(self, outcome: str, exit_code: int, message: str) -> Event:
         """Journal how the run ended, let the hosts go, and return the event."""
         self.fleet.close()
+        if self.left_open:
+            message += (
+                f"; {self.left_open} connections from before were still open at a reload of Nginx, "
+                "WebSockets among them"
+            )
         event = self.journal.append(
             {
                 "type": "deployment-end",
@@ -123,6 +167,7 @@ class Run:
                 "message": message,
                 "seconds": round(time.monotonic() - self.begun, 2),
                 "sessions": self.fleet.sessions,
+                "left_open": self.left_open,
             }
         )
         self.report(event)

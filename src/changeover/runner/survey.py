@@ -12,6 +12,7 @@ from changeover.fleet import Fleet
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from changeover.fleet import Answers
     from changeover.inventory import Environment, Host
 
 Event = dict[str, Any]
@@ -31,6 +32,7 @@ class HostState:
         placed: All colours on the host.
         pending: The switch that nobody confirmed: deployment, from, to.
         lock: The lease, if someone holds it: owner, reason, number, expires.
+        history: The colours that were live before, oldest first.
     """
 
     host: str
@@ -42,6 +44,7 @@ class HostState:
     placed: tuple[str, ...]
     pending: Event | None
     lock: Event | None
+    history: tuple[str, ...] = ()
 
     @property
     def lock_words(self) -> str:
@@ -92,6 +95,49 @@ def _state(host: Host, answer: Event) -> HostState:
         placed=tuple(str(entry["colour"]) for entry in releases),
         pending=answer.get("pending"),
         lock=answer.get("lock"),
+        history=tuple(answer.get("history") or ()),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the hosts said of themselves, and why some of them said nothing.
+
+    Args:
+        states: The answers by host.
+        lost: Why there is none, by host.
+    """
+
+    states: Mapping[str, HostState]
+    lost: Mapping[str, ChangeoverError]
+
+    @property
+    def apps(self) -> tuple[HostState, ...]:
+        """Return the answers of app hosts."""
+        return tuple(state for state in self.states.values() if "app" in state.groups)
+
+
+def look(fleet: Fleet, hosts: Sequence[Host]) -> Seen:
+    """Ask every host for its state and go on without those that do not answer.
+
+    Raises:
+        ChangeoverError: No app host answers.
+    """
+    answers = operate.states(fleet, hosts)
+    seen = _seen(answers, hosts)
+    if not seen.apps:
+        answers.check()
+    return seen
+
+
+def _seen(answers: Answers, hosts: Sequence[Host]) -> Seen:
+    return Seen(
+        states={
+            host.name: _state(host, dict(answers.replies[host.name]["state"].result))
+            for host in hosts
+            if host.name in answers.replies
+        },
+        lost=dict(answers.errors),
     )
 
 
@@ -108,15 +154,10 @@ def status(
         report=report,
         any_agent=True,
     )
-    hosts = lease_hosts(environment)
-    answers = operate.states(fleet, hosts)
+    answers = operate.states(fleet, lease_hosts(environment))
     fleet.close()
-    told = [
-        _state(host, dict(answers.replies[host.name]["state"].result))
-        for host in hosts
-        if host.name in answers.replies
-    ]
-    return told, list(answers.errors.values())
+    seen = _seen(answers, lease_hosts(environment))
+    return list(seen.states.values()), list(seen.lost.values())
 
 
 def lease_hosts(environment: Environment) -> tuple[Host, ...]:

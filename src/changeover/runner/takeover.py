@@ -7,21 +7,23 @@ what they say, and the agents skip what is done.
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from changeover import plan as planning
 from changeover import steps
 from changeover.colour import version_of
-from changeover.errors import ChangeoverError, InvalidInput, LockHeld, Mixed
+from changeover.errors import ChangeoverError, InvalidInput, LockHeld
 from changeover.executors import lease, operate
-from changeover.runner import forward, recovery, stages, survey
+from changeover.runner import endings, forward, recovery, retreat, stages, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from changeover.inventory import Host
     from changeover.runner.run import Event, Run
     from changeover.runner.stages import Context
-    from changeover.runner.survey import HostState
+    from changeover.runner.survey import HostState, Seen
 
 # A live controller renews its lease every 40 s; one that was silent for longer has gone.
 ALIVE_SECONDS = 45
@@ -39,8 +41,10 @@ def resume(context: Context, *, force: bool) -> Event:
         NothingInterrupted: There is no deployment to go on with.
         LockHeld: Its controller is alive; ``force`` takes the lease all the same.
     """
-    held = _interrupted(context, force=force)
-    version = str(held["reason"]).removeprefix(DEPLOY)
+    held, seen = _interrupted(context, force=force)
+    version = _version(held)
+    if seen.lost:
+        raise endings.one_of(seen.lost)
     if held["deployment"] is None:
         raise NothingInterrupted(
             "the lease of the interrupted deployment is gone",
@@ -51,44 +55,44 @@ def resume(context: Context, *, force: bool) -> Event:
 
 
 def abort(context: Context, *, force: bool) -> Event:
-    """Take the interrupted deployment back to what was confirmed before it.
+    """Take the interrupted deployment back to what was confirmed before it, and prove that.
+
+    It needs no host but one that runs the app; what cannot be reached is named.
 
     Raises:
         NothingInterrupted: There is no deployment to take back.
         LockHeld: Its controller is alive; ``force`` takes the lease all the same.
-        Mixed: A host could not be taken back.
+        Mixed: A host could not be taken back, or what it went back to is not proved.
     """
-    held = _interrupted(context, force=force)
+    held, seen = _interrupted(context, force=force)
     run = context.run()
     run.fleet.any_agent = True
-    states = survey.host_states(run.fleet, run.lease_hosts)
-    pending = next((state.pending for state in states.values() if state.pending), None)
-    _refuse_confirmed(states.values(), held, pending, context.environment.name)
+    name = context.environment.name
+    pending = next((state.pending for state in seen.apps if state.pending), None)
+    _refuse_confirmed(seen.apps, held, pending, name)
     goal = (
         pending["from"]
         if pending and pending["kind"] == "switch"
-        else survey.agreed(states.values(), "confirmed", context.environment.name)
+        else survey.agreed(seen.apps, "confirmed", name)
     )
-    run.begin("abort", str(held["reason"]), goal)
+    hosts = [host for host in run.lease_hosts if host.name in seen.states]
+    taking = _Taking(run, seen, hosts, goal, _version(held), pending)
+    run.begin("abort", str(held["reason"]), goal, steps=["lock", "revert", "inside", "smoke"])
     try:
-        lock = steps.Lock(
-            id="lock",
-            hosts=tuple(states),
-            reason=f"abort {held['deployment']}",
-            seconds=planning.LEASE_SECONDS,
-        )
-        run.step(lock, lambda: _steal(run, lock))
-        _back(run, tuple(states.values()), goal, str(pending["deployment"]) if pending else None)
-        lease.unlock(run.fleet, run.lease_hosts).check()
-    except ChangeoverError as error:
-        run.end("mixed", Mixed.exit_code, error.message)
-        raise Mixed(
-            f"the deployment is not taken back everywhere: {error.message}",
-            hint=f"changeover status --env {context.environment.name}, then changeover abort again",
-            host=error.host,
-            cause=error.cause,
+        with run.holding(hosts):
+            taking.walk(str(held["deployment"]))
+    except KeyboardInterrupt as error:
+        raise endings.interrupted(
+            run,
+            f"interrupted while the deployment was taken back to {goal or 'nothing'}",
+            hint=f"changeover abort --env {name} goes on",
+            free=False,
         ) from error
-    return run.end("done", 0, f"{goal or 'nothing'} is live, as before the deployment")
+    except ChangeoverError as error:
+        raise taking.failed(error) from error
+    except Exception as error:
+        raise taking.failed(endings.unexpected(error)) from error
+    return taking.end()
 
 
 def steal(context: Context, reason: str) -> str | None:
@@ -99,27 +103,35 @@ def steal(context: Context, reason: str) -> str | None:
     holder = next((str(state.lock["owner"]) for state in states.values() if state.lock), None)
     run.begin("lock steal", holder, None, reason=reason)
     lock = steps.Lock(id="lock", hosts=tuple(states), reason=reason, seconds=60)
-    run.step(lock, lambda: _steal(run, lock))
+    run.step(lock, lambda: _steal(run, lock, run.lease_hosts))
     lease.unlock(run.fleet, run.lease_hosts).check()
     run.end("done", 0, f"taken from {holder or 'nobody'}: {reason}")
     return holder
 
 
-def _steal(run: Run, step: steps.Lock) -> steps.Outcome:
-    lease.lock(run.fleet, run.lease_hosts, step.reason, step.seconds, steal=True)
-    return steps.Outcome(says=f"taken on {len(run.lease_hosts)} hosts")
+def _steal(run: Run, step: steps.Lock, hosts: Sequence[Host]) -> steps.Outcome:
+    lease.lock(run.fleet, hosts, step.reason, step.seconds, steal=True)
+    return steps.Outcome(says=f"taken on {len(hosts)} hosts")
 
 
-def _interrupted(context: Context, *, force: bool) -> Event:
+def _version(held: Event) -> str:
+    """Return the version of the deployment that a lease was taken for."""
+    return str(held["reason"]).removeprefix(DEPLOY)
+
+
+def _interrupted(context: Context, *, force: bool) -> tuple[Event, Seen]:
+    """Return the lease of the interrupted deployment, and what the hosts said."""
     run = context.run()
     run.fleet.any_agent = True
-    states = survey.host_states(run.fleet, run.lease_hosts)
+    seen = survey.look(run.fleet, run.lease_hosts)
+    run.fleet.close()
+    states = seen.states
     leases = [state.lock for state in states.values() if state.lock]
     held = next((each for each in leases if str(each["reason"]).startswith(DEPLOY)), None)
     name = context.environment.name
     unconfirmed = next((each for each in states.values() if each.live != each.confirmed), None)
     if held is None and unconfirmed is not None:
-        return {"reason": f"{DEPLOY}{version_of(str(unconfirmed.live))}", "deployment": None}
+        return {"reason": f"{DEPLOY}{version_of(str(unconfirmed.live))}", "deployment": None}, seen
     if held is None:
         raise NothingInterrupted(
             "no host holds the lease of an interrupted deployment",
@@ -131,13 +143,13 @@ def _interrupted(context: Context, *, force: bool) -> Event:
             f"{held['owner']} held the lease {silent.total_seconds():.0f} s ago: {held['reason']}",
             hint=f"wait {ALIVE_SECONDS} s, or add --force when that controller is gone",
         )
-    return held
+    return held, seen
 
 
 def _refuse_confirmed(
     states: Iterable[HostState], held: Event, pending: Event | None, environment: str
 ) -> None:
-    version = str(held["reason"]).removeprefix(DEPLOY)
+    version = _version(held)
     confirmed = {version_of(state.confirmed) for state in states if state.confirmed}
     if pending is None and version in confirmed:
         raise NothingInterrupted(
@@ -147,21 +159,105 @@ def _refuse_confirmed(
         )
 
 
-def _back(run: Run, states: Sequence[HostState], goal: str | None, of: str | None) -> None:
-    """Send every app host to the colour before, and stop what the deployment had started."""
-    others = {
-        colour
-        for state in states
-        for colour in state.running
-        if colour not in {goal, state.previous}
-    }
-    step = steps.Revert(
-        id="revert",
-        hosts=tuple(state.host for state in states if "app" in state.groups),
-        colour=goal,
-        of=of,
-        closing_seconds=planning.ROLLBACK_CLOSING_SECONDS,
-    )
-    recovery.revert(run, step)
-    for colour in sorted(others):
-        operate.stop(run.fleet, run.app_hosts, colour, recovery.STOP_SECONDS).check()
+@dataclass(slots=True)
+class _Taking:
+    """One deployment as it is taken back.
+
+    Args:
+        run: The run.
+        seen: What the hosts said before.
+        hosts: Those that said it.
+        goal: The colour that is gone back to; ``None`` before the first deployment.
+        version: The version that the deployment was of.
+        pending: Its switch that nobody confirmed.
+    """
+
+    run: Run
+    seen: Seen
+    hosts: list[Host]
+    goal: str | None
+    version: str
+    pending: Event | None
+    behind: dict[str, ChangeoverError] = field(default_factory=dict)
+    moved: bool = False
+
+    @property
+    def app_hosts(self) -> list[Host]:
+        return [host for host in self.hosts if "app" in host.groups]
+
+    @property
+    def lost_apps(self) -> dict[str, ChangeoverError]:
+        apps = {host.name for host in self.run.app_hosts}
+        lost = {name: error for name, error in self.seen.lost.items() if name in apps}
+        return {**lost, **self.behind}
+
+    @property
+    def started(self) -> set[str]:
+        """The colours that the deployment started: of its version, running, and never live before.
+
+        An older colour that runs is somebody's way back, and stays.
+        """
+        return {
+            colour
+            for state in self.seen.apps
+            for colour in state.running
+            if version_of(colour) == self.version
+            and colour not in {self.goal, *state.history, state.confirmed}
+        }
+
+    def walk(self, deployment: str) -> None:
+        run, names = self.run, tuple(host.name for host in self.hosts)
+        lock = steps.Lock(
+            id="lock", hosts=names, reason=f"abort {deployment}", seconds=planning.LEASE_SECONDS
+        )
+        run.step(lock, lambda: _steal(run, lock, self.hosts))
+        revert = steps.Revert(
+            id="revert",
+            hosts=tuple(host.name for host in self.app_hosts),
+            colour=self.goal,
+            of=str(self.pending["deployment"]) if self.pending else None,
+            closing_seconds=planning.ROLLBACK_CLOSING_SECONDS,
+        )
+        self.behind = retreat.send(run, revert, self.app_hosts)
+        self.moved = True
+        back = retreat.but(self.app_hosts, self.behind)
+        for colour in sorted(self.started):
+            operate.stop(run.fleet, back, colour, recovery.STOP_SECONDS).check()
+        if self.goal is not None:
+            retreat.prove(run, self.goal, back)
+        lease.unlock(run.fleet, self.hosts)
+
+    @property
+    def _said(self) -> str:
+        where = retreat.listed(retreat.but(self.app_hosts, self.behind))
+        return f"{self.goal or 'nothing'} is live on {where}, as before the deployment"
+
+    def end(self) -> Event:
+        if self.lost_apps:
+            raise self._half(self._said)
+        lost = "; ".join(endings.reasons(self.seen.lost))
+        without = (
+            f". Not done: the lease there was not given back ({lost}), it expires" if lost else ""
+        )
+        return self.run.end("done", 0, self._said + (", proved" if self.goal else "") + without)
+
+    def _half(self, said: str) -> ChangeoverError:
+        lost = endings.one_of(self.lost_apps)
+        return endings.mixed(
+            self.run,
+            f"{said}; not known to be back: {lost.host} ({lost.message})",
+            lost,
+            hint=f"keep users from {lost.host}; when it answers, "
+            f"changeover abort --env {self.run.environment.name} again",
+        )
+
+    def failed(self, error: ChangeoverError) -> ChangeoverError:
+        if not self.moved:
+            message = f"the deployment is not taken back: {error.message}"
+        elif self.lost_apps:
+            return self._half(f"{self._said}, and is not proved: {error.message}")
+        else:
+            message = f"{self._said}, and is not proved: {error.message}"
+        name = self.run.environment.name
+        hint = f"changeover status --env {name}, then changeover abort --env {name} again"
+        return endings.mixed(self.run, message, error, hint=hint)

@@ -1,0 +1,71 @@
+"""How a run ends that did not go as planned: what is journaled, and what the user is told."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+from changeover.errors import Failed, Interrupted, Mixed
+from changeover.executors import lease
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from changeover.errors import ChangeoverError
+    from changeover.executors.lease import LeaseTaken
+    from changeover.runner.run import Run
+
+
+def mixed(run: Run, message: str, error: ChangeoverError, *, hint: str) -> Mixed:
+    """Give the lease back, journal that a person must look, and return what they are told."""
+    lease.unlock(run.fleet, run.lease_hosts)
+    end = run.end("mixed", Mixed.exit_code, message)
+    return Mixed(str(end["message"]), hint=hint, host=error.host, cause=error.cause)
+
+
+def taken(run: Run, error: LeaseTaken, step: str) -> LeaseTaken:
+    """Journal that another run has taken over. Nothing is taken back: the hosts are theirs now."""
+    error.message = f"stopped at {step}: {error.message}"
+    run.end("stopped", error.exit_code, error.message)
+    return error
+
+
+def interrupted(run: Run, message: str, *, hint: str, free: bool) -> Interrupted:
+    """Journal that a person or the machine stopped the run, and say how to go on.
+
+    Args:
+        run: The run.
+        message: Where it stopped, and what serves.
+        hint: The command that goes on.
+        free: Give the lease back; a deployment keeps its own for ``resume`` or ``abort``.
+    """
+    if free:
+        lease.unlock(run.fleet, run.lease_hosts)
+    run.end("interrupted", Interrupted.exit_code, message)
+    return Interrupted(message, hint=hint)
+
+
+def unexpected(error: Exception) -> Failed:
+    """Return a fault of this program as a failure that can be recovered from and told."""
+    return Failed(
+        f"unexpected {type(error).__name__}: {error}",
+        hint="please report this with the lines above",
+        cause="".join(traceback.format_exception(error)[-3:]).strip(),
+    )
+
+
+def one_of(lost: Mapping[str, ChangeoverError]) -> ChangeoverError:
+    """Return the failure of the first host, naming all of them, with every cause."""
+    first = next(iter(lost.values()))
+    causes = [f"{host}: {error.cause or error.message}" for host, error in lost.items()]
+    told = Failed("; ".join(reasons(lost)), hint=first.hint, cause="\n".join(causes))
+    told.host = ", ".join(lost)
+    return told
+
+
+def reasons(lost: Mapping[str, ChangeoverError]) -> Sequence[str]:
+    """Return one clause a host, each with the host's name in it."""
+    return [
+        error.message if host in error.message else f"{host}: {error.message}"
+        for host, error in lost.items()
+    ]

@@ -1,0 +1,107 @@
+"""Which colour a rollback goes to, by what the app hosts remember."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover.colour import version_of
+from changeover.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from changeover.runner.survey import HostState
+
+
+class NothingToGoBackTo(InvalidInput):
+    """No colour is recorded as the one that was live before."""
+
+
+class NotPlaced(NothingToGoBackTo):
+    """No build of the version is on every app host."""
+
+
+class BuildUnclear(InvalidInput):
+    """Several builds of the version are placed, and the hosts do not agree on one."""
+
+
+def choose(states: Sequence[HostState], to: str | None, environment: str) -> str:
+    """Return the colour that was live before, or the one that ``to`` names.
+
+    Args:
+        states: What the app hosts say.
+        to: A version or a colour; ``None`` for what was live before.
+        environment: The environment's name, for the next command.
+
+    Raises:
+        NothingToGoBackTo: There is no such colour on every host.
+        BuildUnclear: There are several, and the hosts disagree.
+    """
+    return _before(states, environment) if to is None else _named(states, to, environment)
+
+
+def _before(states: Sequence[HostState], environment: str) -> str:
+    _refuse_before_switch(states, environment)
+    known = {colour for state in states for colour in (state.previous, state.live) if colour}
+    goals = {state.previous for state in states}
+    if len({state.live for state in states}) > 1:
+        # Half of a move: the hosts that made it are where the others would go back to, or the
+        # other way round.
+        goals = {colour for colour in known if all(colour in {s.live, s.previous} for s in states)}
+    if len(goals) == 1 and None not in goals:
+        return str(goals.pop())
+    said = ", ".join(f"{state.host}: {state.previous or 'nothing'}" for state in states)
+    raise NothingToGoBackTo(
+        f"the hosts record no common version before this one ({said})",
+        hint=f"changeover status --env {environment}, then "
+        f"changeover rollback --to VERSION --env {environment}",
+    )
+
+
+def _named(states: Sequence[HostState], to: str, environment: str) -> str:
+    placed = set.intersection(*(set(state.placed) for state in states)) if states else set()
+    if to in placed:
+        return to
+    builds = {colour for colour in placed if version_of(colour) == to}
+    if not builds:
+        listed = ", ".join(sorted(placed)) or "nothing"
+        raise NotPlaced(
+            f"no bundle of {to} is on every app host; there is {listed}",
+            hint=f"changeover deploy {to} --env {environment}, or choose one of those",
+        )
+    if len(builds) == 1:
+        return builds.pop()
+    said = {state.host: _last_live(state, builds) for state in states}
+    agreed = set(said.values())
+    if len(agreed) == 1 and None not in agreed:
+        return str(agreed.pop())
+    words = ", ".join(f"{host}: {colour or 'none'}" for host, colour in said.items())
+    raise BuildUnclear(
+        f"the hosts disagree on which build of {to} was live last: {words}",
+        hint=f"name one: changeover rollback --to COLOUR --env {environment}, "
+        f"of {', '.join(sorted(builds))}",
+    )
+
+
+def _last_live(state: HostState, builds: set[str]) -> str | None:
+    """Return the build that was live last on a host; what is live now is the last of all."""
+    order = [*state.history, state.previous, state.live]
+    return next((colour for colour in reversed(order) if colour in builds), None)
+
+
+def _refuse_before_switch(states: Sequence[HostState], environment: str) -> None:
+    """Refuse to go a version further back where a deployment ended before it sent users on."""
+    ended = [
+        state
+        for state in states
+        if state.lock and str(state.lock.get("reason")).startswith("deploy ") and not state.pending
+    ]
+    if ended and all(state.live == state.confirmed for state in states):
+        lock = ended[0].lock or {}
+        version = str(lock.get("reason")).removeprefix("deploy ")
+        live = version_of(str(ended[0].live))
+        if live != version:
+            raise NothingToGoBackTo(
+                f"the deployment of {version} ended before users were sent on: {live} serves",
+                hint=f"changeover abort --env {environment}, or name a version with --to",
+            )

@@ -1,0 +1,64 @@
+"""Send users back on every host that can be reached, and prove what they are sent to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover import steps
+from changeover.colour import version_of
+from changeover.executors import operate
+from changeover.runner import proof
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from changeover.errors import ChangeoverError
+    from changeover.inventory import Host
+    from changeover.runner.run import Run
+
+
+def send(run: Run, step: steps.Revert, hosts: Sequence[Host]) -> dict[str, ChangeoverError]:
+    """Send hosts back, all at once; return why by host where one did not go.
+
+    A host keeps what it went back to over a boot.
+
+    Raises:
+        ChangeoverError: None of them went.
+    """
+    failed: dict[str, ChangeoverError] = {}
+
+    def act() -> steps.Outcome:
+        outcome, answers = operate.revert(run.fleet, hosts, step)
+        if not answers.replies:
+            answers.check()
+        failed.update(answers.errors)
+        return outcome
+
+    run.step(step, act, going_back=True)
+    return failed
+
+
+def prove(run: Run, colour: str, hosts: Sequence[Host]) -> None:
+    """Smoke a colour on its own sockets on each host, and then from outside.
+
+    Raises:
+        CheckRed: A check from outside is red.
+        AgentFailed: A check on a host is red.
+    """
+    version = version_of(colour)
+    inside = steps.PreviewSmoke(
+        id="inside", hosts=tuple(host.name for host in hosts), colour=colour, version=version
+    )
+    run.step(inside, lambda: proof.preview(run, inside, hosts), going_back=True)
+    outside = steps.Smoke(id="smoke", version=version)
+    run.step(outside, lambda: proof.smoke(run, outside), going_back=True)
+
+
+def but(hosts: Sequence[Host], names: Sequence[str] | dict[str, ChangeoverError]) -> list[Host]:
+    """Return the hosts that are not named."""
+    return [host for host in hosts if host.name not in names]
+
+
+def listed(hosts: Sequence[Host]) -> str:
+    """Return the names of hosts for a sentence."""
+    return ", ".join(host.name for host in hosts)

@@ -1,0 +1,222 @@
+"""Hosts without machines: what their agents would answer, said to the runner's own code."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from changeover.errors import ChangeoverError
+from changeover.executors.backup.records import Restored
+from changeover.runner import stages
+from changeover.secret import Redactor
+from changeover.ssh import Line, Reply
+from changeover.ssh_failures import AgentFailed, HostUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tests.unit.conftest import Project
+
+    from changeover.inventory import Environment, Host
+    from changeover.runner.run import Run
+
+OLD, NEW = "1.0.0-aaaaaaaa", "3.0.0-bbbbbbbb"
+Event = dict[str, Any]
+
+
+@dataclass
+class Machine:
+    """One host as its agent shows it: ``new`` is live, ``old`` was live before."""
+
+    name: str
+    live: str = NEW
+    confirmed: str = NEW
+    history: list[str] = field(default_factory=lambda: [OLD])
+    placed: list[str] = field(default_factory=lambda: [OLD, NEW])
+    running: list[str] = field(default_factory=lambda: [OLD, NEW])
+    pending: Event | None = None
+    lock: Event | None = None
+    reachable: bool = True
+    asked: list[str] = field(default_factory=list)
+    left_open: int = 0
+    before: dict[str, Callable[[], object]] = field(default_factory=dict)
+
+    @property
+    def previous(self) -> str | None:
+        if self.pending:
+            return str(self.pending["from"])
+        earlier = [each for each in self.history if each in self.placed and each != self.live]
+        return earlier[-1] if earlier else None
+
+    def answer(self, request: Event) -> list[Reply]:
+        replies = []
+        for action in request["actions"]:
+            name = action["action"]
+            if name in self.before:
+                self.before[name]()
+            if not self.reachable:
+                raise HostUnreachable(
+                    f"{self.name} does not answer SSH", hint="start the host", host=self.name
+                )
+            self.asked.append(name)
+            result: Event = getattr(self, f"_{name}", lambda _: {})(action)
+            replies.append(Reply(id=action["id"], result=result, skipped=False))
+        return replies
+
+    def on(self, action: str, act: Callable[[], object]) -> None:
+        """Do something whenever an action is asked for, before it is done."""
+        self.before[action] = act
+
+    def refuse(self, word: str, message: str = "") -> None:
+        raise AgentFailed(
+            f"{self.name}: {message or word}", hint="look", host=self.name, error=word
+        )
+
+    def _state(self, _: Event) -> Event:
+        return {
+            "live": self.live,
+            "previous": self.previous,
+            "confirmed": self.confirmed,
+            "pending": self.pending,
+            "history": self.history,
+            "releases": [{"colour": each, "running": each in self.running} for each in self.placed],
+            "lock": self.lock,
+        }
+
+    def _lock(self, action: Event) -> Event:
+        if self.lock:
+            raise AgentFailed(
+                f"{self.name}: held",
+                hint="wait",
+                host=self.name,
+                error="lock-held",
+                detail={"holder": self.lock},
+            )
+        self.lock = {"reason": action["reason"], "owner": action["owner"]}
+        return {"number": 7}
+
+    def _steal(self, action: Event) -> Event:
+        self.lock = None
+        return self._lock(action)
+
+    def _unlock(self, _: Event) -> Event:
+        self.lock = None
+        return {}
+
+    def _revert(self, action: Event) -> Event:
+        self.running = sorted({*self.running, str(action["to"])})
+        self.live = self.confirmed = action["to"]
+        self.pending = None
+        return {"switch_us": 900, "left_open": self.left_open}
+
+    def _stop(self, action: Event) -> Event:
+        self.running = [each for each in self.running if each != action["colour"]]
+        return {}
+
+    def _backup_restore(self, action: Event) -> Event:
+        facts = {"kept": "kept", "refused_seconds": 0.2, "rows_lost": 3, "lost": {}}
+        assert {*facts, "backup", "warm", "resumed"} == set(Restored.__slots__)
+        return {"backup": action["backup"], "warm": False, "resumed": False, **facts}
+
+
+class MachineLine(Line):
+    """A kept connection to such a host; it notes who used it."""
+
+    def __init__(self, machines: Machines, host: Host) -> None:
+        self.machine = machines[host.name]
+        self.machines = machines
+        machines.lines.append(self)
+
+    def agent(
+        self, request: Mapping[str, Any], report: Callable[[Event], None], *, fresh: bool = False
+    ) -> list[Reply]:
+        del report, fresh
+        try:
+            return self.machine.answer(dict(request))
+        finally:
+            names = [action["action"] for action in request["actions"]]
+            self.machines.calls.append((time.monotonic(), self, self.machine.name, names))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass
+class Machines:
+    """The hosts of the demo environment: ``one`` and ``two`` run the app, ``three`` its database."""
+
+    machines: dict[str, Machine] = field(
+        default_factory=lambda: {name: Machine(name) for name in ("one", "two", "three")}
+    )
+    lines: list[MachineLine] = field(default_factory=list)
+    calls: list[tuple[float, MachineLine, str, list[str]]] = field(default_factory=list)
+
+    def __getitem__(self, name: str) -> Machine:
+        return self.machines[name]
+
+    def connect(self, _: Environment, host: Host) -> Line:
+        return MachineLine(self, host)
+
+    @property
+    def order(self) -> list[tuple[str, str]]:
+        """What was asked of whom, in order."""
+        return [(host, name) for _, _, host, names in self.calls for name in names]
+
+
+@dataclass
+class Desk:
+    """A project with such hosts, and what its runs told."""
+
+    project: Project
+    machines: Machines
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def context(self) -> stages.Context:
+        made = OpenContext(
+            root=self.project.root,
+            environment=self.project.environment,
+            app="hello",
+            redactor=Redactor(),
+            report=self.events.append,
+        )
+        made.machines = self.machines
+        return made
+
+    def run(self) -> Run:
+        return self.context.run()
+
+    def says(self) -> str:
+        return "\n".join(str(event.get("says") or event.get("message")) for event in self.events)
+
+
+class OpenContext(stages.Context):
+    """A context whose runs reach the hosts of the test."""
+
+    __slots__ = ("machines",)
+    machines: Machines
+
+    def run(self, deployment: str | None = None) -> Run:
+        made = super().run(deployment)
+        made.fleet.connect = self.machines.connect
+        return made
+
+
+@pytest.fixture
+def machines() -> Machines:
+    return Machines()
+
+
+@pytest.fixture
+def desk(project: Project, machines: Machines) -> Desk:
+    return Desk(project, machines)
+
+
+def failed(act: Callable[[], object]) -> ChangeoverError:
+    """Return the failure that something ends with."""
+    with pytest.raises(ChangeoverError) as caught:
+        act()
+    return caught.value

@@ -1,0 +1,246 @@
+"""Rollback with what can be reached: who goes back, what is said of the rest, which exit code."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from changeover.errors import Interrupted, LockHeld, Mixed
+from changeover.runner import back
+from changeover.ssh_failures import HostUnreachable
+
+from .conftest import NEW, OLD, failed
+
+if TYPE_CHECKING:
+    from .conftest import Desk, Machines
+
+
+def rollback(desk: Desk, to: str | None = None, backup: str | None = None) -> str:
+    return str(back.rollback(desk.run(), to=to, backup=backup)["message"])
+
+
+def test_all_hosts_go_back_and_the_colour_that_was_left_is_stopped(
+    desk: Desk, machines: Machines
+) -> None:
+    assert rollback(desk) == "1.0.0 serves again, proved"
+
+    assert [machines[name].live for name in ("one", "two")] == [OLD, OLD]
+    assert [machines[name].running for name in ("one", "two")] == [[OLD], [OLD]]
+    assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+
+
+def test_a_rollback_needs_nothing_of_the_database_host(desk: Desk, machines: Machines) -> None:
+    machines["three"].reachable = False
+
+    said = rollback(desk)
+
+    assert said.startswith("1.0.0 serves again, proved. Not done: the lease on three")
+    assert "three does not answer SSH" in said
+    assert "nothing is left to do" in said
+    assert [machines[name].live for name in ("one", "two")] == [OLD, OLD]
+
+
+def test_a_lost_app_host_is_named_and_the_others_go_back(desk: Desk, machines: Machines) -> None:
+    machines["two"].reachable = False
+
+    error = failed(lambda: rollback(desk))
+
+    assert isinstance(error, Mixed)
+    assert (error.exit_code, error.host) == (4, "two")
+    assert error.message.startswith("1.0.0 serves again on one, proved; not known to be back: two")
+    assert f"may still serve {NEW}" in error.message
+    assert "when it answers, changeover rollback --to 1.0.0 --env demo" in error.hint
+    assert (machines["one"].live, machines["one"].lock) == (OLD, None)
+
+
+def test_it_is_not_done_as_long_as_a_host_is_lost(desk: Desk, machines: Machines) -> None:
+    machines["two"].reachable = False
+    failed(lambda: rollback(desk))
+
+    assert isinstance(failed(lambda: rollback(desk, "1.0.0")), Mixed)
+
+    machines["two"].reachable = True
+    assert rollback(desk, "1.0.0") == "1.0.0 serves again, proved"
+    assert machines["two"].live == OLD
+    assert rollback(desk, "1.0.0") == f"nothing to do: {OLD} is live already"
+
+
+def test_a_host_that_is_lost_on_the_way_does_not_keep_the_others(
+    desk: Desk, machines: Machines
+) -> None:
+    two = machines["two"]
+    two.on("revert", lambda: setattr(two, "reachable", False))
+
+    error = failed(lambda: rollback(desk))
+
+    assert (error.exit_code, error.host) == (4, "two")
+    assert error.message.startswith("1.0.0 serves again on one, proved; not known to be back: two")
+    assert machines["one"].running == [OLD]
+
+
+def test_no_host_that_runs_the_app_answers(desk: Desk, machines: Machines) -> None:
+    machines["one"].reachable = machines["two"].reachable = False
+
+    error = failed(lambda: rollback(desk))
+
+    assert isinstance(error, HostUnreachable)
+    assert error.exit_code == 6
+
+
+def test_the_second_half_of_a_half_rollback_goes_where_the_first_went(
+    desk: Desk, machines: Machines
+) -> None:
+    one = machines["one"]
+    one.live = one.confirmed = OLD
+    one.history = ["0.9.0-eeeeeeee"]
+    one.placed = [*one.placed, "0.9.0-eeeeeeee"]
+
+    assert rollback(desk) == "1.0.0 serves again, proved"
+    assert (one.live, machines["two"].live) == (OLD, OLD)
+
+
+def test_where_no_host_goes_back_the_new_version_is_said_to_serve(
+    desk: Desk, machines: Machines
+) -> None:
+    for name in ("one", "two"):
+        machines[name].on("revert", partial(machines[name].refuse, "unhealthy"))
+
+    error = failed(lambda: rollback(desk))
+
+    assert (error.exit_code, machines["one"].live) == (4, NEW)
+    assert error.message == "no host went back to 1.0.0: one: unhealthy"
+    assert error.hint == f"changeover rollback --to {OLD} --env demo"
+
+
+def test_users_and_their_writes_leave_before_the_database_is_swapped(
+    desk: Desk, machines: Machines
+) -> None:
+    rollback(desk, backup="b1")
+
+    acts = [entry for entry in machines.order if entry[1] in {"revert", "stop", "backup_restore"}]
+    assert {host for host, act in acts[:2] if act == "revert"} == {"one", "two"}
+    assert {host for host, act in acts[2:4] if act == "stop"} == {"one", "two"}
+    assert acts[4] == ("three", "backup_restore")
+    assert "3 rows written since are kept" in desk.says()
+
+
+def test_a_backup_is_swapped_in_where_users_are_back_already(
+    desk: Desk, machines: Machines
+) -> None:
+    rollback(desk)
+    machines.calls.clear()
+
+    rollback(desk, to="1.0.0", backup="b1")
+
+    assert ("three", "backup_restore") in machines.order
+    assert ("one", "revert") not in machines.order
+
+
+def test_no_database_is_swapped_while_a_lost_host_may_write_to_it(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["two"].reachable = False
+
+    error = failed(lambda: rollback(desk, backup="b1"))
+
+    assert "two does not answer SSH" in error.message
+    assert {name for _, name in machines.order} == {"state"}
+
+
+def test_a_swap_that_failed_leaves_the_old_version_serving(desk: Desk, machines: Machines) -> None:
+    three = machines["three"]
+    three.on("backup_restore", lambda: three.refuse("backup-differs", "not equal"))
+
+    error = failed(lambda: rollback(desk, backup="b1"))
+
+    assert (error.exit_code, machines["one"].live) == (4, OLD)
+    assert error.message.startswith("1.0.0 serves again on one, two; the database is not the back")
+    assert error.hint == "changeover backup restore b1 --env demo"
+
+
+@pytest.mark.parametrize(
+    ("action", "says"),
+    [
+        ("lock", f"interrupted at lock: nothing was moved, {NEW} serves"),
+        ("revert", "interrupted at revert: users may be on either version on one, two"),
+        ("unlock", "interrupted at unlock: 1.0.0 serves again, proved"),
+    ],
+)
+def test_an_interrupt_says_what_serves_and_what_goes_on(
+    desk: Desk, machines: Machines, action: str, says: str
+) -> None:
+    def interrupt() -> None:
+        machines["one"].before.clear()
+        raise KeyboardInterrupt
+
+    machines["one"].on(action, interrupt)
+
+    error = failed(lambda: rollback(desk))
+
+    assert isinstance(error, Interrupted)
+    assert (error.exit_code, error.message) == (130, says)
+    assert error.hint == f"changeover rollback --to {OLD} --env demo goes on"
+    assert desk.events[-1]["outcome"] == "interrupted"
+
+
+def test_a_lock_of_another_keeps_everything_as_it_is(desk: Desk, machines: Machines) -> None:
+    machines["two"].lock = {"owner": "ann@desk", "reason": "finalize"}
+
+    error = failed(lambda: rollback(desk))
+
+    assert isinstance(error, LockHeld)
+    assert error.message == "ann@desk holds the lock of hello: finalize"
+    assert (machines["one"].live, machines["one"].lock) == (NEW, None)
+
+
+def test_a_lease_that_is_taken_ends_the_rollback_with_the_locks_exit_code(
+    desk: Desk, machines: Machines
+) -> None:
+    for name in ("one", "two"):
+        refuse = partial(machines[name].refuse, "fenced", "the lease 7 was overtaken by 8 of ann")
+        machines[name].on("revert", refuse)
+
+    error = failed(lambda: rollback(desk))
+
+    assert error.exit_code == 5
+    assert error.message.startswith("stopped at revert: the lease on one is ours no more")
+
+
+def test_connections_that_a_reload_met_are_told(desk: Desk, machines: Machines) -> None:
+    machines["one"].left_open, machines["two"].left_open = 2, 1
+
+    said = rollback(desk)
+
+    assert "; 3 connections from before were still open at a reload of Nginx" in said
+    assert desk.events[-1]["left_open"] == 3
+
+
+BUILDS = ("1.0.0-aaaaaaaa", "1.0.0-ffffffff", "1.0.0-11111111")
+
+
+def test_of_several_builds_the_one_that_was_live_last_is_taken(
+    desk: Desk, machines: Machines
+) -> None:
+    for name in ("one", "two"):
+        machines[name].placed = [*BUILDS, NEW]
+        machines[name].history = [BUILDS[1], BUILDS[0]]
+
+    rollback(desk, "1.0.0")
+
+    assert machines["one"].live == BUILDS[0]
+
+
+def test_hosts_that_disagree_on_the_build_are_not_moved(desk: Desk, machines: Machines) -> None:
+    for name in ("one", "two"):
+        machines[name].placed = [*BUILDS, NEW]
+    machines["one"].history = [BUILDS[0], BUILDS[1]]
+
+    error = failed(lambda: rollback(desk, "1.0.0"))
+
+    assert error.exit_code == 2
+    assert f"one: {BUILDS[1]}, two: {BUILDS[0]}" in error.message
+    assert BUILDS[0] in error.hint
+    rollback(desk, BUILDS[1])
+    assert [machines[name].live for name in ("one", "two")] == [BUILDS[1], BUILDS[1]]
