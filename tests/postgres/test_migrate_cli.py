@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +14,9 @@ from changeover.cli import db
 from changeover.cli.desk import Desk
 from changeover.cli.output import Output
 from changeover.errors import InvalidInput
+from changeover.executors import migrate
+from changeover.executors.migrate import failures
+from changeover.runner import by_hand, database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 
     Release = Callable[..., MigrationFolder]
 
+LEASE = 7
 pytestmark = pytest.mark.postgres
 
 FILES = {
@@ -41,13 +47,22 @@ def folder(shop: Shop, release: Release, monkeypatch: pytest.MonkeyPatch) -> Mig
         yield shop.owner, loaded
 
     def desk(_env: str, _app: str | None, *, json_lines: bool) -> Desk:
-        nowhere: Any = None
+        here: Any = SimpleNamespace(name="shop")
         return Desk(
-            root=Path("/"), environment=nowhere, app="shop", output=Output(json_lines=json_lines)
+            root=Path("/"), environment=here, app="shop", output=Output(json_lines=json_lines)
         )
 
+    @contextlib.contextmanager
+    def leased(_context: object, command: str, about: str, *, hint: str) -> Iterator[object]:
+        assert (command, about) == ("db migrate", "1.0.0")
+        assert hint == "changeover db migrate 1.0.0 --env shop goes on"
+        yield SimpleNamespace(number=LEASE)
+
     monkeypatch.setattr(db, "_folders", folders)
+    monkeypatch.setattr(db, "_releases", lambda *_: {})
     monkeypatch.setattr(db, "open_desk", desk)
+    monkeypatch.setattr(by_hand, "leased", leased)
+    monkeypatch.setattr(database, "fence", lambda run: run.number)
     return loaded
 
 
@@ -77,18 +92,38 @@ def test_plan_migrate_and_status_tell_one_story(capsys: pytest.CaptureFixture[st
 
 @pytest.mark.usefixtures("folder")
 def test_json_lines_carry_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    db.migrate_("1.0.0", phase=["expand", "contract"], json=True)
+    db.migrate_("1.0.0", phase=["expand"], json=True)
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert events[0]["type"] == "version"
     assert [event["id"] for event in events if event.get("state") == "applied"] == [
         "1.0.0/expand/001_users",
         "1.0.0/expand/002_index",
-        "1.0.0/contract/001_drop",
     ]
     assert {event["how"] for event in events if event["type"] == "statement"} == {"executed"}
 
-    db.plan("1.0.0", json=True)
+    db.plan("1.0.0", phase=["expand"], json=True)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("folder")
+def test_contract_is_never_run_by_hand_and_the_way_to_run_it_is_named(shop: Shop) -> None:
+    db.migrate_("1.0.0")
+
+    with pytest.raises(InvalidInput, match="end the bake window") as caught:
+        db.migrate_("1.0.0", phase=["contract"], env="shop")
+
+    assert caught.value.exit_code == 2
+    assert caught.value.hint.startswith("changeover finalize --env shop ")
+    assert shop.value("SELECT to_regclass('users')::text") == "users"
+
+
+def test_a_run_by_hand_writes_only_while_its_lease_is_the_newest(
+    shop: Shop, folder: MigrationFolder
+) -> None:
+    migrate.apply(shop.owner, folder, phases=("expand",), fence=LEASE + 1)
+
+    with pytest.raises(failures.RunnerFenced):
+        db.migrate_("1.0.0")
 
 
 @pytest.mark.usefixtures("folder")

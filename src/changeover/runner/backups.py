@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from changeover.colour import version_of
-from changeover.errors import ChangeoverError, Interrupted
 from changeover.executors import backup as backups
-from changeover.executors import lease
-from changeover.executors.lease import Heartbeat
-from changeover.plan import LEASE_SECONDS
-from changeover.runner import survey
+from changeover.runner import by_hand, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from changeover.runner.run import Run
@@ -70,24 +65,10 @@ def open_(context: Context, backup: str, identity: Path) -> dict[str, bytes]:
     return backups.open_attachment(backups.vault_of(context.run().fleet), backup, identity)
 
 
-@contextlib.contextmanager
-def _leased(context: Context, command: str, about: str | None) -> Iterator[Run]:
-    run = context.run()
-    run.begin(command, None, about)
-    reason = f"{command} {about or ''}".strip()
-    try:
-        lease.lock(run.fleet, run.lease_hosts, reason, LEASE_SECONDS, steal=False)
-        with Heartbeat(run.fleet, run.lease_hosts, LEASE_SECONDS):
-            yield run
-    except KeyboardInterrupt as error:
-        run.end("interrupted", Interrupted.exit_code, f"interrupted at {reason}")
-        raise Interrupted(
-            f"interrupted at {reason}; the database host finishes what it has begun",
-            hint=f"changeover backup list --env {context.environment.name}, then run this again",
-        ) from error
-    except ChangeoverError as error:
-        run.end("failed", error.exit_code, error.message)
-        raise
-    finally:
-        lease.unlock(run.fleet, run.lease_hosts)
-    run.end("done", 0, reason)
+def _leased(context: Context, command: str, about: str | None) -> AbstractContextManager[Run]:
+    name = context.environment.name
+    hint = (
+        "the database host finishes what it has begun; see "
+        f"changeover backup list --env {name}, then run this again"
+    )
+    return by_hand.leased(context, command, about, hint=hint)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from changeover.inventory import Environment, Host
     from changeover.migrations.records import MigrationFolder
     from changeover.release import App, Release
+    from changeover.runner.run import Run
 
 POSTGRESQL_PORT = 5432
 
@@ -41,6 +42,12 @@ def owner_database(environment: Environment, app: App) -> Iterator[Database]:
             password=environment.database_password(app.app, "owner"),
             label=host.name,
         )
+
+
+def fence(run: Run) -> int | None:
+    """Return the run's fencing number on the database's host, which the ledger holds runners to."""
+    host = database_host(run.environment, run.app)
+    return run.fleet.fences.get(host.name) if host else None
 
 
 def migration_folders(releases: Mapping[str, Release], version: str) -> tuple[MigrationFolder, ...]:

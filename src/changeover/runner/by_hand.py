@@ -1,0 +1,49 @@
+"""What is done by hand between deployments: under the lease of one, and journaled like one."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from changeover.errors import ChangeoverError, Interrupted
+from changeover.executors import lease
+from changeover.executors.lease import Heartbeat
+from changeover.plan import LEASE_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from changeover.runner.run import Run
+    from changeover.runner.stages import Context
+
+
+@contextlib.contextmanager
+def leased(context: Context, command: str, about: str | None, *, hint: str) -> Iterator[Run]:
+    """Give a run that holds the lease on every host, and tell the journal how it went.
+
+    Args:
+        context: What the verb works with.
+        command: The verb, as it is typed.
+        about: What it is done to, for the journal and for whoever finds the lease taken.
+        hint: What to type after an interrupt.
+
+    Raises:
+        LockHeld: A deployment, or another hand, holds the lease.
+        Interrupted: A person or the machine stopped it.
+    """
+    run = context.run()
+    run.begin(command, None, about)
+    reason = f"{command} {about or ''}".strip()
+    try:
+        lease.lock(run.fleet, run.lease_hosts, reason, LEASE_SECONDS, steal=False)
+        with Heartbeat(run.fleet, run.lease_hosts, LEASE_SECONDS):
+            yield run
+    except KeyboardInterrupt as error:
+        run.end("interrupted", Interrupted.exit_code, f"interrupted at {reason}")
+        raise Interrupted(f"interrupted at {reason}", hint=hint) from error
+    except ChangeoverError as error:
+        run.end("failed", error.exit_code, error.message)
+        raise
+    finally:
+        lease.unlock(run.fleet, run.lease_hosts)
+    run.end("done", 0, reason)
