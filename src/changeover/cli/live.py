@@ -82,7 +82,7 @@ class Scene:
     def lines(self, now: float) -> list[Line]:
         """Return what to draw, as ``(style, text)`` a line."""
         beat = FRAMES[int(now * FRAMES_A_SECOND) % len(FRAMES)]
-        drawn: list[Line] = []
+        drawn: list[Line] = [("", "")]
         if self.step:
             spent = f"{now - self.step_began:.0f} s"
             drawn.append(("cyan", f"{beat} {self.step:<10} {spent:>5}  {self.says}"))
@@ -114,11 +114,11 @@ def sub_step(event: Event) -> str:
         case "host-progress":
             return str(event.get("message", ""))
         case "host-intent":
-            return str(event.get("action", ""))
+            return str(event.get("action", "")).replace("_", " ")
         case "provision-task":
             return str(event.get("task", ""))
         case "upload":
-            return f"{event.get('file', '')}, {int(event.get('sent_bytes', 0)) / 1e6:.1f} MB sent"
+            return f"{int(event.get('sent_bytes', 0)) / 1e6:.1f} MB sent"
         case "check":
             return str(event.get("id") or said)
         case _:

@@ -26,8 +26,6 @@ FLEETING = frozenset(
     {"batch", "check", "host-intent", "host-progress", "provision-play", "statement"}
     | {"step-intent", "upload"}
 )
-# a drawing for these alone would be gone before it is seen
-OPENING = frozenset({"deployment-end", "host-intent"})
 
 
 @dataclass(slots=True)
@@ -136,7 +134,7 @@ class Output:
     def _draw(self, event: Event) -> bool:
         """Draw an event where the terminal can show it; tell whether it could."""
         if self._view is None:
-            if event.get("type") in OPENING or not _drawable(sys.stderr):
+            if event.get("type") == "deployment-end" or not _drawable(sys.stderr):
                 return False
             from changeover.cli.live import View  # noqa: PLC0415 - only a terminal needs it
 
