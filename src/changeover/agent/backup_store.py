@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHUNK = 1 << 20
-LOCK_SECONDS = 30.0
+LOCK_SECONDS = 90.0  # longer than an exchange that outlives its agent
 NAME_BYTES = 63
 IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 SUMS = "SHA256SUMS"
@@ -84,7 +84,8 @@ class Store:
         """Hold the store alone; give the descriptor, which a child may hold on to.
 
         Raises:
-            ActionError: ``backup-busy`` when somebody else still works on it after 30 seconds.
+            ActionError: ``backup-busy`` when somebody else still works on it
+                after ``LOCK_SECONDS``.
         """
         # the directory above holds one directory an app and is the platform's
         durable.ensure_directory(self.root.parent)

@@ -18,12 +18,17 @@ def _silent(_: str) -> None:
     return
 
 
+def _go_on() -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """What every action is given beside its own parameters.
 
     Args:
         progress: Sends one line to the controller; also the sign of life in a long action.
+        give_way: Called whenever this only waits; raises ``overtaken`` where others go first.
         fence: The fencing number and nonce of the request, where it has them.
     """
 
@@ -32,6 +37,7 @@ class Call:
     deployment: str
     fence: Mapping[str, Any] | None = None
     progress: Callable[[str], None] = field(default=_silent)
+    give_way: Callable[[], None] = field(default=_go_on)
 
     @property
     def places(self) -> Places:

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from changeover.agent import (
-    filelock,
-    lease,
-    nginx,
-    place,
-    processes,
-    retire,
-    smoke,
-    survey,
-    switch,
-)
+from changeover.agent import lease, place, processes, retire, smoke, survey, switch, turn
 from changeover.agent.call import Call
 from changeover.agent.clock import stamp
 from changeover.agent.failure import ActionError
@@ -24,7 +13,7 @@ from changeover.agent.journal import Journal, written
 from changeover.agent.parameters import Parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from changeover.agent.call import Result
     from changeover.agent.host import Host
@@ -32,8 +21,7 @@ if TYPE_CHECKING:
 
     Function = Callable[[Call, Parameters], Result]
 
-BUSY_SECONDS = 30
-BACKUP = "backup_"
+WAY_BACK = "revert"
 READING_BACKUPS = {"backup_list", "backup_fetch", "backup_price"}
 
 # Change nothing, need no lease, and are not written down.
@@ -108,9 +96,10 @@ def _one(host: Host, request: Request, action: Action, replies: Replies) -> Resu
     function = _function(action.name)
     if _reads(action.name):
         return _guarded(function, call, action)
-    with working(call, action.name):
-        lease.check(call)
-        return _journaled(function, call, action)
+    lease.check(call)
+    with turn.taken(call, action.name, way_back=action.name == WAY_BACK) as acting:
+        lease.check(acting)
+        return _journaled(function, acting, action)
 
 
 def _reads(name: str) -> bool:
@@ -119,27 +108,13 @@ def _reads(name: str) -> bool:
 
 def _function(name: str) -> Function:
     functions = {**READING, **ACTING}
-    if name.startswith(BACKUP):
+    if name.startswith(turn.BACKUP):
         from changeover.agent import backup  # noqa: PLC0415 - a third of what a start costs
 
         functions = backup.ACTIONS
     if name not in functions:
         raise ActionError("unknown-action", f"{name!r} is no action of this agent")
     return functions[name]
-
-
-@contextlib.contextmanager
-def working(call: Call, what: str) -> Iterator[None]:
-    """Be the only agent that acts on the app for a while.
-
-    Raises:
-        ActionError: ``agent-busy``, naming the one that is.
-    """
-    saying = f"{what} of {call.deployment} since {stamp()}"
-    with filelock.held(call.places.state / "agent.lock", BUSY_SECONDS, saying):
-        if call.host.nginx:
-            nginx.tidy(call)
-        yield
 
 
 def _journaled(function: Function, call: Call, action: Action) -> Result:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from changeover.agent import deadman, dispatch, host, protocol, switch
+from changeover.agent import deadman, dispatch, host, protocol, switch, turn
 from changeover.agent.call import Call
 from changeover.agent.failure import ActionError
 from changeover.agent.journal import Journal
@@ -87,9 +87,9 @@ def _take_back(present: Host, call: Call) -> int:
     journal = Journal(present.places(call.app.name).state / "journal.jsonl")
     about = {"deployment": call.deployment, "id": deadman.ENTRY, "action": deadman.ENTRY}
     try:
-        with dispatch.working(call, deadman.ENTRY):
+        with turn.taken(call, deadman.ENTRY, way_back=switch.awaited(call)) as acting:
             journal.append({"phase": "intent", **about})
-            result = switch.take_back(call)
+            result = switch.take_back(acting)
     except ActionError as error:
         journal.append({"phase": "failed", **about, **error.as_fields()})
         print(error.message, error.cause or "", file=sys.stderr)  # noqa: T201 - systemd logs it

@@ -33,7 +33,7 @@ SHOWN_LINES = 15
 POLL_SECONDS = 0.01
 CLOSING_POLL_SECONDS = 0.1
 WORKER_SECONDS = 15
-LOCK_SECONDS = 60
+LOCK_SECONDS = 300  # as long as another app may close its connections, and reload
 RELOAD_SECONDS = 60
 
 
@@ -85,7 +85,8 @@ def closing(call: Call, seconds: float) -> Iterator[int]:
     root = call.host.root
     every = [Places(root, name) for name in call.host.apps]
     flags = [places.closing for places in every if places.runtime.is_dir()]
-    with filelock.held(root / LOCK_FILE, LOCK_SECONDS + seconds):
+    saying = f"a reload for {call.app.name} of {call.deployment}"
+    with filelock.held(root / LOCK_FILE, LOCK_SECONDS, saying, call.progress):
         try:
             for flag in flags:
                 flag.touch()

@@ -76,7 +76,7 @@ def _lay_out(
     _refuse_full(call, release.size)
     unpacked = call.places.releases / f"{UNPACKING}{colour}"
     try:
-        size = archives.unpack(bundle, unpacked)
+        size = archives.unpack(bundle, unpacked, call.give_way)
         _record(unpacked, digest, call.deployment)
         call.host.programs.must("sync-failed", "sync", "-f", str(unpacked), seconds=300)
         environment_file.write(call.places.environment(colour), values)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MOST_RESTARTS = 2
 STOP_GRACE_SECONDS = 5
 GIVING_UP_SECONDS = 10
+STOPPING_SECONDS = 10
+OVERTAKEN = "overtaken"
 PROGRESS_SECONDS = 15
 PROGRESS_CHARACTERS = 200
 
@@ -37,22 +39,34 @@ def bring_up(call: Call, colour: str, seconds: float) -> bool:
 
     Raises:
         ActionError: ``unit-failed`` or ``socket-silent``, with the log's tail; its units are
-            stopped again.
+            stopped again. ``overtaken``; they go on starting, as a way back may want them.
     """
     release = manifest.read(call.places.release(colour))
     names = units.names_of(call.places, release, colour)
     if units.running(call.host, names) and not _silent(call, release, colour):
         return True
+    _end_of_drain(call, names)
     try:
         units.begin(call.host, names)
         _wait_until_up(call, release, colour, names, time.monotonic() + seconds)
     except ActionError as error:
+        if error.error == OVERTAKEN:
+            raise
         cause = units.log_tail(call, names, colour)
         units.stop(call.host, names, GIVING_UP_SECONDS)
         raise ActionError(
             error.error, error.message, cause="\n".join(filter(None, [error.cause, cause]))
         ) from error
     return False
+
+
+def _end_of_drain(call: Call, names: list[str]) -> None:
+    """Let units that are stopping finish, and no longer than users can wait for them."""
+    states = units.states(call.host, names)
+    stopping = [state.name for state in states if state.active == "deactivating"]
+    if stopping:
+        call.progress(f"{', '.join(stopping)} has {STOPPING_SECONDS} s to finish its drain")
+        units.stop(call.host, stopping, STOPPING_SECONDS, call.give_way)
 
 
 def _silent(call: Call, release: Manifest, colour: str) -> list[str]:
@@ -80,6 +94,7 @@ def _wait_until_up(
         if time.monotonic() >= deadline:
             waiting = ", ".join(f"{name}.sock" for name in silent) or "its units"
             raise ActionError("socket-silent", f"{colour} is not up in time: {waiting}")
+        call.give_way()
         time.sleep(units.POLL_SECONDS)
 
 
@@ -113,6 +128,7 @@ def wait_until_well(call: Call, colour: str, seconds: float) -> None:
         if time.monotonic() - reported >= PROGRESS_SECONDS:
             reported = time.monotonic()
             call.progress(_shown(call, colour, complaints)[0][:PROGRESS_CHARACTERS])
+        call.give_way()
         time.sleep(units.POLL_SECONDS)
 
 
@@ -155,7 +171,7 @@ def stop(call: Call, given: Parameters) -> Result:
     began = time.monotonic()
     if all(state.ended for state in units.states(call.host, names)):
         return {"stopped_ms": 0, "killed": False, "log_tail": "", "skipped": True}
-    killed = units.stop(call.host, names, seconds + STOP_GRACE_SECONDS)
+    killed = units.stop(call.host, names, seconds + STOP_GRACE_SECONDS, call.give_way)
     overdue = any(state.result == "timeout" for state in units.states(call.host, names))
     return {
         "stopped_ms": round((time.monotonic() - began) * 1000),

@@ -56,7 +56,7 @@ def _remove(call: Call, colour: str) -> bool:
     except ActionError:
         release = None
     if release:
-        units.stop(call.host, units.names_of(places, release, colour), STOP_SECONDS)
+        units.stop(call.host, units.names_of(places, release, colour), STOP_SECONDS, call.give_way)
     removed = units.remove(call, colour)
     removed = durable.remove(places.environment(colour)) or removed
     durable.remove_tree(places.runtime / colour)

@@ -211,6 +211,12 @@ def go_back(
     return moved
 
 
+def awaited(call: Call) -> bool:
+    """Tell whether this deployment's switch is still without a confirmation."""
+    pending = live.seen(call.places).pending
+    return pending is not None and pending.deployment == call.deployment
+
+
 def take_back(call: Call) -> Result:
     """Do what the dead-man is for: take back this deployment's switch if nobody confirmed it."""
     record = live.settled(call)

@@ -11,7 +11,7 @@ from changeover.agent import durable, manifest, masking, unit_text
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from changeover.agent.call import Call
@@ -157,14 +157,22 @@ def begin(host: Host, units: Sequence[str]) -> None:
     host.programs.must("unit-failed", "systemctl", "start", "--no-block", "--", *units)
 
 
-def stop(host: Host, units: Sequence[str], seconds: float) -> bool:
+def stop(
+    host: Host, units: Sequence[str], seconds: float, meanwhile: Callable[[], None] | None = None
+) -> bool:
     """Stop units and wait; past the deadline they are killed. Tell whether that was needed.
+
+    Args:
+        host: This host.
+        units: Their names.
+        seconds: How long they may take.
+        meanwhile: Called at each look before they are killed; may raise to end the wait.
 
     Raises:
         ActionError: ``stop-failed``; something still runs.
     """
     host.programs.must("stop-failed", "systemctl", "stop", "--no-block", "--", *units)
-    if _gone(host, units, seconds):
+    if _gone(host, units, seconds, meanwhile):
         return False
     host.programs.run("systemctl", "kill", "--signal=SIGKILL", "--", *units)
     if not _gone(host, units, 10):
@@ -173,13 +181,17 @@ def stop(host: Host, units: Sequence[str], seconds: float) -> bool:
     return True
 
 
-def _gone(host: Host, units: Sequence[str], seconds: float) -> bool:
+def _gone(
+    host: Host, units: Sequence[str], seconds: float, meanwhile: Callable[[], None] | None = None
+) -> bool:
     deadline = time.monotonic() + seconds
     while True:
         if all(state.ended for state in states(host, units)):
             return True
         if time.monotonic() >= deadline:
             return False
+        if meanwhile:
+            meanwhile()
         time.sleep(POLL_SECONDS)
 
 

@@ -12,6 +12,7 @@ from changeover.agent import names
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from changeover.agent.manifest import Manifest, Member
@@ -29,11 +30,12 @@ def manifest_of(bundle: Path) -> Manifest:
     return manifests.parse(_manifest_bytes(bundle))
 
 
-def unpack(bundle: Path, target: Path) -> int:
+def unpack(bundle: Path, target: Path, meanwhile: Callable[[], None]) -> int:
     """Write the bundle's files below ``target``, a new directory; return their bytes.
 
     Every member has to be a plain file or a directory with a path inside, listed in the manifest
     with the size and digest it has, once. Nothing is taken from the archive's own modes or owners.
+    ``meanwhile`` is called between two members, and may raise to end it.
 
     Raises:
         ActionError: ``bundle-invalid``.
@@ -49,6 +51,7 @@ def unpack(bundle: Path, target: Path) -> int:
             for index, entry in enumerate(archive):
                 if index == 0 or entry.isdir():
                     continue
+                meanwhile()
                 written += _take(archive, entry, target, listed)
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise ActionError("bundle-invalid", f"the archive cannot be read: {error}") from error

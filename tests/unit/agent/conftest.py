@@ -27,17 +27,22 @@ if TYPE_CHECKING:
 
 APP = "sample"
 NONCE = "nonce-of-a-test"
-# Answers for systemd: a unit is active while its name is a file in the directory.
+# Answers for systemd: a unit is active while its name is a file in the directory, and what is
+# called deaf there does not stop until it is killed.
 SYSTEMCTL = """#!/bin/sh
 units={units}
 echo "systemctl $*" >>{log}
 verb=$1; shift
 names=$(for word in "$@"; do case $word in -*) ;; *) echo "$word" ;; esac; done)
 case $verb in
-start) for unit in $names; do touch "$units/$unit"; done ;;
-stop) for unit in $names; do rm -f "$units/$unit"; done ;;
+start) for unit in $names; do [ -e "$units/$unit" ] || echo active >"$units/$unit"; done ;;
+stop) for unit in $names; do
+    if [ ! -e "$units/$unit.deaf" ]; then rm -f "$units/$unit"
+    elif [ -e "$units/$unit" ]; then echo deactivating >"$units/$unit"; fi
+    done ;;
+kill) for unit in $names; do rm -f "$units/$unit"; done ;;
 show) for unit in $names; do
-    state=inactive; [ -e "$units/$unit" ] && state=active
+    state=inactive; [ -e "$units/$unit" ] && read state <"$units/$unit"
     printf 'Id=%s\\nActiveState=%s\\nSubState=x\\nResult=success\\nNRestarts=0\\n' "$unit" $state
     printf 'NeedDaemonReload=no\\nExecMainStatus=0\\n\\n'
     done ;;

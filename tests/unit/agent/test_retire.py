@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +15,7 @@ def test_what_was_removed_is_told_and_a_second_time_is_skipped(
     live, old = machine.up("2.0.0"), machine.up("1.0.0")
     machine.do("switch", colour=live)
     machine.do("confirm", colour=live)
-    parameters: dict[str, object] = {"colour": old} if action == "retire" else {"keep": []}
+    parameters: dict[str, Any] = {"colour": old} if action == "retire" else {"keep": []}
 
     first = machine.do(action, **parameters)
     again = machine.do(action, **parameters)

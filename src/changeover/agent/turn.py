@@ -1,0 +1,87 @@
+"""Whose turn it is: one agent at a time changes what an app's users get, and a way back comes first.
+
+Whoever changes the colours of an app holds ``agent.lock`` from its first look to its last write.
+The system lets a lock go with its process, so one that is held has a living holder: who waits says
+whom for, and waits on, up to ``WAIT_SECONDS``. Nothing that moves users takes that long.
+
+A drain or a start may. So a way back (a revert, the dead-man) makes its wish known, by a lock of
+its own. What only waits looks for that wish whenever it looks for what it waits for, and ends as
+``overtaken`` at a point from which a re-run goes on. What moves users is not interrupted.
+
+Backups change the database and no colour. They hold ``backup.lock`` instead, so that users are
+sent back while one runs, however long it does. A restore waits for it as long as a statement may
+take.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import TYPE_CHECKING
+
+from changeover.agent import filelock, nginx
+from changeover.agent.clock import stamp
+from changeover.agent.failure import ActionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from changeover.agent.call import Call
+
+WAIT_SECONDS = 600.0
+BACKUP_SECONDS = 3600.0
+BACKUP = "backup_"
+WISH = "way-back.lock"
+
+
+@contextlib.contextmanager
+def taken(call: Call, what: str, *, way_back: bool = False) -> Iterator[Call]:
+    """Be the only agent that does such things to the app; give the call to do them with.
+
+    Args:
+        call: The action's surroundings.
+        what: The action.
+        way_back: Whether it goes before everything that can be interrupted.
+
+    Raises:
+        ActionError: ``agent-busy``, naming the one whose turn it still is.
+    """
+    saying = f"{what} of {call.deployment} since {stamp()}"
+    state = call.places.state
+    if what.startswith(BACKUP):
+        lock = filelock.held(state / "backup.lock", BACKUP_SECONDS, saying, call.progress)
+    elif way_back:
+        lock = _first(call, saying)
+    else:
+        lock = filelock.held(
+            state / "agent.lock",
+            WAIT_SECONDS,
+            saying,
+            call.progress,
+            ready=lambda: not filelock.is_held(state / WISH),
+        )
+        call = dataclasses.replace(call, give_way=lambda: _give_way(state / WISH, what))
+    with lock:
+        if call.host.nginx and not what.startswith(BACKUP):
+            nginx.tidy(call)
+        yield call
+
+
+@contextlib.contextmanager
+def _first(call: Call, saying: str) -> Iterator[None]:
+    state = call.places.state
+    with contextlib.ExitStack() as stack:
+        with filelock.wish(state / WISH) as wished:
+            lock = filelock.held(
+                state / "agent.lock", WAIT_SECONDS, saying, call.progress, ready=wished
+            )
+            stack.enter_context(lock)
+        yield
+
+
+def _give_way(wish: Path, what: str) -> None:
+    if filelock.is_held(wish):
+        raise ActionError(
+            "overtaken", f"a way back goes first: {what} is not finished", hint="run it again"
+        )
