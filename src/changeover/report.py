@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 
+MARKS = {"done": "ok", "red": "red", "open": "..."}
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -19,24 +20,34 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-:root {{ color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #c62828; --soft: #8889; }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
+:root {{ color-scheme: light dark; --line: #d0d7de; --good: #1a7f37; --bad: #b3261e; --soft: #59636e; }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ --line: #3a424b; --good: #6bd586; --bad: #ff9a8f; --soft: #a3adb8; }}
+}}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }}
 h1 {{ font-size: 1.4rem; margin: 0 0 .25rem; }}
 p.outcome {{ font-size: 1.1rem; margin: 0 0 1.5rem; }}
-.done {{ color: var(--good); }} .red {{ color: var(--bad); }}
+.done {{ color: var(--good); }} .red {{ color: var(--bad); }} .open {{ color: var(--soft); }}
 dl {{ display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: 0 0 1.5rem; }}
 dt {{ color: var(--soft); }} dd {{ margin: 0; }}
 table {{ border-collapse: collapse; width: 100%; }}
-th, td {{ text-align: left; padding: .45rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }}
-td.time {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
+th, td {{ text-align: left; padding: .45rem .6rem .45rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }}
+.step {{ white-space: nowrap; padding-right: 1.5rem; }}
+.time {{ text-align: right; padding-right: 0; font-variant-numeric: tabular-nums; white-space: nowrap; }}
 pre {{ white-space: pre-wrap; margin: .3rem 0 0; font-size: .85rem; color: var(--bad); }}
+@media (max-width: 40rem) {{
+  thead {{ display: none; }}
+  tr {{ display: grid; grid-template-columns: 1fr max-content; padding: .45rem 0; border-bottom: 1px solid var(--line); }}
+  td {{ border: 0; padding: 0; }}
+  .what {{ grid-area: 2 / 1 / 3 / 3; }}
+}}
 </style>
 </head>
 <body>
 <h1>{title}</h1>
 <p class="outcome {tone}">{outcome}</p>
 <dl>{facts}</dl>
-<table><thead><tr><th>Step</th><th>What happened</th><th>Time</th></tr></thead>
+<table><thead><tr><th class="step">Step</th><th class="what">What happened</th><th class="time">Time</th></tr></thead>
 <tbody>
 {rows}
 </tbody></table>
@@ -145,7 +156,6 @@ def title(summary: Summary) -> str:
 
 def as_text(summary: Summary) -> str:
     """Return the report for a terminal."""
-    marks = {"done": "ok ", "red": "red", "open": "..."}
     lines = [
         title(summary),
         f"  deployment {summary.deployment}, by {summary.owner}, {summary.started}",
@@ -155,7 +165,7 @@ def as_text(summary: Summary) -> str:
     if summary.message:
         lines.append(f"  {summary.message}")
     for line in summary.steps:
-        lines.append(f"  {marks[line.state]} {line.step:<10} {line.seconds:7.2f} s  {line.says}")
+        lines.append(f"  {MARKS[line.state]:<3} {line.step:<10} {line.seconds:7.2f} s  {line.says}")
         lines += [f"      {text}" for text in line.cause.splitlines()]
     return "\n".join(lines)
 
@@ -164,14 +174,14 @@ def as_html(summary: Summary) -> str:
     """Return the report as one page that needs nothing beside it."""
     facts = {
         "Deployment": summary.deployment,
-        "Started": summary.started,
+        "Started": f"{summary.started[:19]} UTC".replace("T", " ", 1),
         "Took": f"{summary.seconds:.1f} s",
         "By": summary.owner,
         "Exit": "" if summary.exit is None else str(summary.exit),
     }
     rows = "\n".join(
-        f'<tr><td class="{line.state}">{html.escape(line.step)}</td>'
-        f"<td>{html.escape(line.says)}"
+        f'<tr><td class="step {line.state}">{MARKS[line.state]} {html.escape(line.step)}</td>'
+        f'<td class="what">{html.escape(line.says)}'
         + (f"<pre>{html.escape(line.cause)}</pre>" if line.cause else "")
         + f'</td><td class="time">{line.seconds:.2f} s</td></tr>'
         for line in summary.steps

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from changeover import report
 
 AT = "2026-01-01T00:00:0{}.000+00:00"
@@ -68,3 +70,10 @@ def test_the_page_escapes_what_hosts_said() -> None:
 
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
+
+
+def test_the_page_says_how_a_step_went_in_words_and_not_by_colour_alone() -> None:
+    page = report.as_html(report.summarise([*EVENTS, END]))
+
+    assert re.search(r'<td class="step done">ok \w+</td>', page)
+    assert '<td class="step red">red start</td>' in page
