@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -128,7 +129,8 @@ def _journaled(function: Function, call: Call, action: Action) -> Result:
     try:
         result = _guarded(function, call, action)
     except ActionError as error:
-        journal.append({"phase": "failed", **about, **error.as_fields()})
+        with contextlib.suppress(ActionError):
+            journal.append({"phase": "failed", **about, **error.as_fields()})
         raise
     took = round((time.monotonic() - began) * 1000)
     journal.append({"phase": "done", **about, "ms": took, "result": result})

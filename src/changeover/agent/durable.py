@@ -14,6 +14,11 @@ PRIVATE = 0o600
 PUBLIC = 0o644
 
 
+def encoded(text: str) -> bytes:
+    """Return JSON text as bytes. A name that is no Unicode stays as JSON's own escape of it."""
+    return text.encode(errors="backslashreplace")
+
+
 def sync_directory(directory: Path) -> None:
     """Make the names in a directory durable."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from changeover.agent import durable
 from changeover.agent.clock import stamp
+from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,22 +30,33 @@ class Journal:
         """Write one record and wait until it is on the disk.
 
         A line that a crash tore is ended first, so that it cannot swallow this one.
+
+        Raises:
+            ActionError: ``journal-unwritten``; what was to be written down is not to be done.
         """
+        line = json.dumps({"at": stamp(), **record}, ensure_ascii=False)
+        try:
+            self._append(durable.encoded(line))
+        except OSError as error:
+            raise ActionError(
+                "journal-unwritten",
+                f"{self._path} cannot be written: {error.strerror or error}",
+                cause=str(error),
+            ) from error
+
+    def _append(self, line: bytes) -> None:
         durable.ensure_directory(self._path.parent, 0o700)
-        fresh = not self._path.exists()
-        line = json.dumps({"at": stamp(), **record}, ensure_ascii=False, sort_keys=False)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             size = os.fstat(descriptor).st_size
+            if size == 0:
+                durable.sync_directory(self._path.parent)
             torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-            content = ("\n" if torn else "") + line + "\n"
-            _write_all(descriptor, content.encode())
+            _write_all(descriptor, (b"\n" if torn else b"") + line + b"\n")
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        if fresh:
-            durable.sync_directory(self._path.parent)
 
     def tail(self, lines: int) -> list[dict[str, Any]]:
         """Return the last records, oldest first, passing over torn lines."""

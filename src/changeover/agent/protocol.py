@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from changeover.agent import names
+from changeover.agent import durable, names
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Replies:
             return
         line = json.dumps({"type": kind, **fields}, ensure_ascii=False) + "\n"
         try:
-            self._stream.write(line.encode())
+            self._stream.write(durable.encoded(line))
             self._stream.flush()
         except (OSError, ValueError):
             self.lost = True
