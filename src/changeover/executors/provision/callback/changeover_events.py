@@ -98,11 +98,10 @@ def answer(result: Any, status: str) -> dict[str, Any]:
     differences = list(changed_texts(result.result))
     if differences:
         told["differences"] = differences
-    items = [
-        str(item.get("_ansible_item_label", item.get("item")))
-        for item in result.result.get("results", ())
-        if isinstance(item, dict) and item.get("changed")
-    ]
+    items = list(result.result.get("paths", ()))
+    for item in result.result.get("results", ()):
+        if isinstance(item, dict) and item.get("changed"):
+            items += item.get("paths") or [str(item.get("_ansible_item_label", item.get("item")))]
     if items:
         told["items"] = items
     if result.task.action.endswith("debug"):
