@@ -69,6 +69,10 @@ class DeadlinePassed(Failed):
     """A statement was still running at the deadline and was cancelled."""
 
 
+class ServerSilent(Failed):
+    """The server answers neither a statement nor its cancellation; it may still be at work on it."""
+
+
 class ConnectionLost(Failed):
     """The server ended the session in the middle."""
 

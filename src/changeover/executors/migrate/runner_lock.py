@@ -15,7 +15,7 @@ import psycopg
 
 from changeover.executors.migrate.failures import RunnerBusy
 from changeover.executors.migrate.server import facts
-from changeover.executors.migrate.session import LOCK, WORK, connect, row, rows
+from changeover.executors.migrate.session import LOCK, WORK, answering, connect, row, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 KEY = 0x6368616E67656F76  # "changeov" in ASCII: a number nobody else picks by chance
 POLL_SECONDS = 0.1
+GRACE_SECONDS = 60.0  # after the deadline, for what is cancelled or rolled back then
 HOLDER = """
     SELECT activity.pid, activity.usename, coalesce(host(activity.client_addr), 'local'),
            extract(epoch FROM clock_timestamp() - activity.backend_start)
@@ -50,7 +51,10 @@ def runner_lock(database: Database, deadline: Deadline) -> Iterator[Connection]:
         RunnerBusy: Another runner still held it at the deadline.
         PoolerBetween: A session lock would not hold; also the other refusals of `server.facts`.
     """
-    with connect(database, LOCK) as connection:
+    with (
+        connect(database, LOCK) as connection,
+        answering(connection, deadline.remaining + GRACE_SECONDS),
+    ):
         facts(connection, database)
         _acquire(connection, database, deadline)
         _end_left_behind(connection, database, deadline)

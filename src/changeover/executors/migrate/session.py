@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -9,7 +13,7 @@ import psycopg
 from changeover.executors.migrate.failures import DatabaseRefused, DatabaseUnreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from changeover.database import Database
 
@@ -20,6 +24,8 @@ WORK = "changeover migrate work"
 LOCK = "changeover migrate lock"
 LOOK = "changeover look"
 CONNECTION_CHECK_SINCE = 140000
+# More than the guards below let a statement take: only a server that stands still needs longer.
+ANSWER_SECONDS = 40.0
 GUARDS = """
     SELECT set_config('tcp_keepalives_idle', '5', false),
            set_config('tcp_keepalives_interval', '2', false),
@@ -44,7 +50,8 @@ def connect(database: Database, application: str) -> Connection:
         )
     except psycopg.OperationalError as error:
         raise _refused_or_unreachable(database, error) from error
-    guard(connection)
+    with answering(connection, ANSWER_SECONDS):
+        guard(connection)
     return connection
 
 
@@ -54,6 +61,32 @@ def guard(connection: Connection) -> None:
     connection.execute(GUARDS)
     if connection.info.server_version >= CONNECTION_CHECK_SINCE:
         connection.execute("SET client_connection_check_interval = '1s'")
+
+
+@contextlib.contextmanager
+def answering(connection: Connection, seconds: float) -> Iterator[None]:
+    """Break the session off when what is done with it has not ended after ``seconds``.
+
+    Limits that the server keeps do not help against a server that stands still, and a tunnel's near
+    end answers keepalives for it. Whoever waits on the session then gets an OperationalError.
+    """
+    timer = threading.Timer(seconds, break_off, [connection])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def break_off(connection: Connection) -> None:
+    """End a session from another thread than the one that waits on it."""
+    with (
+        contextlib.suppress(OSError, psycopg.Error),
+        socket.socket(fileno=os.dup(connection.fileno())) as line,
+    ):
+        line.shutdown(socket.SHUT_RDWR)
 
 
 def row(connection: Connection, query: str, values: Sequence[object] = ()) -> Row | None:

@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
 
-from changeover.executors.migrate import ledger
+from changeover.executors.migrate import ledger, turn_failures
 from changeover.executors.migrate.blockers import Blocker, blockers_of
 from changeover.executors.migrate.deadline import Deadline
-from changeover.executors.migrate.failures import (
-    ConnectionLost,
-    DeadlinePassed,
-    LedgerUnusable,
-    RunnerLockLost,
-    TableBusy,
+from changeover.executors.migrate.runner_lock import GRACE_SECONDS, runner_lock
+from changeover.executors.migrate.session import (
+    ANSWER_SECONDS,
+    WORK,
+    answering,
+    break_off,
+    connect,
 )
-from changeover.executors.migrate.runner_lock import runner_lock
-from changeover.executors.migrate.session import WORK, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +40,7 @@ SHOW_AFTER_SECONDS = 2.0
 PAUSE_SECONDS = 0.1
 PAUSE_SECONDS_MOST = 2.0
 NO_TIMEOUT = 0
+CANCEL_SECONDS = 20.0
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -67,6 +67,7 @@ class Turn:
     report: Report
     retries: int = 0
     blockers: tuple[Blocker, ...] = ()
+    _silent: bool = False
     _thread: concurrent.futures.ThreadPoolExecutor = dataclasses.field(
         default_factory=lambda: concurrent.futures.ThreadPoolExecutor(1, "migrate")
     )
@@ -87,6 +88,7 @@ class Turn:
             RunnerLockLost: The lock session died; the work was cancelled.
             DeadlinePassed: Time was up; the work was cancelled.
             ConnectionLost: The server ended the work session.
+            ServerSilent: It did not answer when the work was to be cancelled.
         """
         self.blockers = ()
         future = self._thread.submit(action)
@@ -100,16 +102,15 @@ class Turn:
             return future.result()
         except psycopg.errors.QueryCanceled as error:
             if lost is not None:
-                raise self._lock_lost(lost) from error
-            raise self._deadline_passed(error) from error
+                raise turn_failures.lock_lost(self.database, lost) from error
+            raise turn_failures.deadline_passed(
+                self.database, error, self.deadline.seconds, self._in_the_way()
+            ) from error
         except psycopg.OperationalError as error:
+            if self._silent:
+                raise turn_failures.server_silent(self.database, CANCEL_SECONDS) from error
             if self.work.broken:
-                raise ConnectionLost(
-                    f"{self.database.name} ended the session",
-                    host=self.database.shown_host,
-                    cause=str(error).strip(),
-                    hint="run the same command again: it continues where this stopped",
-                ) from error
+                raise turn_failures.session_ended(self.database, error) from error
             raise
 
     def retried(self, action: Callable[[], Result], what: str) -> Result:
@@ -138,7 +139,10 @@ class Turn:
                 pause = min(PAUSE_SECONDS * 1.5**attempt, PAUSE_SECONDS_MOST)
                 pause *= random.uniform(0.5, 1.5)  # noqa: S311 - spreads runners in time
                 if pause >= self.deadline.remaining:
-                    raise self._table_busy(what, attempt, error) from error
+                    tried = f"{what} got no lock in {attempt} tries"
+                    raise turn_failures.table_busy(
+                        self.database, error, tried, self.deadline.seconds, self._in_the_way()
+                    ) from error
                 time.sleep(pause)
 
     def _watch(self, future: concurrent.futures.Future[Result]) -> psycopg.Error | None:
@@ -152,7 +156,8 @@ class Turn:
                 return None
             pause = min(pause * 1.2, WATCH_SECONDS_MOST)
             try:
-                seen = blockers_of(self.lock, self.work.info.backend_pid)
+                with answering(self.lock, ANSWER_SECONDS):
+                    seen = blockers_of(self.lock, self.work.info.backend_pid)
             except psycopg.Error as error:
                 self._cancel(future)
                 return error
@@ -170,36 +175,16 @@ class Turn:
                 self._cancel(future)
 
     def _cancel(self, future: concurrent.futures.Future[Result]) -> None:
-        while not future.done():
+        """End the work; a server that does not answer is left to itself, and the session with it."""
+        patience = time.monotonic() + CANCEL_SECONDS
+        while not future.done() and time.monotonic() < patience:
             with contextlib.suppress(psycopg.Error):
                 self.work.cancel_safe(timeout=2)
             concurrent.futures.wait([future], timeout=0.2)
-
-    def _lock_lost(self, error: psycopg.Error) -> RunnerLockLost:
-        return RunnerLockLost(
-            f"the session that held the runner lock of {self.database.name} is gone",
-            host=self.database.shown_host,
-            cause=str(error).strip(),
-            hint="run the same command again: it continues where this stopped",
-        )
-
-    def _deadline_passed(self, error: psycopg.Error) -> DeadlinePassed:
-        return DeadlinePassed(
-            f"a statement was still running after {self.deadline.seconds:.0f} s and was cancelled"
-            + self._in_the_way(),
-            host=self.database.shown_host,
-            cause=str(error).strip(),
-            hint="run the same command again when the way is free: it continues where this stopped",
-        )
-
-    def _table_busy(self, what: str, attempt: int, error: psycopg.Error) -> TableBusy:
-        return TableBusy(
-            f"{what} got no lock in {attempt} tries within {self.deadline.seconds:.0f} s"
-            + self._in_the_way(),
-            host=self.database.shown_host,
-            cause=str(error).strip().splitlines()[0],
-            hint="end what is in the way, or wait for it, then run the same command again",
-        )
+        if not future.done():
+            self._silent = True
+            break_off(self.work)
+            concurrent.futures.wait([future])
 
     def _in_the_way(self) -> str:
         if not self.blockers:
@@ -239,7 +224,10 @@ def take_turn(
         ledger.prepare(lock, database)
         mandate = ledger.Mandate(fence=fence or 0, runner=secrets.token_hex(8))
         mandate = ledger.take(lock, mandate, newest=fence is None)
-        with connect(database, WORK) as work:
+        with (
+            connect(database, WORK) as work,
+            answering(work, deadline.remaining + GRACE_SECONDS),
+        ):
             turn = Turn(
                 database=database,
                 work=work,
@@ -253,26 +241,9 @@ def take_turn(
             try:
                 yield turn
             except psycopg.Error as error:
-                raise _untold(database, error) from error
+                raise turn_failures.untold(database, error) from error
             finally:
                 turn.close()
-
-
-def _untold(database: Database, error: psycopg.Error) -> ConnectionLost | LedgerUnusable:
-    """Give the ledger's own errors a name: those of migrations have theirs already."""
-    if isinstance(error, psycopg.OperationalError):
-        return ConnectionLost(
-            f"{database.name} ended the session or kept it waiting",
-            host=database.shown_host,
-            cause=str(error).strip(),
-            hint="run the same command again: it continues where this stopped",
-        )
-    return LedgerUnusable(
-        f"{database.user} cannot use the ledger of {database.name}",
-        host=database.shown_host,
-        cause=str(error).strip(),
-        hint="make that role the owner of the schema changeover and what is in it",
-    )
 
 
 def _notice(notice: psycopg.errors.Diagnostic, report: Report) -> None:
