@@ -126,7 +126,8 @@ class _Way:
         """The ids of the steps that it takes."""
         moves = [] if self.there else ["revert"]
         restores = ["restore"] if self.backup else []
-        return ["lock", *moves, *restores, "inside", "smoke"] if moves or restores else []
+        proofs = retreat.proofs(self.run)
+        return ["lock", *moves, *restores, *proofs] if moves or restores else []
 
     def walk(self) -> None:
         if not self.steps:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from changeover import steps
 from changeover.colour import version_of
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
     from changeover.errors import ChangeoverError
     from changeover.inventory import Host
     from changeover.runner.run import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inside(steps.PreviewSmoke):
+    """Ask a colour on its own sockets, on each host: a balancer shows only one of them."""
+
+    says: ClassVar[str] = "smoke it on each host, on its own sockets"
 
 
 def send(run: Run, step: steps.Revert, hosts: Sequence[Host]) -> dict[str, ChangeoverError]:
@@ -38,18 +46,23 @@ def send(run: Run, step: steps.Revert, hosts: Sequence[Host]) -> dict[str, Chang
     return failed
 
 
+def proofs(run: Run) -> tuple[str, ...]:
+    """Return the ids of the steps that prove what users were sent back to."""
+    return ("inside", "smoke") if len(run.app_hosts) > 1 else ("smoke",)
+
+
 def prove(run: Run, colour: str, hosts: Sequence[Host]) -> None:
-    """Smoke a colour on its own sockets on each host, and then from outside.
+    """Smoke a colour from outside; before that on each host, where users come through a balancer.
 
     Raises:
         CheckRed: A check from outside is red.
         AgentFailed: A check on a host is red.
     """
     version = version_of(colour)
-    inside = steps.PreviewSmoke(
-        id="inside", hosts=tuple(host.name for host in hosts), colour=colour, version=version
-    )
-    run.step(inside, lambda: proof.preview(run, inside, hosts), going_back=True)
+    if "inside" in proofs(run):
+        names = tuple(host.name for host in hosts)
+        inside = Inside(id="inside", hosts=names, colour=colour, version=version)
+        run.step(inside, lambda: proof.preview(run, inside, hosts), going_back=True)
     outside = steps.Smoke(id="smoke", version=version)
     run.step(outside, lambda: proof.smoke(run, outside), going_back=True)
 

@@ -77,7 +77,7 @@ def abort(context: Context, *, force: bool) -> Event:
     )
     hosts = [host for host in run.lease_hosts if host.name in seen.states]
     taking = _Taking(run, seen, hosts, goal, _version(held), pending)
-    run.begin("abort", str(held["reason"]), goal, steps=["lock", "revert", "inside", "smoke"])
+    run.begin("abort", str(held["reason"]), goal, steps=["lock", "revert", *retreat.proofs(run)])
     try:
         with run.holding(hosts):
             taking.walk(str(held["deployment"]))

@@ -112,6 +112,19 @@ class Machine:
         self.pending = None
         return {"switch_us": 900, "left_open": self.left_open}
 
+    def _start(self, action: Event) -> Event:
+        self.running = sorted({*self.running, str(action["colour"])})
+        return {"started_ms": 5}
+
+    def _switch(self, action: Event) -> Event:
+        self.pending = {"kind": "switch", "deployment": "d", "from": self.live}
+        self.live = action["colour"]
+        return {"switch_us": 80, "reloaded": True, "left_open": self.left_open}
+
+    def _confirm(self, action: Event) -> Event:
+        self.confirmed, self.pending = action["colour"], None
+        return {}
+
     def _stop(self, action: Event) -> Event:
         self.running = [each for each in self.running if each != action["colour"]]
         return {}
@@ -159,6 +172,18 @@ class Machines:
 
     def connect(self, _: Environment, host: Host) -> Line:
         return MachineLine(self, host)
+
+    def before_deployment(self) -> None:
+        """Have all app hosts serve the old version, with the new one placed."""
+        for name in ("one", "two"):
+            machine = self.machines[name]
+            machine.live = machine.confirmed = OLD
+            machine.history, machine.running = [], [OLD]
+
+    @property
+    def live(self) -> list[str]:
+        """What the app hosts send users to."""
+        return [self.machines[name].live for name in ("one", "two")]
 
     @property
     def order(self) -> list[tuple[str, str]]:
@@ -212,6 +237,9 @@ def machines() -> Machines:
 
 @pytest.fixture
 def desk(project: Project, machines: Machines) -> Desk:
+    """Return a project whose newest version can run: it asks for one secret that nobody set."""
+    secret = "    CALLBACK_SECRET: {type: string, secret: true, required: true}\n"
+    project.edit(project.release_file("3.0.0"), secret, "")
     return Desk(project, machines)
 
 

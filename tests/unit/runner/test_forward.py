@@ -1,0 +1,168 @@
+"""A deployment over several hosts: one that fails takes all back, and what is lost is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from changeover import plan as planning
+from changeover.errors import Interrupted, Mixed, RolledBack
+from changeover.runner import forward
+from changeover.situation import Situation, Target
+from changeover.verdict import judge
+
+from .conftest import NEW, OLD, failed
+
+if TYPE_CHECKING:
+    from .conftest import Desk, Machines
+
+# What needs a bundle, or a program of its own.
+ELSEWHERE = {"preflight", "backup", "place"}
+
+
+@pytest.fixture(autouse=True)
+def old_is_live(machines: Machines) -> None:
+    machines.before_deployment()
+
+
+def plan() -> planning.Plan:
+    situation = Situation(
+        environment="demo",
+        app="hello",
+        live=OLD,
+        live_version="1.0.0",
+        app_hosts=("one", "two"),
+        all_hosts=("one", "two", "three"),
+        database_hosts=("three",),
+        verdict=judge([]),
+    )
+    target = Target(
+        version="3.0.0", colour=NEW, digest="b" * 64, bundle="b", guide={}, drain_seconds=1
+    )
+    made = planning.deploy(situation, target)
+    return replace(made, steps=tuple(each for each in made.steps if each.id not in ELSEWHERE))
+
+
+def deploy(desk: Desk) -> str:
+    return str(forward.walk(desk.run(), plan())["message"])
+
+
+def test_a_deployment_ends_with_the_new_version_confirmed_everywhere(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["two"].left_open = 4
+
+    said = deploy(desk)
+
+    assert said.startswith("3.0.0 serves; the way back: the schema does not change")
+    assert "; 4 connections from before were still open at a reload of Nginx" in said
+    assert (machines.live, machines["two"].confirmed) == ([NEW, NEW], NEW)
+
+
+def test_one_host_that_is_ill_behind_the_balancer_takes_all_back(
+    desk: Desk, machines: Machines
+) -> None:
+    two = machines["two"]
+
+    def ill_once_live() -> None:
+        if two.live == NEW:
+            two.refuse("unhealthy", "answers 503")
+
+    two.on("health", ill_once_live)
+
+    error = failed(lambda: deploy(desk))
+
+    assert isinstance(error, RolledBack)
+    assert (error.exit_code, error.host) == (3, "two")
+    assert error.message == "two: answers 503; rolled back: 1.0.0 serves again, proved"
+    assert machines.live == [OLD, OLD]
+    assert ("one", "confirm") not in machines.order
+
+
+def test_one_host_that_does_not_switch_takes_all_back(desk: Desk, machines: Machines) -> None:
+    machines["two"].on("switch", partial(machines["two"].refuse, "nginx-invalid"))
+
+    assert failed(lambda: deploy(desk)).exit_code == 3
+
+    assert machines.live == [OLD, OLD]
+
+
+def test_one_host_that_is_lost_after_its_rename_is_named_and_the_others_go_back(
+    desk: Desk, machines: Machines
+) -> None:
+    two = machines["two"]
+    two.on("confirm", lambda: setattr(two, "reachable", False))
+
+    error = failed(lambda: deploy(desk))
+
+    assert isinstance(error, Mixed)
+    assert (error.exit_code, error.host) == (4, "two")
+    assert machines.live == [OLD, NEW]
+    assert "; 1.0.0 serves again on one; not known to be back: two (" in error.message
+    assert "goes back by itself within 120 s" in error.message
+    assert "when it answers, changeover rollback --to 1.0.0 --env demo" in error.hint
+    assert (machines["one"].running, machines["one"].lock) == ([OLD], None)
+
+
+def test_a_host_that_is_anothers_ends_the_deployment_and_nothing_is_taken_back(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["two"].on("confirm", partial(machines["two"].refuse, "fenced", "overtaken by 8 of x"))
+
+    error = failed(lambda: deploy(desk))
+
+    assert error.exit_code == 5
+    assert error.message.startswith("stopped at confirm: the lease on two is ours no more")
+    assert ("one", "revert") not in machines.order
+    assert "changeover status --env demo" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("action", "says", "hint"),
+    [
+        ("start", "interrupted at start: 1.0.0 serves", "changeover resume --env demo goes on"),
+        (
+            "confirm",
+            (
+                "interrupted at confirm: users may be on 3.0.0, which is not confirmed; "
+                "each host goes back to 1.0.0 by itself within 120 s"
+            ),
+            "changeover abort --env demo takes it back",
+        ),
+        (
+            "prune",
+            "interrupted at drain: 3.0.0 serves and is confirmed",
+            "changeover rollback --env demo takes it back",
+        ),
+    ],
+)
+def test_an_interrupt_says_what_serves_and_what_goes_on(
+    desk: Desk, machines: Machines, action: str, says: str, hint: str
+) -> None:
+    machines["one"].on(action, interrupt)
+
+    error = failed(lambda: deploy(desk))
+
+    assert isinstance(error, Interrupted)
+    assert (error.exit_code, error.message) == (130, says)
+    assert hint in error.hint
+    assert machines["one"].lock is not None
+
+
+def test_an_interrupt_while_it_goes_back_is_told_too(desk: Desk, machines: Machines) -> None:
+    machines["two"].on("confirm", partial(machines["two"].refuse, "not-live"))
+    machines["one"].on("revert", interrupt)
+
+    error = failed(lambda: deploy(desk))
+
+    assert error.exit_code == 130
+    assert error.message.endswith("it was going back")
+    assert error.hint == "changeover abort --env demo goes on with going back"
+    assert desk.events[-1]["outcome"] == "interrupted"
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt

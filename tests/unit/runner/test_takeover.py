@@ -1,0 +1,92 @@
+"""Abort: which colours it stops, what it proves, and what it does without."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from changeover.errors import Mixed
+from changeover.runner import takeover
+
+from .conftest import NEW, OLD, failed
+
+if TYPE_CHECKING:
+    from .conftest import Desk, Machines
+
+OLDER = "0.9.0-99999999"
+LEASE = {
+    "owner": "ann@desk",
+    "reason": "deploy 3.0.0",
+    "deployment": "d",
+    "heartbeat": "2026-01-15T10:15:00.000+00:00",
+}
+
+
+@pytest.fixture(autouse=True)
+def interrupted(machines: Machines) -> None:
+    """Leave a deployment that was cut off: the new colour runs on each host, users are on the old."""
+    machines.before_deployment()
+    for name in ("one", "two", "three"):
+        machines[name].lock = dict(LEASE)
+    for name in ("one", "two"):
+        machines[name].running = [OLDER, OLD, NEW]
+        machines[name].placed = [OLDER, OLD, NEW]
+        machines[name].history = [OLDER]
+
+
+def abort(desk: Desk) -> dict[str, Any]:
+    return takeover.abort(desk.context, force=False)
+
+
+def test_only_what_the_deployment_started_is_stopped(desk: Desk, machines: Machines) -> None:
+    end = abort(desk)
+
+    assert [machines[name].running for name in ("one", "two")] == [[OLDER, OLD], [OLDER, OLD]]
+    assert end["message"] == f"{OLD} is live on one, two, as before the deployment, proved"
+    assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+
+
+def test_an_older_build_of_the_version_that_was_live_before_stays_warm(
+    desk: Desk, machines: Machines
+) -> None:
+    build = "3.0.0-77777777"
+    for name in ("one", "two"):
+        machines[name].running += [build]
+        machines[name].placed += [build]
+        machines[name].history = [build]
+
+    abort(desk)
+
+    assert build in machines["one"].running
+    assert NEW not in machines["one"].running
+
+
+def test_what_users_were_sent_back_to_is_proved(desk: Desk, machines: Machines) -> None:
+    for name in ("one", "two"):
+        # A version with a check, and nothing answers it at the demo's address.
+        machines[name].live = machines[name].confirmed = "2.0.0-22222222"
+
+    error = failed(lambda: abort(desk))
+
+    assert isinstance(error, Mixed)
+    assert "and is not proved: 1 of 1 smoke checks are red: health" in error.message
+
+
+def test_the_database_host_is_not_needed(desk: Desk, machines: Machines) -> None:
+    machines["three"].reachable = False
+
+    end = abort(desk)
+
+    assert "proved. Not done: the lease there was not given back (three does not" in end["message"]
+
+
+def test_a_lost_app_host_is_named(desk: Desk, machines: Machines) -> None:
+    machines["two"].reachable = False
+
+    error = failed(lambda: abort(desk))
+
+    assert (error.exit_code, error.host) == (4, "two")
+    assert error.message.startswith(f"{OLD} is live on one, as before the deployment; not known")
+    assert "when it answers, changeover abort --env demo" in error.hint
+    assert machines["one"].running == [OLDER, OLD]
