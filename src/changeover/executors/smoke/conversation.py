@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import threading
-import time
+import os
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
 import websockets.exceptions
 import websockets.frames
-from websockets.sync.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection, connect
 
 from changeover import public_tls
 from changeover.executors.smoke import rules
 from changeover.executors.smoke.masking import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from websockets.http11 import Response
 
@@ -29,7 +29,7 @@ class _Listening(ClientConnection):
     """A connection that notes the server's ping frames, which otherwise stay out of sight."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the library's own
-        self.pinged = threading.Event()
+        self.pinged = asyncio.Event()
         super().__init__(*args, **kwargs)
 
     def process_event(self, event: Any) -> None:  # noqa: ANN401 - the library's own
@@ -41,11 +41,15 @@ class _Listening(ClientConnection):
             self.pinged.set()
         super().process_event(event)
 
-    def ping_within(self, seconds: float) -> bool:
+    async def ping_within(self, seconds: float) -> bool:
         """Wait for a ping since the last one asked for; return whether it came."""
-        came = self.pinged.wait(seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                await self.pinged.wait()
+        except TimeoutError:
+            return False
         self.pinged.clear()
-        return came
+        return True
 
 
 def target_of(websocket: WebSocket, values: Values) -> str:
@@ -53,45 +57,57 @@ def target_of(websocket: WebSocket, values: Values) -> str:
     return values.shown(f"WS {values.target.base}{websocket.path}")
 
 
-def problems(websocket: WebSocket, values: Values) -> Iterator[str]:
-    """Hold the conversation and yield in what way it is not as declared."""
+def problems(websocket: WebSocket, values: Values) -> list[str]:
+    """Hold the conversation and return in what way it is not as declared.
+
+    One thread reads and writes. A TLS session used by two loses what one writes while the other
+    reads the server's session tickets, which arrive just when the upgrade is asked for.
+    """
+    return asyncio.run(_hold(websocket, values))
+
+
+async def _hold(websocket: WebSocket, values: Values) -> list[str]:
+    try:
+        connection = await _open(websocket, values)
+    except websockets.exceptions.InvalidStatus as error:
+        return list(_refusal(websocket, error.response, values))
+    except TimeoutError:
+        return [f"the upgrade was not finished within {websocket.open_seconds:g} s"]
+    except (OSError, websockets.exceptions.WebSocketException) as error:
+        return [public_tls.fault(error) or f"the connection failed: {_said(error)}"]
+    try:
+        return [problem async for problem in _conversation(websocket, connection, values)]
+    finally:
+        await connection.close()
+
+
+async def _open(websocket: WebSocket, values: Values) -> _Listening:
     parts = urllib.parse.urlsplit(values.target.base)
     host = values.target.host
-    port = parts.port or 443
-    address = values.target.addresses.get(host, host)
-    try:
-        connection = connect(
-            f"wss://{parts.netloc}{values.path(websocket.path)}",
-            ssl=public_tls.trusting(values.target.ca_certificate),
-            additional_headers={
-                name: values.text(value) for name, value in websocket.headers.items()
-            },
-            subprotocols=[websockets.Subprotocol(name) for name in websocket.subprotocols] or None,
-            user_agent_header="changeover",
-            proxy=None,
-            open_timeout=websocket.open_seconds,
-            close_timeout=websocket.close.within_seconds,
-            ping_interval=None,
-            create_connection=_Listening,
-            legacy=True,
-            address=(address, port),
-        )
-    except websockets.exceptions.InvalidStatus as error:
-        yield from _refusal(websocket, error.response, values)
-        return
-    except TimeoutError:
-        yield f"the upgrade was not finished within {websocket.open_seconds:g} s"
-        return
-    except (OSError, websockets.exceptions.WebSocketException) as error:
-        said = error.strerror if isinstance(error, OSError) else str(error)
-        yield public_tls.fault(error) or f"the connection failed: {said or error}"
-        return
+    connection = await connect(
+        f"wss://{parts.netloc}{values.path(websocket.path)}",
+        ssl=public_tls.trusting(values.target.ca_certificate),
+        additional_headers={name: values.text(value) for name, value in websocket.headers.items()},
+        subprotocols=[websockets.Subprotocol(name) for name in websocket.subprotocols] or None,
+        user_agent_header="changeover",
+        proxy=None,
+        open_timeout=websocket.open_seconds,
+        close_timeout=websocket.close.within_seconds,
+        ping_interval=None,
+        create_connection=_Listening,
+        host=values.target.addresses.get(host, host),
+        port=parts.port or 443,
+    )
     if not isinstance(connection, _Listening):
         raise TypeError("websockets made a connection of another kind")
-    try:
-        yield from _conversation(websocket, connection, values)
-    finally:
-        connection.close()
+    return connection
+
+
+def _said(error: Exception) -> str:
+    """Return what happened; asyncio puts the address into the system's words."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno)
+    return str(error)
 
 
 def _refusal(websocket: WebSocket, response: Response, values: Values) -> Iterator[str]:
@@ -104,51 +120,53 @@ def _refusal(websocket: WebSocket, response: Response, values: Values) -> Iterat
     yield f"the upgrade was answered with {response.status_code}, expected {wanted}: {body}"
 
 
-def _conversation(websocket: WebSocket, connection: _Listening, values: Values) -> Iterator[str]:
+async def _conversation(
+    websocket: WebSocket, connection: _Listening, values: Values
+) -> AsyncIterator[str]:
     if websocket.refused is not None:
         yield f"the connection was accepted, expected to be refused with {websocket.refused}"
         return
     if websocket.subprotocols and connection.subprotocol not in websocket.subprotocols:
         yield f"the server chose the subprotocol {connection.subprotocol}"
     for number, turn in enumerate(websocket.turns, 1):
-        fault = _turn(turn, connection, values)
+        fault = await _turn(turn, connection, values)
         if fault:
             yield f"turn {number}: {fault}"
             return
-    yield from _close(websocket.close, connection)
+    fault = await _close(websocket.close, connection)
+    if fault:
+        yield fault
 
 
-def _turn(turn: Turn, connection: _Listening, values: Values) -> str | None:
+async def _turn(turn: Turn, connection: _Listening, values: Values) -> str | None:
     if turn.send is not None:
         content = values.filled(turn.send)
         try:
-            connection.send(content if isinstance(content, str) else json.dumps(content))
+            await connection.send(content if isinstance(content, str) else json.dumps(content))
         except websockets.exceptions.ConnectionClosed:
             return f"the server had closed with code {connection.close_code}"
     if turn.receive is None:
         return None
-    return _receive(turn.receive, connection, values)
+    if turn.receive.ping:
+        pinged = await connection.ping_within(turn.receive.within_seconds)
+        return None if pinged else f"no ping within {turn.receive.within_seconds:g} s"
+    return await _receive(turn.receive, connection, values)
 
 
-def _receive(receive: Receive, connection: _Listening, values: Values) -> str | None:
+async def _receive(receive: Receive, connection: _Listening, values: Values) -> str | None:
     """Wait for the declared message; return what is wrong, or nothing."""
-    end = time.monotonic() + receive.within_seconds
-    if receive.ping:
-        pinged = connection.ping_within(receive.within_seconds)
-        return None if pinged else f"no ping within {receive.within_seconds:g} s"
     last = "nothing came"
-    while (left := end - time.monotonic()) > 0:
-        try:
-            message = connection.recv(timeout=left, decode=True)
-        except TimeoutError:
-            break
-        except websockets.exceptions.ConnectionClosed:
-            return f"the server closed with code {connection.close_code} ({last})"
-        faults = _differences(receive, message, values)
-        if not faults:
-            return _save(receive, message, values)
-        last = f"the last message: {values.redactor(excerpt(values.redactor(message)))}"
-    return f"no such message within {receive.within_seconds:g} s ({last})"
+    try:
+        async with asyncio.timeout(receive.within_seconds):
+            while True:
+                message = await connection.recv(decode=True)
+                if not _differences(receive, message, values):
+                    return _save(receive, message, values)
+                last = f"the last message: {values.redactor(excerpt(values.redactor(message)))}"
+    except TimeoutError:
+        return f"no such message within {receive.within_seconds:g} s ({last})"
+    except websockets.exceptions.ConnectionClosed:
+        return f"the server closed with code {connection.close_code} ({last})"
 
 
 def _differences(receive: Receive, message: str, values: Values) -> list[str]:
@@ -176,16 +194,18 @@ def _save(receive: Receive, message: str, values: Values) -> str | None:
     return None
 
 
-def _close(close: Close, connection: _Listening) -> Iterator[str]:
+async def _close(close: Close, connection: _Listening) -> str | None:
     if close.by == "server":
-        connection.recv_events_thread.join(close.within_seconds)
-        if connection.recv_events_thread.is_alive():
-            yield f"the server did not close within {close.within_seconds:g} s"
-            return
+        try:
+            async with asyncio.timeout(close.within_seconds):
+                await connection.wait_closed()
+        except TimeoutError:
+            return f"the server did not close within {close.within_seconds:g} s"
     else:
-        connection.close(close.code)
+        await connection.close(close.code)
     received = connection.protocol.close_rcvd
     if received is None:
-        yield "the connection ended without a close frame from the server"
-    elif received.code != close.code:
-        yield f"the server closed with code {received.code}, expected {close.code}"
+        return "the connection ended without a close frame from the server"
+    if received.code != close.code:
+        return f"the server closed with code {received.code}, expected {close.code}"
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime as dt
 import json
@@ -18,12 +19,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from websockets.sync.server import ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection, serve
 
 from changeover.executors.smoke.values import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
     from websockets.http11 import Request, Response
@@ -225,29 +226,37 @@ def serving(authority: Authority) -> Iterator[Callable[..., Target]]:
 @pytest.fixture
 def conversing(authority: Authority) -> Iterator[Callable[..., Target]]:
     """Return a function that serves a WebSocket handler and says where it is."""
-    with contextlib.ExitStack() as stack:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    servers: list[Server] = []
 
-        def serve_socket(
-            handler: Callable[[ServerConnection], None],
-            refuse: Callable[[ServerConnection, Request], Response | None] | None = None,
-            **options: Any,  # noqa: ANN401 - the library's own
-        ) -> Target:
-            server = stack.enter_context(
-                serve(
-                    handler,
-                    "127.0.0.1",
-                    0,
-                    ssl=authority.context(),
-                    process_request=refuse,
-                    **options,
-                )
-            )
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            stack.callback(server.shutdown)
-            return Target(
-                public_url=f"https://{SHOP}:{server.socket.getsockname()[1]}",
-                addresses={SHOP: "127.0.0.1"},
-                ca_certificate=authority.file,
-            )
+    async def opened(handler: Any, options: dict[str, Any]) -> int:  # noqa: ANN401
+        server = await serve(handler, "127.0.0.1", 0, ssl=authority.context(), **options)
+        servers.append(server)
+        port: int = next(iter(server.sockets)).getsockname()[1]
+        return port
 
-        yield serve_socket
+    def serve_socket(
+        handler: Callable[[ServerConnection], Awaitable[None]],
+        refuse: Callable[[ServerConnection, Request], Awaitable[None] | Response] | None = None,
+        **options: Any,  # noqa: ANN401 - the library's own
+    ) -> Target:
+        opening = opened(handler, {"process_request": refuse, **options})
+        port = asyncio.run_coroutine_threadsafe(opening, loop).result(10)
+        return Target(
+            public_url=f"https://{SHOP}:{port}",
+            addresses={SHOP: "127.0.0.1"},
+            ca_certificate=authority.file,
+        )
+
+    async def end() -> None:
+        for server in servers:
+            server.close()
+            await server.wait_closed()
+
+    yield serve_socket
+    asyncio.run_coroutine_threadsafe(end(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
