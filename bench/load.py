@@ -5,7 +5,7 @@
 Every request is a POST with a request id of its own over a kept-alive TLS connection. A request that
 fails is not sent again: it is a failure. Requests leave on time whether or not earlier ones are
 answered, and their time counts from when they were due, so a stall shows in full. Beside them, any
-number of WebSockets are held open. SIGTERM ends it early; the summary is one JSON line on stdout.
+number of WebSockets are held open, and clients may be idle for seconds between two requests. SIGTERM ends it early; the summary is one JSON line on stdout.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from websockets.asyncio.client import connect
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.load_connection import BrokenOff, Connection, Target
+from bench.load_sparse import Sparse
 
 OK = range(200, 300)
 CLOSING_SECONDS = 5
@@ -46,6 +47,7 @@ class Load:
         count: How many requests at most; without end when ``None``.
         connections: How many requests may be under way.
         websockets: How many WebSockets are held open.
+        sparse: How many clients are idle between their requests, for ``idle`` seconds.
         records: Where each request is recorded, one JSON object a line.
     """
 
@@ -60,6 +62,8 @@ class Load:
     timeout: float
     websockets: int
     websocket_path: str
+    sparse: int
+    idle: tuple[float, float]
     records: IO[str]
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     run_id: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -75,16 +79,34 @@ class Load:
         begun = time.time()
         workers = [asyncio.create_task(self._worker()) for _ in range(self.connections)]
         holders = [asyncio.create_task(self._hold(number)) for number in range(self.websockets)]
+        sparse = self._sparse()
+        idlers = asyncio.create_task(sparse.run())
         await self._schedule(begun)
         for _ in workers:
             self.due.put_nowait(None)
         await asyncio.gather(*workers)
         seconds = time.time() - begun
         self.stop.set()
+        await idlers
         await asyncio.wait(holders, timeout=CLOSING_SECONDS) if holders else None
         for holder in holders:
             holder.cancel()
-        return self._summary(seconds)
+        return {**self._summary(seconds), "sparse": sparse.summary()}
+
+    def _sparse(self) -> Sparse:
+        return Sparse(
+            target=self.target,
+            path=self.path,
+            body=self.body,
+            headers=self.headers,
+            run_id=self.run_id,
+            timeout=self.timeout,
+            connections=self.sparse,
+            least=self.idle[0],
+            most=self.idle[1],
+            records=self.records,
+            stop=self.stop,
+        )
 
     async def _schedule(self, begun: float) -> None:
         number = 0
@@ -229,6 +251,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--token-file", type=Path, help="a token instead of signing in")
     parser.add_argument("--websockets", type=int, default=0)
     parser.add_argument("--websocket-path", default="/ws")
+    parser.add_argument("--sparse", type=int, default=0, help="clients that are idle in between")
+    parser.add_argument(
+        "--idle", type=float, nargs=2, default=(1.0, 14.0), metavar="SECONDS", help="least and most"
+    )
     return parser
 
 
@@ -257,13 +283,15 @@ async def main() -> int:
             timeout=asked.timeout,
             websockets=asked.websockets,
             websocket_path=asked.websocket_path,
+            sparse=asked.sparse,
+            idle=(asked.idle[0], asked.idle[1]),
             records=records,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, load.stop.set)
         summary = await load.run()
     print(json.dumps(summary), flush=True)
-    return 1 if summary["failed"] else 0
+    return 1 if summary["failed"] or summary["sparse"]["failed"] else 0
 
 
 if __name__ == "__main__":

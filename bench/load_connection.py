@@ -37,6 +37,11 @@ class Connection:
     reader: asyncio.StreamReader | None = None
     writer: asyncio.StreamWriter | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Return whether the next request goes out on a connection that is open already."""
+        return self.reader is not None and not self.reader.at_eof()
+
     async def post(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         """Send one POST and return status and body; the request is on the wire once at most.
 

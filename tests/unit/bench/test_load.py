@@ -37,6 +37,7 @@ class Books:
     silent: range = range(0)
     refuse: range = range(0)
     close_every: int = 0
+    idle_kept: float | None = None
     announced: bool = True
 
 
@@ -53,6 +54,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/sign-in":
             self._answer(200, b'{"token": "t-1"}')
             return
+        self.connection.settimeout(books.idle_kept)
         books.seen.append(self.headers["x-request-id"])
         books.tokens.add(self.headers["authorization"])
         books.connections.add(self.client_address)
@@ -204,6 +206,46 @@ def test_a_stall_shows_in_the_time_of_those_that_waited(books: Books, tmp_path: 
     assert summary["failed"] == 0
     assert summary["max_ms"] > 2500
     assert summary["p50_ms"] > 1000
+
+
+def test_a_request_lost_on_an_idle_connection_is_told_with_its_idleness(
+    books: Books, tmp_path: Path
+) -> None:
+    # The third request comes on the kept connection, and the server hangs up instead of answering.
+    books.drop = range(3, 4)
+
+    code, summary, entries = run(
+        books,
+        tmp_path / "r.jsonl",
+        *("--rate", "0", "--seconds", "2.5", "--sparse", "1", "--idle", "0.2", "0.4"),
+    )
+
+    assert code == 1
+    sparse = summary["sparse"]
+    assert sparse["sent"] == len(books.seen) == len(entries)
+    assert sparse["failed"] == len(sparse["lost"]) == 1
+    assert sparse["lost"][0]["id"] == books.seen[2]
+    assert 0.2 <= sparse["lost"][0]["idle"] < 1
+    # New are the first connection and the one after the loss; every other request was kept waiting.
+    assert sparse["on_an_idle_connection"] == sparse["sent"] - 2 == len(entries) - 2
+    assert summary["sent"] == summary["failed"] == 0
+
+
+def test_an_idle_connection_that_was_visibly_ended_costs_nothing(
+    books: Books, tmp_path: Path
+) -> None:
+    books.idle_kept = 0.1
+
+    code, summary, _ = run(
+        books,
+        tmp_path / "r.jsonl",
+        *("--rate", "0", "--seconds", "2", "--sparse", "2", "--idle", "0.4", "0.6"),
+    )
+
+    assert code == 0
+    assert summary["sparse"]["lost"] == []
+    assert summary["sparse"]["sent"] == len(books.seen) >= len(books.connections) > 2
+    assert summary["sparse"]["on_an_idle_connection"] == 0
 
 
 def test_sigterm_ends_it_with_a_summary(books: Books, tmp_path: Path) -> None:
