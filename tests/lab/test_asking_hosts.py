@@ -46,13 +46,17 @@ def one(answers: dict[str, parallel.Answer | ChangeoverError]) -> parallel.Answe
 
 
 def test_a_host_tells_its_facts(environment: Environment) -> None:
-    found = facts.gather(environment, environment.hosts, ("/nonexistent",))["host1"]
+    asked = {"releases": "/opt/nox-api/releases"}
+    found = facts.gather(environment, environment.hosts, ("/nonexistent",), asked)["host1"]
 
     assert isinstance(found, facts.HostFacts)
     assert str(found.system).startswith("Debian GNU/Linux 12")
     assert str(found.versions["python"]).startswith("3.11")
     assert found.versions["node"] is None
-    assert found.free_bytes["/opt"] > 10**8
+    assert {disk.purpose: disk.free_bytes > 10**8 for disk in found.disks} == {
+        "releases": True,
+        "database": True,
+    }
     assert found.certificates == {"/nonexistent": None}
     assert found.clock_skew < 1
 
@@ -63,7 +67,7 @@ def test_a_port_is_seen_with_the_unit_that_took_it(
     serve = "systemd-run --unit=stranger python3 -m http.server 443"
     lab_single.ssh("host1", f"{serve}; until ss -Htln | grep -q :443; do sleep 0.1; done")
     try:
-        found = facts.gather(environment, environment.hosts, ())["host1"]
+        found = facts.gather(environment, environment.hosts, (), {})["host1"]
     finally:
         lab_single.ssh("host1", "systemctl stop stranger")
 

@@ -125,7 +125,7 @@ def test_preflight_of_a_sound_host(lab: Lab) -> None:
         (
             "mount -t tmpfs -o size=100m none /opt",
             "disk",
-            "disk: 0.1 GB free under /opt, at least 10GB is needed",
+            "disk: 0.1 GB free under /opt/nox-api/releases, at least 10.0 GB is needed",
         ),
         (
             (

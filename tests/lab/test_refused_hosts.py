@@ -142,7 +142,9 @@ def test_a_disk_below_the_minimum(user: User) -> None:
         error = user.refused("deploy", NEXT, "--yes", status=6)
 
     assert error["message"].startswith("disk: ")
-    assert error["message"].endswith("GB free under /opt, at least 10GB is needed")
+    assert error["message"].endswith(
+        "GB free under /opt/nox-api/releases, at least 10.0 GB is needed"
+    )
     assert error["host"] == "host1"
     assert error["next"] == "free or add disk on host1, then run this again"
     assert_mended(user)

@@ -100,7 +100,7 @@ def test_preflight_names_the_version_of_its_programs(server11: Server) -> None:
         versions={},
         postgresql=(printed.split()[-1],),
         memory_bytes=None,
-        free_bytes={"/opt": 10**12},
+        disks=(),
         listeners=(),
         failed_units=(),
         certificates={},

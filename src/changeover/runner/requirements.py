@@ -26,9 +26,10 @@ def outcome(
 ) -> PreflightOutcome:
     """Hold every host and the database against a release's requirements."""
 
-    def probe() -> str:
+    def probe() -> preflight.Server:
         with database.owner_database(environment, app) as place:
-            return migrate.probe(place).version
+            found = migrate.probe(place)
+            return preflight.Server(version=found.version, size_bytes=found.size_bytes)
 
     known = database.database_host(environment, app) is not None
     return preflight.apply(environment, app.app, release.requires, probe if known else None, report)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from changeover.errors import ChangeoverError
 from changeover.executors.preflight import certificates, requirements
-from changeover.executors.preflight.facts import HostFacts, gather
+from changeover.executors.preflight.disks import directories
+from changeover.executors.preflight.facts import HostFacts, Server, gather
 from changeover.executors.preflight.findings import Finding, PreflightOutcome, PreflightRed
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from changeover.inventory import Environment
     from changeover.release.model import Requirements
 
-__all__ = ["Finding", "PreflightOutcome", "PreflightRed", "apply", "certificate_path"]
+__all__ = ["Finding", "PreflightOutcome", "PreflightRed", "Server", "apply", "certificate_path"]
 
 
 def certificate_path(app: str) -> str:
@@ -29,7 +30,7 @@ def apply(
     environment: Environment,
     app: str,
     requires: Requirements,
-    probe: Callable[[], str] | None,
+    probe: Callable[[], Server] | None,
     report: Callable[[dict[str, Any]], None],
 ) -> PreflightOutcome:
     """Ask all hosts at once and return what fits and what does not; nothing is changed.
@@ -38,14 +39,14 @@ def apply(
         environment: Where the release is to go.
         app: Its app.
         requires: Its requirements: below the minimum is red, below the recommendation a warning.
-        probe: Enters the database as its owner and returns the server's version, or raises;
+        probe: Enters the database as its owner and returns what the server says, or raises;
             ``None`` for an app without a database. Runs beside the other questions.
         report: Called with one event a finding.
     """
     begun = time.monotonic()
     with ThreadPoolExecutor(max_workers=1) as beside:
         asked = None if probe is None else beside.submit(_entered, probe)
-        facts = gather(environment, environment.hosts, (certificate_path(app),))
+        facts = gather(environment, environment.hosts, (certificate_path(app),), directories(app))
         database = None if asked is None else asked.result()
     found = []
     for finding in _all(environment, app, requires, database, facts):
@@ -54,7 +55,7 @@ def apply(
     return PreflightOutcome(findings=tuple(found), seconds=time.monotonic() - begun)
 
 
-def _entered(probe: Callable[[], str]) -> str | ChangeoverError:
+def _entered(probe: Callable[[], Server]) -> Server | ChangeoverError:
     try:
         return probe()
     except ChangeoverError as error:
@@ -65,11 +66,11 @@ def _all(
     environment: Environment,
     app: str,
     requires: Requirements,
-    database: str | ChangeoverError | None,
+    database: Server | ChangeoverError | None,
     facts: Mapping[str, HostFacts | ChangeoverError],
 ) -> Iterator[Finding]:
     name, path = environment.public_name(app), certificate_path(app)
-    server = database if isinstance(database, str) else None
+    server = database if isinstance(database, Server) else None
     for host in environment.hosts:
         known = facts[host.name]
         if isinstance(known, ChangeoverError):
@@ -98,7 +99,7 @@ def _all(
 
 
 def database_findings(
-    environment: Environment, database: str | ChangeoverError | None
+    environment: Environment, database: Server | ChangeoverError | None
 ) -> Iterator[Finding]:
     """Yield whether the database could be entered with the owner's password."""
     if isinstance(database, ChangeoverError):
@@ -108,5 +109,5 @@ def database_findings(
             id="database",
             status="ok",
             host=environment.hosts_in("db")[0].name,
-            message=f"PostgreSQL {database.split()[0]} lets the owner in",
+            message=f"PostgreSQL {database.version.split()[0]} lets the owner in",
         )

@@ -28,6 +28,31 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """A place that a deployment writes to, and the room there.
+
+    Args:
+        purpose: ``releases``, ``uploads``, ``backups`` or ``database``.
+        path: The directory.
+        free_bytes: What is free on its file system.
+        device: Which file system that is: places with the same number share the room.
+    """
+
+    purpose: str
+    path: str
+    free_bytes: int
+    device: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """What the database server says of itself: its version, and how large the app's database is."""
+
+    version: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
     """What one host has.
 
@@ -35,7 +60,7 @@ class HostFacts:
         versions: Version by program: node, npm, python, redis, nginx; ``None`` where absent.
         postgresql: Versions of its clusters.
         memory_bytes: What it may use.
-        free_bytes: Free space by directory.
+        disks: The places that a deployment writes to.
         listeners: Who listens on 80 and 443.
         failed_units: What systemd calls failed.
         certificates: Text of each certificate file, ``None`` where it cannot be read.
@@ -46,7 +71,7 @@ class HostFacts:
     versions: Mapping[str, str | None]
     postgresql: tuple[str, ...]
     memory_bytes: int | None
-    free_bytes: Mapping[str, int]
+    disks: tuple[Disk, ...]
     listeners: tuple[Listener, ...]
     failed_units: tuple[str, ...]
     certificates: Mapping[str, str | None]
@@ -55,7 +80,10 @@ class HostFacts:
 
 
 def gather(
-    environment: Environment, hosts: Sequence[Host], certificates: Sequence[str]
+    environment: Environment,
+    hosts: Sequence[Host],
+    certificates: Sequence[str],
+    directories: Mapping[str, str],
 ) -> dict[str, HostFacts | ChangeoverError]:
     """Return each host's facts, or why there are none.
 
@@ -63,8 +91,9 @@ def gather(
         environment: Whose deploy user asks.
         hosts: The hosts.
         certificates: Certificate files to read on them; public, never keys.
+        directories: Directories whose free space is asked, by what they are for.
     """
-    question = json.dumps({"certificates": list(certificates)})
+    question = json.dumps({"certificates": list(certificates), "directories": dict(directories)})
     command = f"python3 -I -c {shlex.quote(_program())} {shlex.quote(question)}"
     before = time.time()
     answers = parallel.ask(environment, hosts, command)
@@ -89,7 +118,7 @@ def read(said: Mapping[str, Any], before: float, after: float) -> HostFacts:
         versions=said["versions"],
         postgresql=tuple(said["postgresql"]),
         memory_bytes=said["memory_bytes"],
-        free_bytes=said["free_bytes"],
+        disks=tuple(Disk(**found) for found in said["disks"]),
         listeners=tuple(
             Listener(port=found["port"], user_id=found["uid"], unit=found["unit"])
             for found in said["listeners"]

@@ -1,8 +1,8 @@
 """What a host says of itself, as one JSON object: runs on the host, as the deploy user.
 
 Its text is sent to ``python3 -I -c``, so it uses the standard library alone and needs no privilege.
-The one argument is a JSON object with the certificate files to read. Whatever cannot be found out
-is ``null``.
+The one argument is a JSON object with the certificate files to read and the directories, by what they are
+for, whose free space is asked. Whatever cannot be found out is ``null``.
 """
 
 from __future__ import annotations
@@ -82,13 +82,26 @@ def memory() -> int | None:
     return min(limits) if limits else None
 
 
-def disk(directory: str) -> int:
-    """Return the bytes that are free where a directory is, or will be."""
+def disk(purpose: str, directory: str) -> dict[str, Any]:
+    """Return the bytes that are free where a directory is, or will be, and which file system that is."""
     path = Path(directory)
-    while not path.exists():
-        path = path.parent
-    found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize
+    while True:
+        try:
+            found, device = os.statvfs(path), path.stat().st_dev
+            break
+        except OSError:
+            path = path.parent
+    free = found.f_bavail * found.f_frsize
+    return {"purpose": purpose, "path": directory, "free_bytes": free, "device": device}
+
+
+def database_directory() -> str:
+    """Return where the cluster of this host keeps its data, as its configuration says."""
+    for file in sorted(Path("/etc/postgresql").glob("[0-9]*/*/postgresql.conf")):
+        said = re.search(r"^\s*data_directory\s*=\s*'([^']+)'", content(file), re.MULTILINE)
+        if said:
+            return said.group(1)
+    return "/var/lib/postgresql"
 
 
 def listeners() -> list[dict[str, Any]]:
@@ -133,8 +146,9 @@ def failed_units() -> list[str]:
     return [line.split()[0] for line in lines if line.split()]
 
 
-def facts(certificates: list[str]) -> dict[str, Any]:
+def facts(certificates: list[str], directories: dict[str, str]) -> dict[str, Any]:
     """Return everything that preflight asks."""
+    places = {**directories, "database": database_directory()}
     name = re.search(r'^PRETTY_NAME="?([^"\n]*)', content("/etc/os-release"), re.MULTILINE)
     return {
         "versions": {
@@ -146,7 +160,7 @@ def facts(certificates: list[str]) -> dict[str, Any]:
         },
         "postgresql": postgresql(),
         "memory_bytes": memory(),
-        "free_bytes": {path: disk(path) for path in ("/opt", "/var")},
+        "disks": [disk(purpose, path) for purpose, path in places.items()],
         "listeners": listeners(),
         "failed_units": failed_units(),
         "certificates": {path: content(path) or None for path in certificates},
@@ -156,4 +170,4 @@ def facts(certificates: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(facts(json.loads(sys.argv[1])["certificates"])) + "\n")
+    sys.stdout.write(json.dumps(facts(**json.loads(sys.argv[1]))) + "\n")

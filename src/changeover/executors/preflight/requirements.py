@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from changeover.executors.preflight.disks import disks
 from changeover.executors.preflight.findings import Finding, Status
 from changeover.release.figures import size_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from changeover.executors.preflight.facts import HostFacts, Listener
+    from changeover.executors.preflight.facts import HostFacts, Listener, Server
     from changeover.release.model import Requirement, Requirements
 
 OURS = frozenset({"nginx.service", "haproxy.service"})
@@ -28,7 +29,7 @@ def findings(
     groups: Sequence[str],
     facts: HostFacts,
     requires: Requirements,
-    server_version: str | None,
+    server: Server | None,
     provision: str,
 ) -> Iterator[Finding]:
     """Yield what holds for one host.
@@ -38,19 +39,18 @@ def findings(
         groups: The groups it is in; a requirement holds where its program works.
         facts: What it has.
         requires: What the release needs and what it would like.
-        server_version: The database server's own word, where it could be asked.
+        server: The database server's own word, where it could be asked.
         provision: The command that brings this host to its platform state.
     """
     for group, programs in PROGRAMS.items():
         if group not in groups:
             continue
         for program in programs:
-            found = _found(program, facts, server_version)
+            found = _found(program, facts, server)
             yield from _version(host, program, found, requires, provision)
     if {"app", "db"} & set(groups):
-        yield from _amount(host, "memory", facts.memory_bytes, requires)
-        place = min(facts.free_bytes, key=lambda path: facts.free_bytes[path])
-        yield from _amount(host, "disk", facts.free_bytes[place], requires, f" under {place}")
+        yield from _memory(host, facts.memory_bytes, requires)
+        yield from disks(host, groups, facts.disks, requires, server)
     if {"app", "lb"} & set(groups):
         yield from _ports(host, facts.listeners)
     yield _clock(host, facts.clock_skew)
@@ -90,11 +90,11 @@ def environment_findings(
         )
 
 
-def _found(program: str, facts: HostFacts, server_version: str | None) -> str | None:
+def _found(program: str, facts: HostFacts, server: Server | None) -> str | None:
     if program != "postgresql":
         return facts.versions.get(program)
-    if server_version:
-        return server_version.split()[0]
+    if server is not None:
+        return server.version.split()[0]
     return min(facts.postgresql, key=order, default=None)
 
 
@@ -148,32 +148,29 @@ def _version(
         yield Finding(id=program, status="ok", host=host, message=f"{program} is {found}")
 
 
-def _amount(
-    host: str, what: str, found: int | None, requires: Requirements, where: str = ""
-) -> Iterator[Finding]:
-    least, better = _wanted(requires.minimum, what), _wanted(requires.recommended, what)
+def _memory(host: str, found: int | None, requires: Requirements) -> Iterator[Finding]:
+    least, better = requires.minimum.memory, requires.recommended.memory
     if found is None or (least is None and better is None):
         return
-    free = " free" if what == "disk" else ""
-    has = f"{what}: {found / 10**9:.1f} GB{free}{where}"
+    has = f"memory: {found / 10**9:.1f} GB"
     if least is not None and found < size_bytes(least):
         yield Finding(
-            id=what,
+            id="memory",
             status="red",
             host=host,
             message=f"{has}, at least {least} is needed",
-            next=f"free or add {what} on {host}, then run this again",
+            next=f"add memory on {host}, then run this again",
         )
     elif better is not None and found < size_bytes(better):
         yield Finding(
-            id=what,
+            id="memory",
             status="warn",
             host=host,
             message=f"{has}, {better} is recommended",
-            next=f"plan for more {what} on {host}",
+            next=f"plan for more memory on {host}",
         )
     else:
-        yield Finding(id=what, status="ok", host=host, message=has)
+        yield Finding(id="memory", status="ok", host=host, message=has)
 
 
 def _ports(host: str, listeners: Sequence[Listener]) -> Iterator[Finding]:

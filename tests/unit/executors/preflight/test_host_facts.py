@@ -16,7 +16,10 @@ from changeover.executors.preflight import facts, host_facts
 def test_it_prints_what_the_controller_reads(tmp_path: Path) -> None:
     certificate = tmp_path / "fullchain.pem"
     certificate.write_text("the chain")
-    question = json.dumps({"certificates": [str(certificate), "/nonexistent"]})
+    asked = {"releases": "/opt/shop/releases", "uploads": f"{tmp_path}/not/yet"}
+    question = json.dumps(
+        {"certificates": [str(certificate), "/nonexistent"], "directories": asked}
+    )
     program = Path(host_facts.__file__).read_text(encoding="utf-8")
 
     ran = subprocess.run(
@@ -28,7 +31,11 @@ def test_it_prints_what_the_controller_reads(tmp_path: Path) -> None:
     assert read.versions["python"] == sys.version.split()[0]
     assert read.memory_bytes is not None
     assert read.memory_bytes > 0
-    assert read.free_bytes["/opt"] > 0
+    rooms = {disk.purpose: disk for disk in read.disks}
+    assert rooms.keys() == {"releases", "uploads", "database"}
+    assert rooms["uploads"].path == f"{tmp_path}/not/yet"
+    assert rooms["uploads"].device == tmp_path.stat().st_dev
+    assert rooms["releases"].free_bytes > 0
 
 
 @pytest.mark.parametrize(
@@ -71,4 +78,6 @@ def test_the_unit_behind_a_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_free_space_of_a_directory_to_come(tmp_path: Path) -> None:
     expected = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
 
-    assert host_facts.disk(str(tmp_path / "not" / "yet")) == pytest.approx(expected, rel=0.05)
+    found = host_facts.disk("uploads", str(tmp_path / "not" / "yet"))
+
+    assert found["free_bytes"] == pytest.approx(expected, rel=0.05)

@@ -1,0 +1,87 @@
+"""Hold the room on every file system that a deployment writes to against what it will write. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover.executors.preflight.findings import Finding
+from changeover.release.figures import size_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from changeover.executors.preflight.facts import Disk, Server
+    from changeover.release.model import Requirements
+
+WRITTEN_BY = {"app": ("releases", "uploads"), "db": ("backups", "database")}
+# What the agent asks for before it begins: a dump is at most as large as the database, and a restore beside it
+# needs some more for indexes and sorting.
+SHARES = {"backups": 1.0, "database": 1.2}
+
+
+def directories(app: str) -> dict[str, str]:
+    """Return where a deployment of an app writes, by what for; the database's place is the host's to know."""
+    return {
+        "releases": f"/opt/{app}/releases",
+        "uploads": "/var/lib/changeover/incoming",
+        "backups": f"/var/backups/changeover/{app}",
+    }
+
+
+def disks(
+    host: str,
+    groups: Sequence[str],
+    found: Sequence[Disk],
+    requires: Requirements,
+    server: Server | None,
+) -> Iterator[Finding]:
+    """Yield a finding for each file system that a deployment writes to on this host.
+
+    The release's own figures hold for each of them. Where backups and the database lie, the measured size of the
+    database counts as well: it is dumped, and restored beside the live one.
+    """
+    used = {purpose for group, names in WRITTEN_BY.items() if group in groups for purpose in names}
+    systems: dict[int, list[Disk]] = {}
+    for disk in found:
+        if disk.purpose in used:
+            systems.setdefault(disk.device, []).append(disk)
+    for places in systems.values():
+        yield from _finding(host, places, requires, 0 if server is None else server.size_bytes)
+
+
+def _finding(
+    host: str, places: Sequence[Disk], requires: Requirements, database: int
+) -> Iterator[Finding]:
+    least, better = requires.minimum.disk, requires.recommended.disk
+    minimum = 0 if least is None else size_bytes(least)
+    copies = int(database * sum(SHARES.get(place.purpose, 0) for place in places))
+    needed, free = max(minimum, copies), places[0].free_bytes
+    if not needed and better is None:
+        return
+    where = ", ".join(place.path for place in places)
+    has = f"disk: {_size(free)} free under {where}"
+    why = f" for copies of the database ({_size(database)})" if copies > minimum else ""
+    if free < needed:
+        yield Finding(
+            id="disk",
+            status="red",
+            host=host,
+            message=f"{has}, at least {_size(needed)} is needed{why}",
+            next=f"free or add disk on {host}, then run this again",
+        )
+    elif better is not None and free < size_bytes(better):
+        yield Finding(
+            id="disk",
+            status="warn",
+            host=host,
+            message=f"{has}, {_size(size_bytes(better))} is recommended",
+            next=f"plan for more disk on {host}",
+        )
+    else:
+        yield Finding(
+            id="disk", status="ok", host=host, message=f"{has}, {_size(needed)} is needed{why}"
+        )
+
+
+def _size(count: int) -> str:
+    return f"{count / 10**9:.1f} GB" if count >= 10**8 else f"{count / 10**6:.1f} MB"
