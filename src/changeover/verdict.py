@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from changeover.counts import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -57,7 +59,7 @@ def judge(migrations: Iterable[MigrationFact], *, first: bool = False) -> Verdic
     if not contract:
         return Verdict(
             kind="instant",
-            because=f"{len(pending)} migrations only add: the old code runs on the new schema, "
+            because=f"{counted(len(pending), 'migration only adds', 'migrations only add')}: the old code runs on the new schema, "
             "one rename goes back",
         )
     fixed = [fact.id for fact in contract if not fact.reversible]
@@ -68,5 +70,7 @@ def judge(migrations: Iterable[MigrationFact], *, first: bool = False) -> Verdic
             "and rows written since are lost",
         )
     return Verdict(
-        kind="revert", because=f"{len(contract)} contract migrations are reverted before going back"
+        kind="revert",
+        because=f"{counted(len(contract), 'contract migration is', 'contract migrations are')} "
+        "reverted before going back",
     )

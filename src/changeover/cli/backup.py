@@ -10,6 +10,7 @@ import typer
 
 from changeover.cli import options
 from changeover.cli.desk import Desk, context_of, open_desk
+from changeover.counts import counted
 from changeover.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _show(desk: Desk, backup: Backup) -> None:
         proved = f"proved {backup.proof.at}" if backup.proof else "NOT PROVED"
         text = (
             f"{backup.backup}  {backup.release or 'no release':<8} "
-            f"{backup.bytes / MEGABYTE:.1f} MB  {backup.rows} rows  {proved}"
+            f"{backup.bytes / MEGABYTE:.1f} MB  {counted(backup.rows, 'row')}  {proved}"
         )
     desk.output.data({"type": "backup", **dataclasses.asdict(backup)}, text)
 
@@ -188,7 +189,7 @@ def _proof_words(proof: Proof) -> str:
     spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in proof.seconds.items())
     kept = f"; kept warm as {proof.kept}" if proof.kept else ""
     return (
-        f"{proof.backup} is proved: {proof.rows} rows in {proof.tables} tables restored "
+        f"{proof.backup} is proved: {counted(proof.rows, 'row')} in {counted(proof.tables, 'table')} restored "
         f"and equal ({spent}){kept}"
     )
 
@@ -197,16 +198,16 @@ def _price_words(price: Price) -> str:
     if not price.tables:
         return f"nothing was written since {price.since}"
     wal = "" if price.wal_bytes is None else f", {price.wal_bytes / MEGABYTE:.1f} MB of log"
-    lines = [f"written since {price.since}: at least {price.rows_written} rows{wal}"]
+    lines = [f"written since {price.since}: at least {counted(price.rows_written, 'row')}{wal}"]
     lines += [
-        f"  {one.table}: {_count(one.rows_then)} rows then, {_count(one.rows_now)} now"
+        f"  {one.table}: {_rows(one.rows_then)} then, {_rows(one.rows_now)} now"
         for one in price.tables
     ]
     return "\n".join(lines)
 
 
-def _count(rows: int | None) -> str:
-    return "no" if rows is None else str(rows)
+def _rows(number: int | None) -> str:
+    return "no table" if number is None else counted(number, "row")
 
 
 def _restored_words(done: Restored) -> str:
@@ -216,8 +217,10 @@ def _restored_words(done: Restored) -> str:
         else f", connections refused {done.refused_seconds:.2f} s"
     )
     left = (
-        f"{done.rows_lost} rows are left in {done.kept}" if done.kept else "there was none before"
+        f"{counted(done.rows_lost, 'row is', 'rows are')} left in {done.kept}"
+        if done.kept
+        else "there was none before"
     )
     lines = [f"{done.backup} is live{refused}; {left}"]
-    lines += [f"  {table}: {facts['lost']} rows" for table, facts in done.lost.items()]
+    lines += [f"  {table}: {counted(facts['lost'] or 0, 'row')}" for table, facts in done.lost.items()]
     return "\n".join(lines)

@@ -9,6 +9,7 @@ import typer
 
 from changeover.cli import options
 from changeover.cli.desk import open_desk
+from changeover.counts import counted
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -34,7 +35,7 @@ def build(
     files = len(built.manifest.files)
     size = built.path.stat().st_size
     desk.output.note(
-        f"{'built' if built.built else 'was there already'}: {files} files, {size / 1e6:.1f} MB"
+        f"{'built' if built.built else 'was there already'}: {counted(files, 'file')}, {size / 1e6:.1f} MB"
     )
     desk.output.data(
         {
@@ -73,5 +74,5 @@ def verify(
             "built_from": manifest.built_from,
         },
         f"{file} is whole and signed: {manifest.app} {manifest.version},"
-        f" {len(manifest.files)} files",
+        f" {counted(len(manifest.files), 'file')}",
     )

@@ -9,6 +9,7 @@ import typer
 
 from changeover.cli import options
 from changeover.cli.desk import Desk, context_of, open_desk, output_of
+from changeover.counts import counted
 from changeover.errors import CheckRed, InvalidInput
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def plan(
         for statement in migrate.preview(place, folder, _phases(phase, every=True)):
             count += 1
             desk.output.data(statement.as_event(), _told(statement))
-    desk.output.note(f"{count} statements to run")
+    desk.output.note(f"{counted(count, 'statement')} to run")
 
 
 @app.command()
@@ -115,10 +116,14 @@ def lint(files: Files, *, json: options.Json = False) -> None:
     for finding in found:
         output.data(finding.as_event(), finding.text)
     errors = sum(finding.severity == "error" for finding in found)
-    output.note(f"{len(found)} findings, {errors} of them errors")
+    output.note(f"{counted(len(found), 'finding')}, {counted(errors, 'error')} among them")
     if errors:
         raise HazardsFound(
-            f"{errors} statements shut users out or break the old version",
+            counted(
+                errors,
+                "statement shuts users out or breaks the old version",
+                "statements shut users out or break the old version",
+            ),
             hint="write them as the findings say, and lint again",
         )
 
@@ -159,7 +164,7 @@ def migrate_(
             done += len(outcome.done)
             for name in outcome.done:
                 desk.output.data({"type": "migration", "id": name, "state": "applied"}, name)
-    desk.output.note(f"{done} migrations applied" if done else "nothing to do")
+    desk.output.note(f"{counted(done, 'migration')} applied" if done else "nothing to do")
 
 
 def _folders(desk: Desk, version: str | None) -> Iterator[tuple[Database, MigrationFolder]]:
@@ -221,7 +226,11 @@ def _told(statement: StatementPreview) -> str:
         lines[0] += " (alone, outside a transaction)"
     lines += [f"    {line}" for line in statement.sql.splitlines()]
     for target in statement.targets:
-        rows = "rows not counted yet" if target.rows is None else f"about {target.rows} rows"
+        rows = (
+            "rows not counted yet"
+            if target.rows is None
+            else f"about {counted(target.rows, 'row')}"
+        )
         size = f"{rows}, {target.size_bytes / MEBIBYTE:.1f} MiB"
         lines.append(
             f"  {target.lock} on {target.table}"

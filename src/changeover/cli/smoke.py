@@ -8,6 +8,7 @@ import typer
 
 from changeover.cli import options
 from changeover.cli.desk import Desk, context_of, open_desk
+from changeover.counts import counted
 from changeover.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -131,7 +132,9 @@ def verify(
     ]
     _write(desk, junit, "verify", cases, outcome.seconds)
     if outcome.skipped:
-        desk.output.note(f"{len(outcome.skipped)} checks left out: {outcome.skipped[0].message}")
+        desk.output.note(
+            f"{counted(len(outcome.skipped), 'check')} left out: {outcome.skipped[0].message}"
+        )
     outcome.require_green(f"changeover drift --env {desk.environment.name}")
 
 

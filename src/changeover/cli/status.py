@@ -9,6 +9,7 @@ import typer
 
 from changeover.cli import options
 from changeover.cli.desk import open_desk
+from changeover.counts import counted
 
 audit = typer.Typer(no_args_is_help=True, help="Check the journals.")
 
@@ -90,7 +91,7 @@ def verify(
         events = journal.verify(path)
         desk.output.data(
             {"type": "audit", "deployment": path.stem, "events": events, "intact": True},
-            f"{path.stem}  {events} events, unaltered",
+            f"{path.stem}  {counted(events, 'event')}, unaltered",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from changeover.counts import counted
 from changeover.fleet import Answers, Event, Fleet, action, on_each
 from changeover.steps import Outcome
 
@@ -37,7 +38,7 @@ def place(
     results = answers.each("place")
     fresh = [host for host, result in results.items() if result.get("unpacked", True)]
     return Outcome(
-        says=f"{step.colour} is on {_count(len(results))}",
+        says=f"{step.colour} is on {counted(len(results), 'host')}",
         changed=bool(fresh),
         figures={"bytes": sum(int(result.get("bytes", 0)) for result in results.values())},
     )
@@ -52,7 +53,7 @@ def start(fleet: Fleet, hosts: Sequence[Host], step: Start) -> Outcome:
     results = on_each(fleet, hosts, lambda _: actions).each("start")
     slowest = max((int(result.get("started_ms", 0)) for result in results.values()), default=0)
     return Outcome(
-        says=f"{step.colour} is healthy on {_count(len(results))} after {slowest} ms",
+        says=f"{step.colour} is healthy on {counted(len(results), 'host')} after {slowest} ms",
         figures={"started_ms": slowest},
     )
 
@@ -66,7 +67,7 @@ def preview(
     request = action("smoke", colour=step.colour, checks=list(checks))
     results = on_each(fleet, hosts, lambda _: [request]).each("smoke")
     return Outcome(
-        says=f"{len(checks)} checks green on {_count(len(results))}",
+        says=f"{counted(len(checks), 'check')} green on {counted(len(results), 'host')}",
         changed=False,
         figures={"checks": len(checks) * len(results)},
     )
@@ -86,8 +87,8 @@ def switch(fleet: Fleet, hosts: Sequence[Host], step: Switch) -> tuple[Outcome, 
     reloads = sum(bool(result.get("reloaded")) for result in results)
     left_open = _left_open(results)
     outcome = Outcome(
-        says=f"{step.before or 'nothing'} -> {step.colour} on {_count(len(results))}, "
-        f"{slowest / 1000:.1f} ms, {reloads} reloads of Nginx{_open_words(left_open)}",
+        says=f"{step.before or 'nothing'} -> {step.colour} on {counted(len(results), 'host')}, "
+        f"{slowest / 1000:.1f} ms, {counted(reloads, 'reload')} of Nginx{_open_words(left_open)}",
         figures={"switch_us": slowest, "reloads": reloads, "left_open": left_open},
     )
     return outcome, answers
@@ -111,7 +112,7 @@ def confirm(fleet: Fleet, hosts: Sequence[Host], step: Confirm) -> Outcome:
     on_each(fleet, hosts, lambda _: [health]).check()
     request = action("confirm", colour=step.colour)
     on_each(fleet, hosts, lambda _: [request], fresh=True).check()
-    return Outcome(says=f"{step.colour} stays on {_count(len(hosts))}")
+    return Outcome(says=f"{step.colour} stays on {counted(len(hosts), 'host')}")
 
 
 def drain(fleet: Fleet, hosts: Sequence[Host], step: Drain) -> Outcome:
@@ -140,7 +141,7 @@ def revert(fleet: Fleet, hosts: Sequence[Host], step: Revert) -> tuple[Outcome, 
     left_open = _left_open(results)
     missing = f", not on {', '.join(answers.errors)}" if answers.errors else ""
     outcome = Outcome(
-        says=f"back on {step.colour or 'nothing'} on {_count(len(results))}{missing}, "
+        says=f"back on {step.colour or 'nothing'} on {counted(len(results), 'host')}{missing}, "
         f"{slowest / 1000:.1f} ms{_open_words(left_open)}",
         figures={"switch_us": slowest, "left_open": left_open},
     )
@@ -166,7 +167,3 @@ def collect(fleet: Fleet, host: Host, colour: str) -> dict[str, Any]:
     """Return the colour's environment file, units and site: secret, for the backup only."""
     answers = on_each(fleet, [host], lambda _: [action("collect", colour=colour)])
     return answers.each("collect")[host.name]
-
-
-def _count(hosts: int) -> str:
-    return "1 host" if hosts == 1 else f"{hosts} hosts"

@@ -8,6 +8,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
+from changeover.counts import counted
 from changeover.lab.overlay import discard
 from changeover.lab.programs import run
 from changeover.lab.sources import SUITE, fetch_options, own_sources, write_sources
@@ -68,7 +69,9 @@ def build_image(cache: Path, packages: Sequence[str], progress: Progress) -> Pat
     if image.is_dir():
         return image
     began = time.monotonic()
-    progress(f"building the image of {SUITE} with {len(packages)} packages and what they need")
+    progress(
+        f"building the image of {SUITE} with {counted(len(packages), 'package')} and what they need"
+    )
     partial = cache / f".{image.name}.partial"
     discard(partial)
     partial.mkdir(parents=True)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
+from changeover.counts import counted
 from changeover.lab import (
     companions,
     hosts,
@@ -166,12 +167,7 @@ def start(
         verdicts = list(pool.map(lambda host: hosts.wait_until_ready(lab, host), starting))
     for host, verdict in zip(starting, verdicts, strict=True):
         progress(f"{host.name} at {host.address} is {verdict}")
-    progress(f"{counted(starting)} ready after {time.monotonic() - began:.1f} s")
-
-
-def counted(members: Sequence[HostState]) -> str:
-    """Return how many hosts these are, in words."""
-    return "1 host" if len(members) == 1 else f"{len(members)} hosts"
+    progress(f"{counted(len(starting), 'host')} ready after {time.monotonic() - began:.1f} s")
 
 
 def planned_names(lab: Identity, topology: str) -> tuple[str, ...]:
@@ -214,7 +210,7 @@ def down(
             running = [host for host in state.hosts.values() if is_alive(host.process)]
             companions.stop(state)
             hosts.stop(lab, state.hosts.values())
-            progress(f"ended {counted(running)}")
+            progress(f"ended {counted(len(running), 'host')}")
             save(state, lab.state)
         overlay.unmount(lab.state)
         network.remove_bridge(lab.bridge)
@@ -234,4 +230,6 @@ def _purge(lab: Identity, progress: Progress, *, keep_cache: bool) -> None:
             overlay.discard(lab.cache)
     with contextlib.suppress(OSError):
         lab.state.parent.rmdir()
-    progress("purged" + (f"; images stay for {len(others)} other labs" if others else ""))
+    progress(
+        "purged" + (f"; images stay for {counted(len(others), 'other lab')}" if others else "")
+    )

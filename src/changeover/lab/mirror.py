@@ -6,6 +6,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
+from changeover.counts import counted
 from changeover.lab.image import digest_of
 from changeover.lab.programs import run
 from changeover.lab.sources import SUITE, own_sources, write_sources
@@ -31,7 +32,7 @@ def build_mirror(cache: Path, image: Path, packages: Sequence[str], progress: Pr
     if mirror.is_dir():
         return mirror
     began = time.monotonic()
-    progress(f"downloading {len(packages)} packages and what they need")
+    progress(f"downloading {counted(len(packages), 'package')} and what they need")
     partial = cache / f".{mirror.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     configuration = configure(partial, image)
@@ -50,7 +51,7 @@ def build_mirror(cache: Path, image: Path, packages: Sequence[str], progress: Pr
     downloaded.rename(mirror)
     shutil.rmtree(partial)
     count = len(list(mirror.glob("*.deb")))
-    progress(f"the mirror has {count} packages after {time.monotonic() - began:.0f} s")
+    progress(f"the mirror has {counted(count, 'package')} after {time.monotonic() - began:.0f} s")
     return mirror
 
 

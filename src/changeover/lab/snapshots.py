@@ -6,6 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+from changeover.counts import counted
 from changeover.errors import InvalidInput
 from changeover.lab import hosts, lifecycle, overlay
 from changeover.lab.processes import is_alive
@@ -56,7 +57,7 @@ def snapshot(lab: Identity, name: str, progress: Progress) -> None:
         kept = {host.name: host.layers for host in members}
         state.snapshots.setdefault(state.topology, {})[name] = kept
         _settle(lab, state, members)
-        progress(f"kept {lifecycle.counted(members)} as {name}")
+        progress(f"kept {counted(len(members), 'host')} as {name}")
         lifecycle.start(lab, state, running, progress)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from changeover import steps
+from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import lease, operate
 from changeover.runner import proof, safety
@@ -29,7 +30,7 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
             return proof.preflight(run, step)
         case steps.Lock():
             lease.lock(fleet, run.lease_hosts, step.reason, step.seconds, steal=steal)
-            return Outcome(says=f"held on {len(run.lease_hosts)} hosts, fenced")
+            return Outcome(says=f"held on {counted(len(run.lease_hosts), 'host')}, fenced")
         case steps.Backup():
             return safety.backup(run, step)
         case steps.Place():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from changeover import bundle, verdict
 from changeover import plan as planning
 from changeover.colour import colour_of, version_of
+from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import migrate
 from changeover.release import difference, values
@@ -171,7 +172,7 @@ def _change(shown: StatementPreview) -> SqlChange:
 
 
 def _rows(rows: int | None) -> str:
-    return "rows not counted yet" if rows is None else f"about {rows} rows"
+    return "rows not counted yet" if rows is None else f"about {counted(rows, 'row')}"
 
 
 def _files(run: Run, before: Release | None, after: Release) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from changeover import release as releases_of
+from changeover.counts import counted
 from changeover.executors import operate
 from changeover.executors import smoke as smoking
 from changeover.executors.smoke.values import Target
@@ -35,7 +36,7 @@ def preflight(run: Run, step: Preflight) -> Outcome:
         run.note({"type": "warning", "says": f"warning: {where}{finding.message}"})
     outcome.require_green()
     return Outcome(
-        says=f"{len(outcome.findings)} checks, {len(outcome.warnings)} warnings",
+        says=f"{counted(len(outcome.findings), 'check')}, {counted(len(outcome.warnings), 'warning')}",
         changed=False,
         figures={"checks": len(outcome.findings), "warnings": len(outcome.warnings)},
     )
@@ -62,7 +63,7 @@ def smoke(run: Run, step: Smoke) -> Outcome:
     )
     outcome.require_green(f"changeover smoke --env {run.environment.name} shows each check")
     return Outcome(
-        says=f"{len(outcome.results)} checks of {step.version} green from outside",
+        says=f"{counted(len(outcome.results), 'check')} of {step.version} green from outside",
         changed=False,
         figures={"checks": len(outcome.results)},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import backup as backups
 from changeover.executors import migrate as migrations
@@ -29,8 +30,8 @@ def backup(run: Run, step: Backup) -> Outcome:
         schema_version=step.version,
     )
     return Outcome(
-        says=f"{made.backup}: {made.bytes / MEGABYTE:.1f} MB, {made.rows} rows in "
-        f"{made.tables} tables restored beside the live ones and equal",
+        says=f"{made.backup}: {made.bytes / MEGABYTE:.1f} MB, {counted(made.rows, 'row')} in "
+        f"{counted(made.tables, 'table')} restored beside the live ones and equal",
         figures={"bytes": made.bytes, "rows": made.rows},
     )
 
@@ -57,7 +58,7 @@ def migrate(run: Run, step: Migrate) -> Outcome:
             done += outcome.done
             retries += outcome.retries
     return Outcome(
-        says=f"{len(done)} migrations, {retries} lock retries",
+        says=f"{counted(len(done), 'migration')}, {counted(retries, 'lock retry', 'lock retries')}",
         changed=bool(done),
         figures={"migrations": len(done), "retries": retries},
     )
@@ -69,6 +70,6 @@ def restore(run: Run, step: RestoreDatabase) -> Outcome:
     refused = restored.refused_seconds or 0.0
     return Outcome(
         says=f"{restored.backup} is live after {refused:.2f} s of refused connections; "
-        f"{restored.rows_lost} rows written since are kept in {restored.kept}",
+        f"{counted(restored.rows_lost, 'row written since is', 'rows written since are')} kept in {restored.kept}",
         figures={"refused_seconds": refused, "rows_lost": restored.rows_lost},
     )

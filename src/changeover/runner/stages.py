@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from changeover import plan as planning
 from changeover import release as releases_of
 from changeover.colour import version_of
+from changeover.counts import counted
 from changeover.errors import InvalidInput
 from changeover.runner import forecast, forward, survey
 from changeover.runner.run import Run, open_run
@@ -145,8 +146,8 @@ def brief(made: planning.Plan) -> str:
     found = made.situation
     lines = [
         f"plan {found.app} on {found.environment}: {found.live or 'nothing'} -> {made.colour}",
-        f"  {len(made.steps)} steps, {len(found.pending)} migrations",
-        f"  {len(found.variables)} variables and {len(found.files)} files change",
+        f"  {counted(len(made.steps), 'step')}, {counted(len(found.pending), 'migration')}",
+        f"  {counted(len(found.variables), 'variable')} and {counted(len(found.files), 'file')} change",
         *(f"  {line}" for line in found.warnings),
         f"  way back: {found.verdict.kind}: {found.verdict.because}",
     ]

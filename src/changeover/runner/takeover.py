@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from changeover import plan as planning
 from changeover import steps
 from changeover.colour import version_of
+from changeover.counts import counted
 from changeover.errors import ChangeoverError, InvalidInput, LockHeld
 from changeover.executors import lease, operate
 from changeover.runner import endings, forward, recovery, retreat, stages, survey
@@ -111,7 +112,7 @@ def steal(context: Context, reason: str) -> str | None:
 
 def _steal(run: Run, step: steps.Lock, hosts: Sequence[Host]) -> steps.Outcome:
     lease.lock(run.fleet, hosts, step.reason, step.seconds, steal=True)
-    return steps.Outcome(says=f"taken on {len(hosts)} hosts")
+    return steps.Outcome(says=f"taken on {counted(len(hosts), 'host')}")
 
 
 def _version(held: Event) -> str:

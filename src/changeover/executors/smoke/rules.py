@@ -7,6 +7,7 @@ import re
 import urllib.parse
 from typing import TYPE_CHECKING, Any
 
+from changeover.counts import counted
 from changeover.executors.smoke.masking import telling
 from changeover.secret import REDACTED
 
@@ -75,7 +76,7 @@ def subset(expected: object, actual: object, where: str = "") -> Iterator[str]:
             yield from subset(value, actual.get(key, ABSENT), f"{where}/{key}")
     elif isinstance(expected, list) and isinstance(actual, list):
         if len(expected) != len(actual):
-            yield f"{place} has {len(actual)} items, expected {len(expected)}"
+            yield f"{place} has {counted(len(actual), 'item')}, expected {len(expected)}"
             return
         for index, (left, right) in enumerate(zip(expected, actual, strict=True)):
             yield from subset(left, right, f"{where}/{index}")
