@@ -37,7 +37,7 @@ def rollback(
         cost = back.price(context_of(desk).run(), restore_db)
         desk.output.note(cost)
         ask(yes=yes, question=f"go back and leave that behind on {desk.environment.name}?")
-    end = back.rollback(context_of(desk).run(), to=to, backup=restore_db)
+    end = back.rollback(context_of(desk), to=to, backup=restore_db)
     desk.output.end(f"{end['message']} ({end['seconds']} s)")
 
 

@@ -5,46 +5,42 @@ It needs no host but one that runs the app. What cannot be reached is left as it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from changeover import steps
-from changeover.colour import version_of
+from changeover.counts import counted
 from changeover.errors import ChangeoverError
 from changeover.executors import backup as backups
-from changeover.executors import lease, operate
-from changeover.fleet import action, on_each
-from changeover.plan import LEASE_SECONDS, ROLLBACK_CLOSING_SECONDS
-from changeover.runner import endings, goal, retreat, safety, survey
+from changeover.runner import anew, endings, forecast, goal, survey
+from changeover.runner.way import Way
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from changeover.inventory import Host
     from changeover.runner.run import Event, Run
+    from changeover.runner.stages import Context
     from changeover.runner.survey import Seen
 
-DRAIN_SECONDS = 20
 
-
-def rollback(run: Run, *, to: str | None, backup: str | None) -> Event:
-    """Go back to the colour before, or to a placed colour that ``to`` names.
+def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
+    """Go back to the colour before, or to what ``to`` names.
 
     Args:
-        run: The run; its journal is opened here.
-        to: A version or a colour that is still on the hosts; ``None`` for what was live before.
+        context: What the verb works with.
+        to: A version or a colour; ``None`` for what was live before. A version that is on no host
+            any more is placed again where the database's ledger allows it.
         backup: A backup to swap the database for; ``None`` leaves the database as it is.
 
     Raises:
         NothingToGoBackTo: There is no such colour on the hosts; nothing was changed.
+        SchemaGone: The version cannot run on this database any more; nothing was changed.
         Mixed: Some hosts are back and others are not, or the old version is not proved.
     """
+    run = context.run()
     run.fleet.any_agent = True
     seen = survey.look(run.fleet, run.lease_hosts)
     if backup is not None and seen.lost:
         # An app host that nobody reaches may go on writing, and the backup is on the database's.
         raise endings.one_of(seen.lost)
-    way = _Way(run, seen, goal.choose(seen.apps, to, run.environment.name), backup)
+    way = _way(context, run, seen, to)
+    way.backup = backup
     run.begin("rollback", way.live, way.colour, steps=way.steps, lost=sorted(seen.lost))
     try:
         with run.holding(way.hosts):
@@ -58,6 +54,23 @@ def rollback(run: Run, *, to: str | None, backup: str | None) -> Event:
     return way.end()
 
 
+def _way(context: Context, run: Run, seen: Seen, to: str | None) -> Way:
+    try:
+        return Way(run, seen, goal.choose(seen.apps, to, run.environment.name))
+    except goal.NotPlaced:
+        if to not in context.releases:
+            raise
+        if seen.lost:
+            # What has to be placed has to be placed everywhere, and the ledger has to be read.
+            raise endings.one_of(seen.lost) from None
+    live = survey.agreed(seen.apps, "live", run.environment.name)
+    placing = anew.ways(run, context.releases, str(to), live)
+    run.note(
+        {"type": "note", "says": f"{to} is on no host any more: it is placed and proved first"}
+    )
+    return Way(run, seen, forecast.target(run).colour, placing=placing)
+
+
 def price(run: Run, backup: str) -> str:
     """Say what swapping the database for a backup would leave behind.
 
@@ -65,206 +78,15 @@ def price(run: Run, backup: str) -> str:
         BackupUnknown: There is no such backup.
     """
     found = backups.price(backups.vault_of(run.fleet), backup)
-    lines = [f"since {found.since} {found.rows_written} rows were written that {backup} lacks:"]
+    lines = [
+        f"since {found.since} {counted(found.rows_written, 'row was', 'rows were')} written that {backup} lacks:"
+    ]
     lines += [
-        f"  {each.table}: {each.rows_then} rows then, {each.rows_now} now" for each in found.tables
+        f"  {each.table}: {counted(each.rows_then or 0, 'row')} then, {each.rows_now} now"
+        for each in found.tables
     ]
     run.fleet.close()
     lines.append("and what users of the old version write until the swap, which is counted then")
     return "\n".join(
         [*lines, "all of it stays in the database that is kept beside the restored one"]
     )
-
-
-@dataclass(slots=True)
-class _Way:
-    """One rollback under way: what was seen before it, and how far it is."""
-
-    run: Run
-    seen: Seen
-    colour: str
-    backup: str | None
-    behind: dict[str, ChangeoverError] = field(default_factory=dict)
-    at: str = "lock"
-
-    @property
-    def version(self) -> str:
-        return version_of(self.colour)
-
-    @property
-    def hosts(self) -> list[Host]:
-        """The hosts that answered."""
-        return [host for host in self.run.lease_hosts if host.name in self.seen.states]
-
-    @property
-    def app_hosts(self) -> list[Host]:
-        return [host for host in self.hosts if "app" in host.groups]
-
-    @property
-    def lost_apps(self) -> dict[str, ChangeoverError]:
-        """The app hosts that are not known to be back, and why."""
-        apps = {host.name for host in self.run.app_hosts}
-        lost = {name: error for name, error in self.seen.lost.items() if name in apps}
-        return {**lost, **self.behind}
-
-    @property
-    def back(self) -> list[Host]:
-        return retreat.but(self.app_hosts, self.behind)
-
-    @property
-    def live(self) -> str | None:
-        """The colour that is left, where all hosts that answered agree on it."""
-        said = {state.live for state in self.seen.apps}
-        return said.pop() if len(said) == 1 else None
-
-    @property
-    def there(self) -> bool:
-        return all(state.live == state.confirmed == self.colour for state in self.seen.apps)
-
-    @property
-    def steps(self) -> list[str]:
-        """The ids of the steps that it takes."""
-        moves = [] if self.there else ["revert"]
-        restores = ["restore"] if self.backup else []
-        proofs = retreat.proofs(self.run)
-        return ["lock", *moves, *restores, *proofs] if moves or restores else []
-
-    def walk(self) -> None:
-        if not self.steps:
-            return
-        self._lock()
-        if not self.there:
-            self.at = "revert"
-            step = steps.Revert(
-                id="revert",
-                hosts=tuple(host.name for host in self.app_hosts),
-                colour=self.colour,
-                closing_seconds=ROLLBACK_CLOSING_SECONDS,
-            )
-            self.behind = retreat.send(self.run, step, self.app_hosts)
-        if self.backup and not self.behind:
-            self._restore(self.backup)
-        self.at = "smoke"
-        retreat.prove(self.run, self.colour, self.back)
-        self.at = "unlock"
-        self._leave()
-
-    def _lock(self) -> None:
-        reason = f"rollback {self.live or 'several'} -> {self.version}"
-        names = tuple(host.name for host in self.hosts)
-        step = steps.Lock(id="lock", hosts=names, reason=reason, seconds=LEASE_SECONDS)
-
-        def act() -> steps.Outcome:
-            lease.lock(self.run.fleet, self.hosts, reason, LEASE_SECONDS, steal=False)
-            return steps.Outcome(says=f"held on {', '.join(names)}, fenced")
-
-        self.run.step(step, act)
-
-    def _restore(self, backup: str) -> None:
-        """Swap the database, once nobody writes to it but users of the old version.
-
-        They are counted: the swap refuses connections first, and compares afterwards.
-        """
-        self.at = "restore"
-        databases = tuple(host.name for host in self.run.environment.hosts_in("db"))
-        step = steps.RestoreDatabase(id="restore", hosts=databases, backup=backup, final=True)
-
-        def act() -> steps.Outcome:
-            for left in sorted({str(s.live) for s in self.seen.apps if s.live != self.colour}):
-                operate.stop(self.run.fleet, self.app_hosts, left, DRAIN_SECONDS).check()
-            return safety.restore(self.run, step)
-
-        self.run.step(step, act)
-
-    def _leave(self) -> None:
-        """Stop the colour that was left and give the lease back, in one session a host."""
-
-        def actions(host: Host) -> Sequence[Event]:
-            left = self.seen.states[host.name].live if "app" in host.groups else None
-            ends = []
-            if left not in {None, self.colour}:
-                ends.append(action("stop", colour=left, drain_seconds=DRAIN_SECONDS))
-            return [*ends, action("unlock")]
-
-        answers = on_each(self.run.fleet, retreat.but(self.hosts, self.behind), actions)
-        for name in answers.replies:
-            self.run.fleet.fences.pop(name, None)
-        for error in answers.errors.values():
-            self.run.note({"type": "warning", "says": f"warning: {error.host}: {error.message}"})
-
-    def end(self) -> Event:
-        """Return the event that ends it.
-
-        Raises:
-            Mixed: An app host is not known to be back.
-        """
-        if self.lost_apps:
-            raise self._half(f"{self.version} serves again on {retreat.listed(self.back)}, proved")
-        said = f"{self.version} serves again, proved"
-        if not self.steps:
-            said = f"nothing to do: {self.colour} is live already"
-        return self.run.end("done", 0, said + self._not_asked())
-
-    def _not_asked(self) -> str:
-        apps = {host.name for host in self.run.app_hosts}
-        lost = {name: error for name, error in self.seen.lost.items() if name not in apps}
-        if not lost:
-            return ""
-        return (
-            f". Not done: the lease on {', '.join(lost)} was not taken "
-            f"({'; '.join(endings.reasons(lost))}); rows and ledger there are as they were, and "
-            "nothing is left to do"
-        )
-
-    def _half(self, said: str) -> ChangeoverError:
-        lost = endings.one_of(self.lost_apps)
-        return endings.mixed(
-            self.run,
-            f"{said}; not known to be back: {lost.host}, which may still serve "
-            f"{self.live or 'another version'} ({lost.message}){self._not_asked()}",
-            lost,
-            hint=f"keep users from {lost.host}; when it answers, "
-            f"changeover rollback --to {self.version} --env {self.run.environment.name}",
-        )
-
-    def failed(self, error: ChangeoverError) -> ChangeoverError:
-        """Return what the user is told where a step was red."""
-        run, name = self.run, self.run.environment.name
-        again = f"changeover rollback --to {self.colour} --env {name}"
-        refused = lease.taken(run.fleet, error)
-        if refused:
-            return endings.taken(run, refused, self.at)
-        if self.at == "lock":
-            lease.unlock(run.fleet, run.lease_hosts)
-            run.end("failed", error.exit_code, f"{error.message}; nothing was changed")
-            return error
-        if self.at == "revert":
-            message = f"no host went back to {self.version}: {error.message}"
-            return endings.mixed(run, message + self._not_asked(), error, hint=again)
-        where = f"{self.version} serves again on {retreat.listed(self.back)}"
-        if self.at == "restore":
-            message = f"{where}; the database is not the backup's: {error.message}"
-            again = f"changeover backup restore {self.backup} --env {name}"
-            return endings.mixed(run, message, error, hint=again)
-        if self.lost_apps:
-            return self._half(f"{where}, and {self.at} is red: {error.message}")
-        message = f"{where}, and is not proved: {self.at}: {error.message}{self._not_asked()}"
-        return endings.mixed(run, message, error, hint=f"changeover smoke --env {name}")
-
-    def interrupted(self) -> ChangeoverError:
-        """Return what the user is told who interrupted it."""
-        serves = {
-            "lock": f"nothing was moved, {self.live or 'several versions'} serves",
-            "revert": f"users may be on either version on {retreat.listed(self.app_hosts)}",
-            "restore": f"{self.version} serves, and the database host finishes what it has begun",
-            "smoke": f"{self.version} serves again, not proved",
-            "unlock": f"{self.version} serves again, proved",
-        }[self.at]
-        restore = f" --restore-db {self.backup}" if self.backup and self.at != "unlock" else ""
-        return endings.interrupted(
-            self.run,
-            f"interrupted at {self.at}: {serves}",
-            hint=f"changeover rollback --to {self.colour}{restore} "
-            f"--env {self.run.environment.name} goes on",
-            free=True,
-        )

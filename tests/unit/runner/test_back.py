@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def rollback(desk: Desk, to: str | None = None, backup: str | None = None) -> str:
-    return str(back.rollback(desk.run(), to=to, backup=backup)["message"])
+    return str(back.rollback(desk.context, to=to, backup=backup)["message"])
 
 
 def test_all_hosts_go_back_and_the_colour_that_was_left_is_stopped(

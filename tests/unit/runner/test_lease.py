@@ -101,7 +101,7 @@ def test_a_run_begins_no_step_after_its_lease_is_lost(
     machines["three"].on("renew", lambda: machines["three"].refuse("fenced", "overtaken by ann"))
     machines["one"].on("revert", lambda: time.sleep(LIFE_SECONDS))
 
-    error = failed(lambda: back.rollback(desk.run(), to=None, backup="b1"))
+    error = failed(lambda: back.rollback(desk.context, to=None, backup="b1"))
 
     assert error.exit_code == 5
     assert error.message.startswith("stopped at restore: the lease on three is ours no more")

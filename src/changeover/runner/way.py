@@ -1,0 +1,242 @@
+"""One rollback under way: how far it is, and what is said of it wherever it ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from changeover import steps
+from changeover.colour import version_of
+from changeover.executors import lease, operate
+from changeover.fleet import action, on_each
+from changeover.plan import LEASE_SECONDS, ROLLBACK_CLOSING_SECONDS
+from changeover.runner import endings, retreat, safety
+from changeover.runner.apply import apply
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from changeover.errors import ChangeoverError
+    from changeover.inventory import Host
+    from changeover.runner.run import Event, Run
+    from changeover.runner.survey import Seen
+
+DRAIN_SECONDS = 20
+BEFORE = ("lock", "place", "start", "preview")
+
+
+@dataclass(slots=True)
+class Way:
+    """One rollback under way.
+
+    Args:
+        run: The run.
+        seen: What the hosts said before it.
+        colour: Where it goes.
+        backup: What the database is swapped for.
+        placing: The steps that bring the colour up where it is on no host.
+        behind: The app hosts that did not go back, and why.
+        at: The step it is in.
+    """
+
+    run: Run
+    seen: Seen
+    colour: str
+    backup: str | None = None
+    placing: tuple[steps.AnyStep, ...] = ()
+    behind: dict[str, ChangeoverError] = field(default_factory=dict)
+    at: str = "lock"
+
+    @property
+    def version(self) -> str:
+        """The version that it goes to."""
+        return version_of(self.colour)
+
+    @property
+    def hosts(self) -> list[Host]:
+        """The hosts that answered."""
+        return [host for host in self.run.lease_hosts if host.name in self.seen.states]
+
+    @property
+    def app_hosts(self) -> list[Host]:
+        """The app hosts that answered."""
+        return [host for host in self.hosts if "app" in host.groups]
+
+    @property
+    def lost_apps(self) -> dict[str, ChangeoverError]:
+        """The app hosts that are not known to be back, and why."""
+        apps = {host.name for host in self.run.app_hosts}
+        lost = {name: error for name, error in self.seen.lost.items() if name in apps}
+        return {**lost, **self.behind}
+
+    @property
+    def back(self) -> list[Host]:
+        """The app hosts that went back."""
+        return retreat.but(self.app_hosts, self.behind)
+
+    @property
+    def live(self) -> str | None:
+        """The colour that is left, where all hosts that answered agree on it."""
+        said = {state.live for state in self.seen.apps}
+        return said.pop() if len(said) == 1 else None
+
+    @property
+    def there(self) -> bool:
+        """Whether no host has to move."""
+        return all(state.live == state.confirmed == self.colour for state in self.seen.apps)
+
+    @property
+    def steps(self) -> list[str]:
+        """The ids of the steps that it takes."""
+        moves = [] if self.there else ["revert"]
+        restores = ["restore"] if self.backup else []
+        proofs = retreat.proofs(self.run)
+        placing = [step.id for step in self.placing]
+        return ["lock", *placing, *moves, *restores, *proofs] if moves or restores else []
+
+    def walk(self) -> None:
+        """Do all of it; what is red is raised."""
+        if not self.steps:
+            return
+        self._lock()
+        for step in self.placing:
+            self.at = step.id
+            self.run.step(step, partial(apply, self.run, step))
+        if not self.there:
+            self.at = "revert"
+            step = steps.Revert(
+                id="revert",
+                hosts=tuple(host.name for host in self.app_hosts),
+                colour=self.colour,
+                closing_seconds=ROLLBACK_CLOSING_SECONDS,
+            )
+            self.behind = retreat.send(self.run, step, self.app_hosts)
+        if self.backup and not self.behind:
+            self._restore(self.backup)
+        self.at = "smoke"
+        retreat.prove(self.run, self.colour, self.back)
+        self.at = "unlock"
+        self._leave()
+
+    def _lock(self) -> None:
+        reason = f"rollback {self.live or 'several'} -> {self.version}"
+        names = tuple(host.name for host in self.hosts)
+        step = steps.Lock(id="lock", hosts=names, reason=reason, seconds=LEASE_SECONDS)
+
+        def act() -> steps.Outcome:
+            lease.lock(self.run.fleet, self.hosts, reason, LEASE_SECONDS, steal=False)
+            return steps.Outcome(says=f"held on {', '.join(names)}, fenced")
+
+        self.run.step(step, act)
+
+    def _restore(self, backup: str) -> None:
+        """Swap the database, once nobody writes to it but users of the old version.
+
+        They are counted: the swap refuses connections first, and compares afterwards.
+        """
+        self.at = "restore"
+        databases = tuple(host.name for host in self.run.environment.hosts_in("db"))
+        step = steps.RestoreDatabase(id="restore", hosts=databases, backup=backup, final=True)
+
+        def act() -> steps.Outcome:
+            for left in sorted({str(s.live) for s in self.seen.apps if s.live != self.colour}):
+                operate.stop(self.run.fleet, self.app_hosts, left, DRAIN_SECONDS).check()
+            return safety.restore(self.run, step)
+
+        self.run.step(step, act)
+
+    def _leave(self) -> None:
+        """Stop the colour that was left and give the lease back, in one session a host."""
+
+        def actions(host: Host) -> Sequence[Event]:
+            left = self.seen.states[host.name].live if "app" in host.groups else None
+            ends = []
+            if left not in {None, self.colour}:
+                ends.append(action("stop", colour=left, drain_seconds=DRAIN_SECONDS))
+            return [*ends, action("unlock")]
+
+        answers = on_each(self.run.fleet, retreat.but(self.hosts, self.behind), actions)
+        for name in answers.replies:
+            self.run.fleet.fences.pop(name, None)
+        for error in answers.errors.values():
+            self.run.note({"type": "warning", "says": f"warning: {error.host}: {error.message}"})
+
+    def end(self) -> Event:
+        """Return the event that ends it.
+
+        Raises:
+            Mixed: An app host is not known to be back.
+        """
+        if self.lost_apps:
+            raise self._half(f"{self.version} serves again on {retreat.listed(self.back)}, proved")
+        said = f"{self.version} serves again, proved"
+        if not self.steps:
+            said = f"nothing to do: {self.colour} is live already"
+        return self.run.end("done", 0, said + self._not_asked())
+
+    def _not_asked(self) -> str:
+        apps = {host.name for host in self.run.app_hosts}
+        lost = {name: error for name, error in self.seen.lost.items() if name not in apps}
+        if not lost:
+            return ""
+        return (
+            f". Not done: the lease on {', '.join(lost)} was not taken "
+            f"({'; '.join(endings.reasons(lost))}); rows and ledger there are as they were, and "
+            "nothing is left to do"
+        )
+
+    def _half(self, said: str) -> ChangeoverError:
+        lost = endings.one_of(self.lost_apps)
+        return endings.mixed(
+            self.run,
+            f"{said}; not known to be back: {lost.host}, which may still serve "
+            f"{self.live or 'another version'} ({lost.message}){self._not_asked()}",
+            lost,
+            hint=f"keep users from {lost.host}; when it answers, "
+            f"changeover rollback --to {self.version} --env {self.run.environment.name}",
+        )
+
+    def failed(self, error: ChangeoverError) -> ChangeoverError:
+        """Return what the user is told where a step was red."""
+        run, name = self.run, self.run.environment.name
+        again = f"changeover rollback --to {self.colour} --env {name}"
+        refused = lease.taken(run.fleet, error)
+        if refused:
+            return endings.taken(run, refused, self.at)
+        if self.at in BEFORE:
+            if self.at in {"start", "preview"}:
+                operate.stop(run.fleet, self.app_hosts, self.colour, DRAIN_SECONDS)
+            lease.unlock(run.fleet, run.lease_hosts)
+            run.end("failed", error.exit_code, f"{error.message}; nothing was changed")
+            return error
+        if self.at == "revert":
+            message = f"no host went back to {self.version}: {error.message}"
+            return endings.mixed(run, message + self._not_asked(), error, hint=again)
+        where = f"{self.version} serves again on {retreat.listed(self.back)}"
+        if self.at == "restore":
+            message = f"{where}; the database is not the backup's: {error.message}"
+            again = f"changeover backup restore {self.backup} --env {name}"
+            return endings.mixed(run, message, error, hint=again)
+        if self.lost_apps:
+            return self._half(f"{where}, and {self.at} is red: {error.message}")
+        message = f"{where}, and is not proved: {self.at}: {error.message}{self._not_asked()}"
+        return endings.mixed(run, message, error, hint=f"changeover smoke --env {name}")
+
+    def interrupted(self) -> ChangeoverError:
+        """Return what the user is told who interrupted it."""
+        nothing = f"nothing was moved, {self.live or 'several versions'} serves"
+        serves = {
+            "revert": f"users may be on either version on {retreat.listed(self.app_hosts)}",
+            "restore": f"{self.version} serves, and the database host finishes what it has begun",
+            "smoke": f"{self.version} serves again, not proved",
+            "unlock": f"{self.version} serves again, proved",
+        }.get(self.at, nothing)
+        restore = f" --restore-db {self.backup}" if self.backup and self.at != "unlock" else ""
+        return endings.interrupted(
+            self.run,
+            f"interrupted at {self.at}: {serves}",
+            hint=f"changeover rollback --to {self.colour}{restore} "
+            f"--env {self.run.environment.name} goes on",
+            free=True,
+        )
