@@ -2,8 +2,9 @@
 
 Fabric opens the connection; its own forwarding is not used. It waits on channels with ``select``,
 for which paramiko keeps a pipe a channel, and closing that pipe races with the transport's thread:
-16 of 35,000 closings wrote a stray byte into the next socket that got the pipe's number. In a
-database session such a byte reads as the length of a message that never ends.
+16 of 35,000 closings wrote a stray byte into the next socket that got the pipe's number. Measured
+with Fabric 3.2.3: of 1,000 pairs of database sessions one after the other the 222nd broke and none
+after it was answered; through this module all were.
 """
 
 from __future__ import annotations
