@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from changeover.agent import durable
+from changeover.agent import durable, units
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,10 +57,23 @@ def arm(call: Call, seconds: float) -> str:
     return name
 
 
+def armed(call: Call, name: str) -> bool:
+    """Tell whether systemd has the timer, or is about to run what it is for."""
+    names = [f"{name}.timer", f"{name}.service"]
+    return any(not state.ended for state in units.states(call.host, names))
+
+
 def disarm(call: Call, deployment: str, *, fired: bool = False) -> None:
     """Stop the timer and forget what it was for. The dead-man itself leaves its own service be."""
     name = unit(call.app.name, deployment)
     call.host.programs.run("systemctl", "stop", f"{name}.timer")
     if not fired:
         call.host.programs.run("systemctl", "stop", "--no-block", f"{name}.service")
-    durable.remove(request_path(call, deployment))
+    forget(call, deployment)
+
+
+def forget(call: Call, deployment: str) -> None:
+    """Remove what tells the dead-man of a deployment what it is for."""
+    path = request_path(call, deployment)
+    durable.clear(path)
+    durable.remove(path)

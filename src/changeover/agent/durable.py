@@ -40,11 +40,21 @@ def ensure_directory(directory: Path, mode: int = 0o755) -> None:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.new")
+    # Always the same: whoever writes the file next finds what one that was killed has left there.
+    return path.with_name(f".{path.name}.new")
+
+
+def clear(*paths: Path) -> None:
+    """Remove what was written beside these files by one that was killed before the rename."""
+    for path in paths:
+        _beside(path).unlink(missing_ok=True)
 
 
 def write(path: Path, content: bytes, mode: int = PRIVATE) -> None:
-    """Replace a file's content; a reader sees the old or the new, never a part of it."""
+    """Replace a file's content; a reader sees the old or the new, never a part of it.
+
+    Of two writers of one file, one has to wait for the other: the callers hold a lock.
+    """
     temporary = _beside(path)
     try:
         temporary.unlink(missing_ok=True)
@@ -83,11 +93,11 @@ def remove(path: Path) -> bool:
 
 def remove_tree(directory: Path) -> bool:
     """Remove a directory with everything in it, out of sight first; tell whether it was there."""
-    if directory.is_symlink() or not directory.is_dir():
-        return False
-    doomed = directory.with_name(f".{directory.name}.{os.getpid()}.gone")
+    doomed = directory.with_name(f".{directory.name}.gone")
     if doomed.exists():
         shutil.rmtree(doomed)
+    if directory.is_symlink() or not directory.is_dir():
+        return False
     directory.rename(doomed)
     sync_directory(directory.parent)
     shutil.rmtree(doomed)

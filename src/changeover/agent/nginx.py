@@ -83,8 +83,7 @@ def closing(call: Call, seconds: float) -> Iterator[int]:
     that is left; it outlives the reload.
     """
     root = call.host.root
-    every = [Places(root, name) for name in call.host.apps]
-    flags = [places.closing for places in every if places.runtime.is_dir()]
+    flags = _flags(call)
     saying = f"a reload for {call.app.name} of {call.deployment}"
     with filelock.held(root / LOCK_FILE, LOCK_SECONDS, saying, call.progress):
         try:
@@ -94,6 +93,11 @@ def closing(call: Call, seconds: float) -> Iterator[int]:
         finally:
             for flag in flags:
                 flag.unlink(missing_ok=True)
+
+
+def _flags(call: Call) -> list[Path]:
+    every = [Places(call.host.root, name) for name in call.host.apps]
+    return [places.closing for places in every if places.runtime.is_dir()]
 
 
 def _wait_for_last(root: Path, seconds: float) -> int:
@@ -134,13 +138,13 @@ def tidy(call: Call) -> None:
     """Remove what an agent that was killed may have left: a trial, flags that nobody waits behind."""
     sites, trial = _trial(call)
     trial.unlink(missing_ok=True)
+    durable.clear(trial)
     shutil.rmtree(sites, ignore_errors=True)
-    if call.places.closing.exists():
-        with (
-            contextlib.suppress(ActionError),
-            filelock.held(call.host.root / LOCK_FILE, 0),
-        ):
-            call.places.closing.unlink(missing_ok=True)
+    flags = [flag for flag in _flags(call) if flag.exists()]
+    if flags:
+        with contextlib.suppress(ActionError), filelock.held(call.host.root / LOCK_FILE, 0):
+            for flag in flags:
+                flag.unlink(missing_ok=True)
 
 
 def _trial(call: Call) -> tuple[Path, Path]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from changeover.agent import boot, clock, lease, live, manifest, place, units
+from changeover.agent import boot, clock, deadman, lease, live, manifest, place, units
 from changeover.agent.failure import ActionError
 from changeover.agent.journal import Journal
 from changeover.agent.places import PLATFORM_RECORD
@@ -33,7 +33,7 @@ def state(call: Call, given: Parameters) -> Result:
         "live": present,
         "previous": record.before(present, placed),
         "confirmed": boot.confirmed(places),
-        "pending": _pending(record),
+        "pending": _pending(call, record),
         "history": list(record.history),
         "releases": _releases(call, placed),
         "lock": held.as_shown(moment) if held else None,
@@ -43,7 +43,11 @@ def state(call: Call, given: Parameters) -> Result:
     }
 
 
-def _pending(record: live.Record) -> dict[str, Any] | None:
+def _pending(call: Call, record: live.Record) -> dict[str, Any] | None:
+    """Return what is under way; ``deadman`` only while systemd has it, so that it will come."""
+    switch = record.pending
+    name = switch.deadman if switch else None
+    armed = name if name and deadman.armed(call, name) else None
     if record.reverting:
         under_way = record.reverting
         return {
@@ -51,16 +55,16 @@ def _pending(record: live.Record) -> dict[str, Any] | None:
             "deployment": under_way.deployment,
             "from": under_way.origin,
             "to": under_way.target,
+            "deadman": armed,
         }
-    if record.pending:
-        switch = record.pending
+    if switch:
         return {
             "kind": "switch",
             "deployment": switch.deployment,
             "from": switch.origin,
             "to": switch.target,
             "at": switch.at,
-            "deadman": switch.deadman,
+            "deadman": armed,
         }
     return None
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from changeover.agent import boot, clock, deadman, live, manifest, move, names, processes, units
+from changeover.agent import (
+    boot,
+    clock,
+    deadman,
+    live,
+    manifest,
+    move,
+    names,
+    processes,
+    units,
+)
 from changeover.agent.failure import ActionError
 from changeover.agent.live import Pending, Reverting
 
@@ -202,6 +212,7 @@ def go_back(
     try:
         moved = move.make(call, planned)
     except ActionError:
+        move.rename(call, present)
         live.save(call.places, dataclasses.replace(record, reverting=None))
         raise
     boot.bring_back(call, target)
@@ -222,6 +233,7 @@ def take_back(call: Call) -> Result:
     record = live.settled(call)
     pending = record.pending
     if pending is None or pending.deployment != call.deployment:
+        deadman.forget(call, call.deployment)
         return {"taken_back": False, "skipped": True}
     moved = go_back(
         call, record, pending.origin, move.CLOSING_SECONDS, BACK_UP_SECONDS, outcome="deadman"

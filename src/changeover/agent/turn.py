@@ -19,7 +19,7 @@ import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
-from changeover.agent import filelock, nginx
+from changeover.agent import durable, filelock, nginx
 from changeover.agent.clock import stamp
 from changeover.agent.failure import ActionError
 
@@ -63,9 +63,17 @@ def taken(call: Call, what: str, *, way_back: bool = False) -> Iterator[Call]:
         )
         call = dataclasses.replace(call, give_way=lambda: _give_way(state / WISH, what))
     with lock:
-        if call.host.nginx and not what.startswith(BACKUP):
-            nginx.tidy(call)
+        if not what.startswith(BACKUP):
+            _tidy(call)
         yield call
+
+
+def _tidy(call: Call) -> None:
+    """Remove what an agent that was killed may have left half made."""
+    places = call.places
+    durable.clear(places.current, places.site, places.boot)
+    if call.host.nginx:
+        nginx.tidy(call)
 
 
 @contextlib.contextmanager

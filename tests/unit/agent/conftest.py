@@ -41,6 +41,7 @@ stop) for unit in $names; do
     elif [ -e "$units/$unit" ]; then echo deactivating >"$units/$unit"; fi
     done ;;
 kill) for unit in $names; do rm -f "$units/$unit"; done ;;
+reload) [ ! -e "$units/refuse-reload" ] || exit 1; cat {sites}/*.conf >{log}.nginx 2>/dev/null ;;
 show) for unit in $names; do
     state=inactive; [ -e "$units/$unit" ] && read state <"$units/$unit"
     printf 'Id=%s\\nActiveState=%s\\nSubState=x\\nResult=success\\nNRestarts=0\\n' "$unit" $state
@@ -48,6 +49,12 @@ show) for unit in $names; do
     done ;;
 esac
 exit 0
+"""
+SYSTEMD_RUN = """#!/bin/sh
+echo "systemd-run $*" >>{log}
+for word in "$@"; do
+    case $word in --unit=*) echo active >"{units}/${{word#--unit=}}.timer" ;; esac
+done
 """
 NOTED = """#!/bin/sh
 echo "$(basename $0) $*" >>{log}
@@ -160,6 +167,12 @@ class Machine:
         return log.read_text() if log.exists() else ""
 
     @property
+    def served(self) -> str:
+        """What Nginx read when it was last asked to."""
+        read = self.root / "log.nginx"
+        return read.read_text() if read.exists() else ""
+
+    @property
     def live(self) -> str | None:
         live: str | None = self.do("state")["live"]
         return live
@@ -202,19 +215,25 @@ def machine(release_key: Path) -> Iterator[Machine]:
 
 @pytest.fixture
 def proxied(machine: Machine) -> Machine:
-    """Return the host with an Nginx that takes whatever it is given."""
+    """Return the host with an Nginx that takes whatever it is given, for another app, too."""
     write_record(machine.root, nginx=True)
+    (machine.root / f"run/{APP}-api").mkdir()
     conf = machine.root / "etc/nginx/nginx.conf"
     conf.write_text("http { include /etc/nginx/sites-enabled/*.conf; }\n")
     return machine
 
 
 def write_programs(root: Path) -> None:
-    scripts = dict.fromkeys(["systemd-run", "journalctl", "nginx"], NOTED)
-    scripts["systemctl"] = SYSTEMCTL
+    scripts = dict.fromkeys(["journalctl", "nginx"], NOTED)
+    scripts |= {"systemctl": SYSTEMCTL, "systemd-run": SYSTEMD_RUN}
+    places = {
+        "units": root / "units",
+        "log": root / "log",
+        "sites": root / "etc/nginx/sites-enabled",
+    }
     for name, text in scripts.items():
         path = root / "bin" / name
-        path.write_text(text.format(units=root / "units", log=root / "log"))
+        path.write_text(text.format(**places))
         path.chmod(0o755)
 
 

@@ -36,11 +36,31 @@ def picture(machine: Machine) -> dict[str, Any]:
     enabled = machine.root / "etc/systemd/system/multi-user.target.wants"
     return {
         **{name: state[name] for name in names},
+        "served": machine.served,
         "site": durable.read_link(machine.root / "etc/nginx/sites-enabled/sample.conf"),
         "boot": sorted(path.name for path in enabled.iterdir()),
+        "closing": list(machine.root.glob("run/*/closing")),
         "runtime": sorted(path.name for path in (machine.root / "run" / APP).iterdir()),
         "nginx": sorted(path.name for path in (machine.root / "etc/nginx").iterdir()),
     }
+
+
+def honest(machine: Machine) -> None:
+    """Hold the host's state against what is there, whatever has just been killed.
+
+    Users are on the confirmed colour, or something is under way that says so and will not be
+    forgotten: a dead-man that systemd has, or a revert that nobody gets past.
+    """
+    state = machine.do("state")
+    pending = state["pending"]
+    assert state["live"] == durable.read_link(machine.root / "run" / APP / "current")
+    timers = list((machine.root / "units").glob("*.timer"))
+    if pending:
+        assert pending["deadman"] in {None, *(timer.stem for timer in timers)}
+        assert {pending["from"], pending["to"]} >= {state["live"]}
+    if state["live"] != state["confirmed"]:
+        assert pending, "users are where no boot takes them, and nothing says why"
+        assert pending["deadman"] or pending["kind"] == "revert"
 
 
 def deadman(machine: Machine, deployment: str) -> int:

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from changeover.agent import durable
 from changeover.agent.program import Programs
 
-from .stage import deadman, picture, two
+from .stage import deadman, honest, picture, two
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,41 +19,41 @@ MOST_POINTS = 80
 
 
 class Failpoint:
-    """Ends the process at the n-th change to a file or the n-th program, before or after it."""
+    """Ends the process before the n-th of its changes to a file and runs of a program."""
 
     def __init__(self, number: int) -> None:
         self.left = number
 
-    def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def before(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401
-            self.tick()
-            result = function(*arguments, **named)
-            self.tick()
-            return result
+            self.left -= 1
+            if self.left == 0:
+                os._exit(9)
+            return function(*arguments, **named)
 
         return counted
 
-    def tick(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            os._exit(9)
-
     def set(self) -> None:
-        for name in ("write", "link", "remove"):
-            setattr(durable, name, self.around(getattr(durable, name)))
-        Programs.run = self.around(Programs.run)  # type: ignore[method-assign]
+        for name in ("replace", "rename", "symlink_to", "touch", "unlink"):
+            setattr(Path, name, self.before(getattr(Path, name)))
+        for name in ("write", "ftruncate"):
+            setattr(os, name, self.before(getattr(os, name)))
+        Programs.run = self.before(Programs.run)  # type: ignore[method-assign]
 
 
-def killed(machine: Machine, number: int, *action: object, **parameters: object) -> bool:
+def killed(
+    machine: Machine, number: int, *action: object, fails: bool = False, **parameters: object
+) -> bool:
     """Run an action that is killed at its n-th point; tell whether it came so far."""
     child = os.fork()
     if child == 0:
         Failpoint(number).set()
         name, deployment = action
         done = machine.request({"action": name, **parameters}, deployment=str(deployment))
-        os._exit(0 if done[-1]["type"] == "done" else 1)
+        os._exit(0 if done[-1]["type"] == ("failed" if fails else "done") else 1)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in {0, 9}, "it failed rather than being killed"
+    assert code in {0, 9}, "it ended otherwise than by being killed"
+    honest(machine)
     return code == 9
 
 
@@ -119,4 +119,21 @@ def test_an_end_killed_anywhere_is_finished_by_another(proxied: Machine, end: st
         came = killed(proxied, number, name, ending, **parameters)
         proxied.do(name, ending, **parameters)
         assert picture(proxied) == wanted, f"killed at point {number}"
+    assert 10 < number < MOST_POINTS
+
+
+def test_a_switch_that_nginx_refuses_is_undone_or_killed_and_taken_back(proxied: Machine) -> None:
+    _, new = two(proxied)
+    start = picture(proxied)
+    refuse = proxied.root / "units/refuse-reload"
+    number, came = 0, True
+    while came:
+        number += 1
+        refuse.touch()
+        parameters = {"colour": new, "deadman_seconds": 9, "closing_seconds": 0}
+        came = killed(proxied, number, "switch", "d2", fails=True, **parameters)
+        refuse.unlink()
+        if came:
+            proxied.do("revert", "d2", of="d2", closing_seconds=0)
+        assert picture(proxied) == start, f"killed at point {number}"
     assert 10 < number < MOST_POINTS
