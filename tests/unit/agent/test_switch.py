@@ -6,7 +6,7 @@ from changeover.agent import clock, durable, main, nginx
 from changeover.agent.clock import Moment
 
 from .conftest import APP
-from .stage import BOTH, deadman, picture, site, two
+from .stage import BOTH, deadman, honest, picture, site, two
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,3 +204,32 @@ def test_the_deadman_and_a_confirmation_are_never_both(proxied: Machine) -> None
     assert picture(proxied)["boot"] == [f"sample-web@{new}.service"]
     assert "systemctl stop changeover-deadman-sample-d3.timer" in proxied.noted
     assert proxied.do("state")["previous"] == old
+
+
+def test_a_revert_that_nginx_refuses_leaves_users_where_they_were(proxied: Machine) -> None:
+    old = proxied.up("1.0.0", sockets=BOTH, site_text=site(*BOTH))
+    proxied.do("switch", "d1", colour=old, closing_seconds=0)
+    proxied.do("confirm", "d1", colour=old)
+    new = proxied.up("2.0.0", site_text=site("http"))
+    proxied.do("switch", "d2", colour=new, deadman_seconds=9, closing_seconds=0)
+    before = picture(proxied)
+    (proxied.root / "units/refuse-reload").touch()
+
+    failure = proxied.refuse("revert", "d2", closing_seconds=0)
+
+    assert failure["error"] == "nginx-unreloaded"
+    assert picture(proxied) == before
+    honest(proxied)
+
+
+def test_a_deadman_that_systemd_does_not_have_is_not_promised(machine: Machine) -> None:
+    first, second = machine.up("1.0.0"), machine.up("2.0.0")
+    machine.do("switch", "d1", colour=first)
+    machine.do("confirm", "d1", colour=first)
+    machine.do("switch", "d2", colour=second, deadman_seconds=9)
+    timer = machine.root / "units/changeover-deadman-sample-d2.timer"
+    assert machine.do("state")["pending"]["deadman"] == timer.stem
+
+    timer.unlink()
+
+    assert machine.do("state")["pending"]["deadman"] is None
