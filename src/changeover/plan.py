@@ -79,56 +79,61 @@ def _guide(target: Target, kind: str) -> tuple[str, ...]:
 
 
 def _prepare(situation: Situation, target: Target) -> list[steps.AnyStep]:
-    everywhere, app_hosts = situation.all_hosts, situation.app_hosts
-    sequence: list[steps.AnyStep] = [
+    return [
+        *_guard(situation, target),
+        *_save(situation, target),
+        steps.Place(
+            id="place",
+            guide=_guide(target, "place"),
+            hosts=situation.app_hosts,
+            undo="the bundle stays on the hosts, inert",
+            colour=target.colour,
+            digest=target.digest,
+            bundle=target.bundle,
+        ),
+        *_migrations(situation, target),
+        steps.Start(
+            id="start",
+            guide=(*_guide(target, "start"), *_guide(target, "health")),
+            hosts=situation.app_hosts,
+            undo="stop the new colour",
+            colour=target.colour,
+            seconds=START_SECONDS,
+        ),
+    ]
+
+
+def _guard(situation: Situation, target: Target) -> list[steps.AnyStep]:
+    return [
         steps.Preflight(
             id="preflight",
             guide=_guide(target, "preflight"),
-            hosts=everywhere,
+            hosts=situation.all_hosts,
             version=target.version,
         ),
         steps.Lock(
             id="lock",
             guide=_guide(target, "lock"),
-            hosts=everywhere,
+            hosts=situation.all_hosts,
             undo="give the lease back",
             reason=f"deploy {target.version}",
             seconds=LEASE_SECONDS,
         ),
     ]
-    if situation.live and situation.live_version and situation.database_hosts:
-        sequence.append(
-            steps.Backup(
-                id="backup",
-                guide=_guide(target, "backup"),
-                hosts=situation.database_hosts,
-                colour=situation.live,
-                version=situation.live_version,
-            )
+
+
+def _save(situation: Situation, target: Target) -> list[steps.AnyStep]:
+    if not (situation.live and situation.live_version and situation.database_hosts):
+        return []
+    return [
+        steps.Backup(
+            id="backup",
+            guide=_guide(target, "backup"),
+            hosts=situation.database_hosts,
+            colour=situation.live,
+            version=situation.live_version,
         )
-    sequence.append(
-        steps.Place(
-            id="place",
-            guide=_guide(target, "place"),
-            hosts=app_hosts,
-            undo="the bundle stays on the hosts, inert",
-            colour=target.colour,
-            digest=target.digest,
-            bundle=target.bundle,
-        )
-    )
-    sequence += _migrations(situation, target)
-    sequence.append(
-        steps.Start(
-            id="start",
-            guide=(*_guide(target, "start"), *_guide(target, "health")),
-            hosts=app_hosts,
-            undo="stop the new colour",
-            colour=target.colour,
-            seconds=START_SECONDS,
-        )
-    )
-    return sequence
+    ]
 
 
 def _migrations(situation: Situation, target: Target) -> list[steps.AnyStep]:

@@ -87,22 +87,24 @@ def situation(
         all_hosts=tuple(host.name for host in run.lease_hosts),
         database_hosts=tuple(host.name for host in _database_hosts(run)),
         files=tuple(_files(run, before, release)),
-        variables=tuple(
-            change.as_line()
-            for change in difference.diff(run.app, before, release, releases, run.environment)
-        ),
+        variables=_variables(run, before, releases),
         pending=tuple(migration.id for migration in pending),
         statements=statements,
-        verdict=verdict.judge(
-            (
-                verdict.MigrationFact(
-                    id=each.id, phase=str(each.phase), reversible=bool(each.revert)
-                )
-                for each in pending
-            ),
-            first=live is None,
-        ),
+        verdict=verdict.judge(map(_fact, pending), first=live is None),
         warnings=tuple(_warnings(release, before)),
+    )
+
+
+def _variables(
+    run: Run, before: Release | None, releases: Mapping[str, Release]
+) -> tuple[str, ...]:
+    changes = difference.diff(run.app, before, _release(run), releases, run.environment)
+    return tuple(change.as_line() for change in changes)
+
+
+def _fact(migration: Migration) -> verdict.MigrationFact:
+    return verdict.MigrationFact(
+        id=migration.id, phase=str(migration.phase), reversible=bool(migration.revert)
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover.errors import Failed
 from changeover.executors import migrate, preflight
 from changeover.runner import database
 
@@ -12,10 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from changeover.executors.preflight import Finding, PreflightOutcome
+    from changeover.executors.preflight import PreflightOutcome
     from changeover.inventory import Environment
     from changeover.release import App, Release
-    from changeover.runner.run import Run
 
 
 def outcome(
@@ -33,16 +31,3 @@ def outcome(
 
     known = database.database_host(environment, app) is not None
     return preflight.apply(environment, app.app, release.requires, probe if known else None, report)
-
-
-def check(run: Run) -> tuple[Finding, ...]:
-    """Return all findings of the run's release.
-
-    Raises:
-        CheckRed: Something is below the minimum.
-    """
-    if run.release is None:
-        raise Failed("the run has no release", hint="changeover deploy VERSION")
-    found = outcome(run.environment, run.app, run.release, lambda _: None)
-    found.require_green()
-    return found.findings

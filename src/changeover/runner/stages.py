@@ -92,7 +92,14 @@ def route(context: Context, version: str, *, direct: bool, alone: bool = False) 
         survey.refuse_held(states.values(), context.environment.name)
     live = survey.settled(states.values(), context.environment.name)
     before = version_of(live) if live else None
-    found = releases_of.path(context.app, releases, before, version, direct=direct)
+    try:
+        found = releases_of.path(context.app, releases, before, version, direct=direct)
+    except releases_of.VersionMayNotFollow as error:
+        known = tuple(releases)
+        if before in known and known.index(version) < known.index(before):
+            name = context.environment.name
+            error.hint = f"changeover rollback --to {version} --env {name} goes back; {error.hint}"
+        raise
     return found or (version,)
 
 
