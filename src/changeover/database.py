@@ -22,6 +22,7 @@ class Database:
         user: Role that connects.
         password: That role's password.
         label: Inventory name of the host it lives on, for messages; the address when empty.
+        environment: The environment it belongs to, for the next command in errors.
     """
 
     host: str
@@ -30,6 +31,7 @@ class Database:
     user: str
     password: Secret
     label: str = ""
+    environment: str = ""
 
     @property
     def shown_host(self) -> str:

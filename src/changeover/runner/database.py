@@ -41,6 +41,7 @@ def owner_database(environment: Environment, app: App) -> Iterator[Database]:
             user=app.database.owner,
             password=environment.database_password(app.app, "owner"),
             label=host.name,
+            environment=environment.name,
         )
 
 

@@ -13,6 +13,14 @@ class DatabaseRefused(CheckRed):
     """The server answered and let us not in: wrong password, unknown database, no hba line."""
 
 
+class DatabaseFull(CheckRed):
+    """The server, the database or the role has no connection left."""
+
+
+class DatabaseStarting(CheckRed):
+    """The server is up and lets nobody in yet: starting, recovering or shutting down."""
+
+
 class ServerTooOld(CheckRed):
     """The server is older than PostgreSQL 12."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from changeover.executors.migrate.failures import DatabaseRefused, DatabaseUnreachable
+from changeover.executors.migrate.entry import enter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,17 +39,9 @@ GUARDS = """
 def connect(database: Database, application: str) -> Connection:
     """Open an autocommit session whose work ends within a second of its client's death.
 
-    Raises:
-        DatabaseRefused: The server answered and refused.
-        DatabaseUnreachable: Nobody answered in time.
+    Raises what `entry.enter` does.
     """
-    parameters: dict[str, Any] = database.parameters()
-    try:
-        connection: Connection = psycopg.connect(
-            **parameters, application_name=application, autocommit=True
-        )
-    except psycopg.OperationalError as error:
-        raise _refused_or_unreachable(database, error) from error
+    connection = enter(database, application)
     with answering(connection, ANSWER_SECONDS):
         guard(connection)
     return connection
@@ -97,24 +89,3 @@ def row(connection: Connection, query: str, values: Sequence[object] = ()) -> Ro
 def rows(connection: Connection, query: str, values: Sequence[object] = ()) -> list[Row]:
     """Return all rows of a query."""
     return connection.execute(query.encode(), values or None).fetchall()
-
-
-def _refused_or_unreachable(
-    database: Database, error: psycopg.OperationalError
-) -> DatabaseRefused | DatabaseUnreachable:
-    cause = str(error).strip()
-    where = f"{database.name} on {database.shown_host}"
-    if "FATAL" in cause:
-        return DatabaseRefused(
-            f"{where} refuses {database.user}",
-            host=database.shown_host,
-            cause=cause,
-            hint="compare changeover_database_passwords in the environment's vault with the server,"
-            " then run `changeover provision`",
-        )
-    return DatabaseUnreachable(
-        f"{where} does not answer",
-        host=database.shown_host,
-        cause=cause,
-        hint="see whether postgresql runs there: `changeover drift`",
-    )
