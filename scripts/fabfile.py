@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 
 def _told(act: Callable[[], None]) -> None:
     """Run something; a failure becomes words and the exit code of the contract."""
+    output = output_of(json_lines=False)
     try:
         act()
     except ChangeoverError as error:
-        output_of(json_lines=False).error(error)
+        output.error(error)
         sys.exit(error.exit_code)
+    finally:
+        output.close()
 
 
 def status(_: Context, env: str = "lab", app: str = "") -> None:
@@ -54,6 +57,7 @@ def _logs(env: str, app: str | None, lines: int) -> None:
         owner="",
         nonce="",
         report=desk.output.event,
+        any_agent=True,
     )
     for host in desk.environment.hosts_in("app"):
         live = survey.host_states(fleet, [host])[host.name].live

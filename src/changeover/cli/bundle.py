@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from changeover.cli import options
-from changeover.cli.desk import open_desk
+from changeover.cli.desk import open_desk, output_of
 from changeover.counts import counted
 
 app = typer.Typer(no_args_is_help=True)
@@ -61,11 +61,10 @@ def verify(
 ) -> None:
     """Check a bundle's signature and every file in it."""
     from changeover import bundle, inventory  # noqa: PLC0415 - `--help` does without
-    from changeover.cli.output import Output  # noqa: PLC0415
 
     signers = inventory.load(env).signers
     manifest = bundle.verify(file, signers)
-    Output(json_lines=json).data(
+    output_of(json_lines=json).data(
         {
             "type": "bundle-verified",
             "app": manifest.app,

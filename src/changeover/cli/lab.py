@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from changeover.cli.output import Output
+from changeover.cli import options
+from changeover.cli.desk import output_of
 from changeover.lab import hosts as lab_hosts
 from changeover.lab import lifecycle, snapshots
 from changeover.lab import status as lab_status
 from changeover.lab.identity import identify
 
 if TYPE_CHECKING:
+    from changeover.lab.identity import Identity
     from changeover.lab.programs import Progress
 
 app = typer.Typer(help="Real Debian hosts on this machine.", no_args_is_help=True)
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")]
 
 
-def _progress(output: Output) -> Progress:
+def _progress(*, json: bool) -> Progress:
+    output = output_of(json_lines=json)
     return lambda words: output.event({"type": "progress", "says": words})
 
 
@@ -30,13 +32,12 @@ def up(
     topology: Annotated[
         str | None, typer.Option(help="single or fleet; else the one that was up last.")
     ] = None,
-    json_lines: Json = False,
+    json: options.Json = False,
 ) -> None:
     """Bring the lab up: what is missing is made, what runs stays."""
-    output = Output(json_lines=json_lines)
     lab = identify()
-    lifecycle.up(lab, topology, _progress(output))
-    _show(output, lab_status.status(lab))
+    lifecycle.up(lab, topology, _progress(json=json))
+    _show(lab, json=json)
 
 
 @app.command()
@@ -48,37 +49,36 @@ def down(
     keep_cache: Annotated[
         bool, typer.Option("--keep-cache", help="With --purge: leave unused images and packages.")
     ] = False,
-    json_lines: Json = False,
+    json: options.Json = False,
 ) -> None:
     """Power the hosts off and remove every mount, link and process of the lab."""
-    progress = _progress(Output(json_lines=json_lines))
-    lifecycle.down(identify(), progress, purge=purge, keep_cache=keep_cache)
+    lifecycle.down(identify(), _progress(json=json), purge=purge, keep_cache=keep_cache)
 
 
 @app.command()
-def status(*, json_lines: Json = False) -> None:
+def status(*, json: options.Json = False) -> None:
     """Show the hosts: address, groups, state, process."""
-    _show(Output(json_lines=json_lines), lab_status.status(identify()))
+    _show(identify(), json=json)
 
 
 @app.command()
 def snapshot(
     name: Annotated[str, typer.Argument(help="What to call it; one of that name is replaced.")],
     *,
-    json_lines: Json = False,
+    json: options.Json = False,
 ) -> None:
     """Keep the disks of all hosts as they are now; hosts are powered off for it and booted again."""
-    snapshots.snapshot(identify(), name, _progress(Output(json_lines=json_lines)))
+    snapshots.snapshot(identify(), name, _progress(json=json))
 
 
 @app.command()
 def reset(
     name: Annotated[str, typer.Argument(help="A snapshot; `fresh` is there from the start.")],
     *,
-    json_lines: Json = False,
+    json: options.Json = False,
 ) -> None:
     """Return the disks of all hosts to a snapshot and boot them."""
-    snapshots.reset(identify(), name, _progress(Output(json_lines=json_lines)))
+    snapshots.reset(identify(), name, _progress(json=json))
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -92,10 +92,11 @@ def ssh(
     os.execvp(words[0], words)  # noqa: S606 - this process becomes SSH: its terminal, its status
 
 
-def _show(output: Output, lab: lab_status.LabStatus) -> None:
+def _show(identity: Identity, *, json: bool) -> None:
+    lab = lab_status.status(identity)
     lines = [f"{lab.name}  {lab.topology or '-'}  {lab.subnet or '-'}  inventory {lab.inventory}"]
     lines += [
-        f"{host.name:<8} {host.address:<15} {host.state:<8} {host.pid or '-':<8} {','.join(host.groups)}"
+        f"{host.name:<12} {host.address:<15} {host.state:<8} {host.pid or '-':<8} {','.join(host.groups)}"
         for host in lab.hosts
     ]
-    output.data(lab.as_event(), "\n".join(lines))
+    output_of(json_lines=json).data(lab.as_event(), "\n".join(lines))

@@ -174,3 +174,14 @@ def test_an_interrupt_ends_with_exit_130_and_says_what_to_do() -> None:
 
     assert done.returncode == 128 + signal.SIGINT
     assert "changeover status" in done.stderr
+
+
+def test_the_lab_tells_its_failures_as_every_verb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHANGEOVER_LAB_STATE", str(tmp_path))
+    done = changeover("lab", "reset", "never-kept", "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+
+    assert [line["type"] for line in lines] == ["version", "error"]
+    assert lines[-1]["exit"] == done.returncode == 2
