@@ -1,47 +1,82 @@
 """Time the verbs on an environment that is up, and print each figure beside a measure of the machine.
 
-    bench/figures.py --env lab
+    bench/figures.py --env lab --reset seven --runs 5
 
 The measures are taken in the same run: one SSH command by OpenSSH, one module by Ansible. A ratio to
-them says more than seconds do, since machines and their load differ. The environment is left with
-7.0.0 live. Deploy and rollback are run in turns, so that each starts from the same state.
+them says more than seconds do, since machines and their load differ. With ``--reset`` every
+deployment begins from that snapshot of the lab, which has 7.0.0 live; without it only the first one
+places the release and migrates, and is a figure of its own. Deploy and rollback are run in turns,
+so the environment is left with 7.0.0 live.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
+import json
 import os
+import platform
 import statistics
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from changeover import inventory
 
 ROOT = Path(__file__).resolve().parents[1]
 CHANGEOVER = [sys.executable, "-m", "changeover"]
+FIRST, AGAIN, BACK = (
+    "deploy 7.0.0 -> 8.0.0",
+    "deploy 7.0.0 -> 8.0.0, placed",
+    "rollback 8.0.0 -> 7.0.0",
+)
+SWITCHED_BACK = "of it until users are back"
+SSH, ANSIBLE = "ssh HOST true", "ansible HOST -m ping"
+AIMS = {"changeover --help": 0.3, FIRST: 30.0, SWITCHED_BACK: 2.0}
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """What was measured, in seconds, run by run."""
+@dataclass(slots=True)
+class Figures:
+    """What was measured, in seconds, run by run.
 
-    name: str
-    seconds: list[float]
+    Args:
+        taken: Seconds by what took them.
+        steps: Seconds by step, of the deployments that placed the release.
+    """
 
-    def line(self, ssh: float, ansible: float) -> str:
-        """Return minimum, median and maximum, and the median as multiples of the measures."""
-        middle = statistics.median(self.seconds)
-        return (
-            f"{self.name:<34} {min(self.seconds):7.2f} {middle:7.2f} {max(self.seconds):7.2f} s"
-            f"   {middle / ssh:7.1f} x ssh   {middle / ansible:6.1f} x ansible"
-        )
+    taken: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    steps: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def table(self) -> list[str]:
+        """Return a line a figure: how often, median and spread, its aim, multiples of the measures."""
+        ssh, ansible = (statistics.median(self.taken[name]) for name in (SSH, ANSIBLE))
+        lines = [f"{'':<34} {'n':>2} {'median':>8} {'min':>7} {'max':>7}    aim   x ssh  x ansible"]
+        for name, seconds in self.taken.items():
+            middle = statistics.median(seconds)
+            aim = f"{AIMS[name]:g}" if name in AIMS else ""
+            lines.append(
+                f"{name:<34} {len(seconds):>2} {middle:8.2f} {min(seconds):7.2f} {max(seconds):7.2f}"
+                f" {aim:>6} {middle / ssh:7.1f} {middle / ansible:10.1f}"
+            )
+        return lines
+
+    def parts(self) -> list[str]:
+        """Return a line a step of a deployment: where its seconds go."""
+        lines = [f"{'of ' + FIRST:<34} {'n':>2} {'median':>8} {'min':>7} {'max':>7}"]
+        for name, seconds in self.steps.items():
+            lines.append(
+                f"  {name:<32} {len(seconds):>2} {statistics.median(seconds):8.2f}"
+                f" {min(seconds):7.2f} {max(seconds):7.2f}"
+            )
+        return lines
 
 
-def timed(command: list[str], env: dict[str, str]) -> float:
-    """Run a command to its end and return the seconds it took.
+def timed(command: list[str], env: dict[str, str] | None = None) -> tuple[float, str]:
+    """Run a command to its end; return the seconds it took and what it printed.
 
     Raises:
         SystemExit: It failed; its last words are printed.
@@ -50,7 +85,7 @@ def timed(command: list[str], env: dict[str, str]) -> float:
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env={**os.environ, **env},
+        env={**os.environ, **(env or {})},
         capture_output=True,
         text=True,
         timeout=1800,
@@ -58,8 +93,10 @@ def timed(command: list[str], env: dict[str, str]) -> float:
         stdin=subprocess.DEVNULL,
     )
     if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr[-2000:]}")
-    return time.monotonic() - begun
+        sys.exit(
+            f"{' '.join(command)}: exit {done.returncode}\n{(done.stdout + done.stderr)[-2000:]}"
+        )
+    return time.monotonic() - begun, done.stdout
 
 
 def measures(env: str) -> tuple[list[str], list[str], dict[str, str]]:
@@ -77,37 +114,84 @@ def measures(env: str) -> tuple[list[str], list[str], dict[str, str]]:
     return ssh, [program, "-i", hosts, host.name, "-m", "ansible.builtin.ping"], environment
 
 
+def steps_of(printed: str) -> dict[str, float]:
+    """Return the seconds between each step's intent and its outcome, and those before the first."""
+    events: list[dict[str, Any]] = [json.loads(line) for line in printed.splitlines()]
+    begun: dict[str, dt.datetime] = {}
+    found: dict[str, float] = {}
+    for event in events:
+        if event["type"] == "step-intent":
+            begun[event["step"]] = dt.datetime.fromisoformat(event["time"])
+        elif event["type"] == "step-done":
+            ended = dt.datetime.fromisoformat(event["time"])
+            found[event["step"]] = (ended - begun[event["step"]]).total_seconds()
+    return found
+
+
+def machine() -> str:
+    """Return what the figures were taken on, and how busy it is."""
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return (
+        f"{now}  {os.cpu_count()} x {model}, {memory:.0f} GB, Linux {platform.release()},"
+        f" Python {platform.python_version()}, load {load}"
+    )
+
+
+def measure(env: str, runs: int, reset: str | None) -> Figures:
+    """Measure, and give what was found."""
+    figures = Figures()
+    ssh, ansible, variables = measures(env)
+
+    def verb(*words: str) -> tuple[float, str]:
+        return timed([*CHANGEOVER, *words, "--env", env])
+
+    verb("deploy", "7.0.0", "--yes")
+    for number in range(runs):
+        if reset:
+            timed([*CHANGEOVER, "lab", "reset", reset])
+        for name, command, environment in (
+            (SSH, ssh, {}),
+            (ANSIBLE, ansible, variables),
+            ("changeover --help", [*CHANGEOVER, "--help"], {}),
+        ):
+            figures.taken[name].append(timed(command, environment)[0])
+        figures.taken["changeover status"].append(verb("status")[0])
+        figures.taken["provision, nothing to change"].append(verb("provision")[0])
+        figures.taken["deploy, nothing to change"].append(verb("deploy", "7.0.0", "--yes")[0])
+        seconds, printed = verb("deploy", "8.0.0", "--yes", "--json")
+        placing = reset is not None or number == 0
+        figures.taken[FIRST if placing else AGAIN].append(seconds)
+        if placing:
+            steps = steps_of(printed)
+            for step, taken in steps.items():
+                figures.steps[step].append(taken)
+            figures.steps["plan, and between the steps"].append(seconds - sum(steps.values()))
+        seconds, printed = verb("rollback", "--json")
+        figures.taken[BACK].append(seconds)
+        figures.taken[SWITCHED_BACK].append(steps_of(printed)["revert"])
+    return figures
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--env", default="lab")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--reset", help="the lab's snapshot that each run begins from")
     asked = parser.parse_args()
-    ssh, ansible, variables = measures(asked.env)
-
-    def verb(*words: str) -> float:
-        return timed([*CHANGEOVER, *words, "--env", asked.env], {})
-
-    verb("deploy", "7.0.0", "--yes")
-    collected: dict[str, list[float]] = {}
-    for _ in range(asked.runs):
-        taken = {
-            "ssh HOST true": timed(ssh, {}),
-            "ansible HOST -m ping": timed(ansible, variables),
-            "changeover --help": timed([*CHANGEOVER, "--help"], {}),
-            "changeover status": verb("status"),
-            "provision, nothing to change": verb("provision"),
-            "deploy, nothing to change": verb("deploy", "7.0.0", "--yes"),
-            "deploy 7.0.0 -> 8.0.0": verb("deploy", "8.0.0", "--yes"),
-            "rollback 8.0.0 -> 7.0.0": verb("rollback"),
-        }
-        for name, seconds in taken.items():
-            collected.setdefault(name, []).append(seconds)
-    figures = [Figure(name, seconds) for name, seconds in collected.items()]
-    base = [statistics.median(figure.seconds) for figure in figures[:2]]
-    print(f"{'':<34} {'min':>7} {'median':>7} {'max':>7}     of {asked.runs} runs")
-    for figure in figures:
-        print(figure.line(*base))
+    print(machine(), flush=True)
+    figures = measure(asked.env, asked.runs, asked.reset)
+    print(machine(), "", *figures.table(), "", *figures.parts(), sep="\n")
 
 
 if __name__ == "__main__":
