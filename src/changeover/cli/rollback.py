@@ -12,7 +12,7 @@ from changeover.cli.desk import context_of, open_desk
 
 def rollback(
     to: Annotated[
-        str | None, typer.Option("--to", help="A version that is still on the hosts.")
+        str | None, typer.Option("--to", help="A version, or one colour of it.")
     ] = None,
     restore_db: Annotated[
         str | None,
