@@ -182,6 +182,42 @@ def test_a_command_in_a_sentence_exists_with_its_options(path: str, span: str) -
         assert len(words) == 2, f"{path}: {span} calls nothing"
 
 
+def shell_lines() -> list[tuple[Path, str]]:
+    """Return every line that the documents' shell blocks type."""
+    return [
+        (path, line)
+        for path in DOCUMENTS
+        for block in FENCED.finditer(path.read_text())
+        if block["kind"] == "sh"
+        for line in block["text"].splitlines()
+        if line and not line.startswith("#")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [pytest.param(*each, id=f"{each[0].name}-{each[1]}") for each in shell_lines()],
+)
+def test_what_a_shell_block_types_is_there(path: Path, line: str) -> None:
+    words = shlex.split(line, comments=True)
+    known = {"changeover", "export", ""}  # a lone dot names nothing
+
+    if "/" in words[0] and not words[0].startswith(".venv/"):
+        assert (ROOT / words[0]).stat().st_mode & 0o111, f"{path.name}: {line}"
+    elif words[0] == "cp":
+        assert (ROOT / words[-2]).exists(), f"{path.name}: {line}"
+    else:
+        assert Path(words[0]).name in known | PROGRAMS, f"{path.name}: {line}"
+
+
+def test_the_readme_puts_the_program_where_it_is_found_before_it_types_it() -> None:
+    typed = [line for path, line in shell_lines() if path == README]
+
+    first = next(index for index, line in enumerate(typed) if line.startswith("changeover "))
+    assert typed[:first][-2:] == ["scripts/install", ". .venv/bin/activate"]
+
+
+PROGRAMS = {"fab", "python", "ansible-vault", "ssh-keygen", "ssh-keyscan", "age-keygen", "openssl"}
 SAFE = ("changeover --help", "changeover --version")
 
 
