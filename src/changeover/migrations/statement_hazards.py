@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from changeover.migrations.records import Effect, Phase, Statement
 
-BREAKS_OLD_CODE = {"AT_DropColumn": "drops a column"}
 VALIDATE = "add it NOT VALID, and VALIDATE CONSTRAINT in the next migration"
 BUILD_FIRST = (
     "build the index with CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT USING INDEX"

@@ -4,7 +4,6 @@ from changeover.executors.backup.configuration import open_attachment
 from changeover.executors.backup.failures import (
     BackupDamaged,
     BackupDiffers,
-    BackupProtected,
     BackupUnknown,
     DiskTooSmall,
     NotEncryptable,
@@ -13,13 +12,12 @@ from changeover.executors.backup.failures import (
 )
 from changeover.executors.backup.records import Backup, Price, Proof, Restored, TablePrice
 from changeover.executors.backup.vault import Vault, vault_of
-from changeover.executors.backup.work import create, drop, list_, price, restore, retain, verify
+from changeover.executors.backup.work import create, list_, price, restore, retain, verify
 
 __all__ = [
     "Backup",
     "BackupDamaged",
     "BackupDiffers",
-    "BackupProtected",
     "BackupUnknown",
     "DiskTooSmall",
     "NotEncryptable",
@@ -31,7 +29,6 @@ __all__ = [
     "TablePrice",
     "Vault",
     "create",
-    "drop",
     "list_",
     "open_attachment",
     "price",

@@ -28,10 +28,6 @@ class BackupUnknown(InvalidInput):
     """There is no such backup, or its name cannot be one."""
 
 
-class BackupProtected(InvalidInput):
-    """The newest proved backup is not removed."""
-
-
 class NotEncryptable(InvalidInput):
     """The environment names nobody to encrypt the configuration to, or somebody unusable."""
 
@@ -52,7 +48,6 @@ _LEAVES: dict[str, tuple[type[ChangeoverError], str]] = {
     "disk-too-small": (DiskTooSmall, "make room on {host}, then run this again"),
     "backup-unknown": (BackupUnknown, "changeover backup list --env {env}"),
     "backup-name": (BackupUnknown, "changeover backup list --env {env}"),
-    "last-proof": (BackupProtected, "changeover backup create --env {env}, then drop it"),
     "prepared-transactions": (
         SwapRefused,
         "commit or roll back the prepared transactions on {host}, then run this again",

@@ -89,12 +89,3 @@ def restore(vault: Vault, backup: str) -> Restored:
 def retain(vault: Vault, keep: int) -> tuple[str, ...]:
     """Remove what is older than the ``keep`` newest proved backups; return what was removed."""
     return tuple(vault.ask(action("backup_retain", keep=keep))["backup_retain"]["dropped"])
-
-
-def drop(vault: Vault, backup: str) -> None:
-    """Remove one backup.
-
-    Raises:
-        BackupProtected: It is the newest proved one.
-    """
-    vault.ask(action("backup_drop", backup=backup))

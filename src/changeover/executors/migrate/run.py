@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from changeover.executors.migrate import ledger
 from changeover.executors.migrate.backfill import run_batches
@@ -22,10 +22,12 @@ from changeover.executors.migrate.turn import take_turn
 from changeover.migrations.records import PHASES, Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from changeover.database import Database
-    from changeover.executors.migrate.ledger import StatementRow
+    from changeover.executors.migrate.ledger import MigrationRow, StatementRow
     from changeover.executors.migrate.turn import Report, Turn
-    from changeover.migrations.records import MigrationFolder, Statement
+    from changeover.migrations.records import Migration, MigrationFolder, Statement
 
 DEADLINE_SECONDS = 600.0
 LOCK_TIMEOUT_MILLISECONDS = 100  # what readers may have to wait behind us
@@ -48,15 +50,29 @@ class MigrateOutcome:
     seconds: float
 
 
+class Limits(TypedDict, total=False):
+    """What bounds a run.
+
+    Args:
+        fence: The deployment's fencing number; None, the default, keeps the highest one the ledger
+            knows.
+        deadline_seconds: For everything, waiting for locks included.
+        lock_timeout_milliseconds: How long a statement queues for a lock before it lets others by.
+        report: Receives one event a statement, retry and migration.
+    """
+
+    fence: int | None
+    deadline_seconds: float
+    lock_timeout_milliseconds: int
+    report: Report
+
+
 def apply(
     database: Database,
     folder: MigrationFolder,
     *,
     phases: tuple[Phase, ...] = PHASES,
-    fence: int | None = None,
-    deadline_seconds: float = DEADLINE_SECONDS,
-    lock_timeout_milliseconds: int = LOCK_TIMEOUT_MILLISECONDS,
-    report: Report = lambda _event: None,
+    **limits: Unpack[Limits],
 ) -> MigrateOutcome:
     """Apply what is not applied of these phases; a run that was cut short is continued.
 
@@ -64,24 +80,13 @@ def apply(
         database: Where, as the owner role.
         folder: The release's migrations.
         phases: Which of them.
-        fence: The deployment's fencing number; None keeps the highest one the ledger knows.
-        deadline_seconds: For everything, waiting for locks included.
-        lock_timeout_milliseconds: How long a statement queues for a lock before it lets others by.
-        report: Receives one event a statement, retry and migration.
+        limits: What bounds the run.
 
     Raises:
         ChangeoverError: One of the leaves in `failures`; what was committed before it stays.
     """
-    begun = time.monotonic()
-    with take_turn(
-        database,
-        fence=fence,
-        deadline_seconds=deadline_seconds,
-        lock_timeout_milliseconds=lock_timeout_milliseconds,
-        report=report,
-    ) as turn:
-        known = {row.id: row for row in ledger.migrations(turn.work)}
-        check_ledger(database, folder, known)
+
+    def forward(turn: Turn, known: Mapping[str, MigrationRow]) -> list[Migration]:
         pending = to_apply(folder, phases, known)
         for migration in pending:
             if migration.id in known and known[migration.id].state == "reverting":
@@ -90,13 +95,9 @@ def apply(
                 recorded = ledger.statements(turn.work, migration.id, "apply")
                 check_statements(database, migration, known[migration.id], recorded)
             _move(turn, Move(migration=migration, direction="apply"))
-        names = tuple(migration.id for migration in pending)
-        return MigrateOutcome(
-            done=names,
-            unchanged=tuple(item.id for item in folder.of(phases) if item.id not in names),
-            retries=turn.retries,
-            seconds=time.monotonic() - begun,
-        )
+        return pending
+
+    return _walk(database, folder, phases, forward, limits)
 
 
 def revert(
@@ -104,29 +105,43 @@ def revert(
     folder: MigrationFolder,
     *,
     phases: tuple[Phase, ...] = PHASES,
-    fence: int | None = None,
-    deadline_seconds: float = DEADLINE_SECONDS,
-    lock_timeout_milliseconds: int = LOCK_TIMEOUT_MILLISECONDS,
-    report: Report = lambda _event: None,
+    **limits: Unpack[Limits],
 ) -> MigrateOutcome:
     """Undo what stands of these phases, newest first, by the revert files.
 
     Takes and raises what `apply` does; before anything is changed also RevertMissing and NewerApplied.
     """
-    begun = time.monotonic()
-    with take_turn(
-        database,
-        fence=fence,
-        deadline_seconds=deadline_seconds,
-        lock_timeout_milliseconds=lock_timeout_milliseconds,
-        report=report,
-    ) as turn:
-        known = {row.id: row for row in ledger.migrations(turn.work)}
-        check_ledger(database, folder, known)
+
+    def back(turn: Turn, known: Mapping[str, MigrationRow]) -> list[Migration]:
         standing = to_revert(folder, phases, known)
         for migration in standing:
             _move(turn, Move(migration=migration, direction="revert"))
-        names = tuple(migration.id for migration in standing)
+        return standing
+
+    return _walk(database, folder, phases, back, limits)
+
+
+def _walk(
+    database: Database,
+    folder: MigrationFolder,
+    phases: tuple[Phase, ...],
+    walk: Callable[[Turn, Mapping[str, MigrationRow]], list[Migration]],
+    limits: Limits,
+) -> MigrateOutcome:
+    """Take the turn, hold the files against the ledger, and walk."""
+    begun = time.monotonic()
+    with take_turn(
+        database,
+        fence=limits.get("fence"),
+        deadline_seconds=limits.get("deadline_seconds", DEADLINE_SECONDS),
+        lock_timeout_milliseconds=limits.get(
+            "lock_timeout_milliseconds", LOCK_TIMEOUT_MILLISECONDS
+        ),
+        report=limits.get("report", lambda _event: None),
+    ) as turn:
+        known = {row.id: row for row in ledger.migrations(turn.work)}
+        check_ledger(database, folder, known)
+        names = tuple(migration.id for migration in walk(turn, known))
         return MigrateOutcome(
             done=names,
             unchanged=tuple(item.id for item in folder.of(phases) if item.id not in names),
