@@ -7,6 +7,8 @@ import html
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from changeover.counts import counted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -69,7 +71,10 @@ class StepLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """One deployment as its journal tells it. ``outcome`` is ``open`` where no end was written."""
+    """One deployment as its journal tells it. ``outcome`` is ``open`` where no end was written.
+
+    ``left_open`` counts the connections from before that a reload of Nginx has met.
+    """
 
     deployment: str
     command: str
@@ -83,6 +88,7 @@ class Summary:
     outcome: str
     exit: int | None
     message: str
+    left_open: int
     steps: tuple[StepLine, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -109,6 +115,11 @@ def summarise(events: Sequence[Event]) -> Summary:
         outcome=str(end.get("outcome", "open")),
         exit=end.get("exit"),
         message=str(end.get("message", "")),
+        left_open=sum(
+            int((event.get("figures") or {}).get("left_open", 0))
+            for event in events
+            if event["type"] == "step-done"
+        ),
         steps=tuple(_lines(events)),
     )
 
@@ -178,6 +189,8 @@ def as_html(summary: Summary) -> str:
         "Took": f"{summary.seconds:.1f} s",
         "By": summary.owner,
         "Exit": "" if summary.exit is None else str(summary.exit),
+        "Left open": counted(summary.left_open, "connection")
+        + " at reloads, WebSockets among them",
     }
     rows = "\n".join(
         f'<tr><td class="step {line.state}">{MARKS[line.state]} {html.escape(line.step)}</td>'

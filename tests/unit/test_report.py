@@ -77,3 +77,15 @@ def test_the_page_says_how_a_step_went_in_words_and_not_by_colour_alone() -> Non
 
     assert re.search(r'<td class="step done">ok \w+</td>', page)
     assert '<td class="step red">red start</td>' in page
+
+
+def test_connections_that_reloads_met_are_counted_and_told() -> None:
+    moved = [
+        {"type": "step-done", "at": AT.format(4), "step": step, "figures": {"left_open": count}}
+        for step, count in (("switch", 3), ("revert", 2))
+    ]
+
+    summary = report.summarise([*EVENTS, *moved])
+
+    assert summary.as_json()["left_open"] == 5
+    assert "5 connections at reloads, WebSockets among them" in report.as_html(summary)

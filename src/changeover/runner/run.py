@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from changeover.counts import counted
 from changeover.errors import ChangeoverError
 from changeover.executors.lease import Heartbeat
 from changeover.fleet import Fleet
@@ -100,28 +101,28 @@ class Run:
         """
         if self._heartbeat and not going_back:
             self._heartbeat.check()
-        self.note(
-            {
-                "type": "step-intent",
-                "step": step.id,
-                "kind": step.kind,
-                "says": step.says,
-                "hosts": list(step.hosts),
-            }
-        )
+        self.note({"type": "step-intent", "step": step.id, "kind": step.kind, "says": step.says})
         try:
             outcome = act()
         except ChangeoverError as error:
-            self.note(
-                {
-                    "type": "step-failed",
-                    "step": step.id,
-                    "message": error.message,
-                    "host": error.host,
-                    "cause": error.cause,
-                }
-            )
+            self._red(step, error)
             raise
+        self.left_open += int(outcome.figures.get("left_open", 0))
+        self._done(step, outcome)
+        return outcome
+
+    def _red(self, step: AnyStep, error: ChangeoverError) -> None:
+        self.note(
+            {
+                "type": "step-failed",
+                "step": step.id,
+                "message": error.message,
+                "host": error.host,
+                "cause": error.cause,
+            }
+        )
+
+    def _done(self, step: AnyStep, outcome: Outcome) -> None:
         self.note(
             {
                 "type": "step-done",
@@ -131,8 +132,6 @@ class Run:
                 "figures": outcome.figures,
             }
         )
-        self.left_open += int(outcome.figures.get("left_open", 0))
-        return outcome
 
     def begin(self, command: str, before: str | None, after: str | None, **facts: object) -> None:
         """Journal that the run begins."""
@@ -154,10 +153,10 @@ class Run:
         """Journal how the run ended, let the hosts go, and return the event."""
         self.fleet.close()
         if self.left_open:
-            message += (
-                f"; {self.left_open} connections from before were still open at a reload of Nginx, "
-                "WebSockets among them"
+            met = counted(
+                self.left_open, "connection from before was", "connections from before were"
             )
+            message += f"; {met} still open at a reload of Nginx, WebSockets among them"
         event = self.journal.append(
             {
                 "type": "deployment-end",
