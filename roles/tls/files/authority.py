@@ -1,7 +1,8 @@
 """The controller's side of certificates: sign with the private authority, or check what was brought.
 
 ``sign CA_CERTIFICATE CA_KEY VALID_DAYS "NAME ..."``: the request on stdin, the chain on stdout.
-``check CERTIFICATE KEY "NAME ..."``: silent, or one sentence and exit 1.
+``check CERTIFICATE KEY "NAME ..." [AUTHORITY]``: silent, or one sentence and exit 1. Clients trust the
+authority, or else what this machine trusts.
 """
 
 # ruff: noqa: INP001 - a program of the role, not part of a package
@@ -9,16 +10,21 @@ from __future__ import annotations
 
 import datetime as dt
 import fcntl
+import itertools
 import os
+import ssl
 import sys
+import warnings
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 AUTHORITY_DAYS = 3650
+BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 BACKDATED = dt.timedelta(minutes=5)
 
 
@@ -128,22 +134,38 @@ def covers(pattern: str, name: str) -> bool:
     return name.lower() == pattern.lower()
 
 
-def check(certificate: Path, key: Path, names: list[str]) -> str | None:
+def check(certificate: Path, key: Path, names: list[str], authority: Path | None) -> str | None:
     """Return what is wrong with a certificate that was brought, or None."""
     for path in (certificate, key):
         if not path.is_file():
             return f"{path} does not exist"
     try:
-        first = x509.load_pem_x509_certificates(certificate.read_bytes())[0]
+        chain = x509.load_pem_x509_certificates(certificate.read_bytes())
+    except (OSError, ValueError) as error:
+        return f"{certificate} is no chain of certificates: {error}"
+    try:
         private = serialization.load_pem_private_key(key.read_bytes(), password=None)
-    except (ValueError, TypeError) as error:
-        return f"{certificate} or {key} cannot be read: {error}"
-    if private.public_key() != first.public_key():
+    except (OSError, ValueError, TypeError) as error:
+        return f"{key} is no private key without a passphrase: {error}"
+    if private.public_key() != chain[0].public_key():
         return f"{key} is not the key of {certificate}"
-    if not first.not_valid_before_utc <= now() <= first.not_valid_after_utc:
-        return (
-            f"{certificate} holds from {first.not_valid_before_utc} to {first.not_valid_after_utc}"
-        )
+    wrong = next(filter(None, map(ended, chain)), None) or not_for(chain[0], names)
+    wrong = wrong or incomplete(chain, authority)
+    return f"{certificate} {wrong}" if wrong else None
+
+
+def ended(one: x509.Certificate) -> str | None:
+    """Return that a certificate does not hold now, if so."""
+    begins, ends = one.not_valid_before_utc, one.not_valid_after_utc
+    if begins <= now() <= ends:
+        return None
+    if ends < now():
+        return f"has expired on {ends.date()} ({one.subject.rfc4514_string()})"
+    return f"is not valid before {begins.date()} ({one.subject.rfc4514_string()})"
+
+
+def not_for(first: x509.Certificate, names: list[str]) -> str | None:
+    """Return which name a certificate is not made out to, if any."""
     try:
         extension = first.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         held = extension.value.get_values_for_type(x509.DNSName)
@@ -151,8 +173,42 @@ def check(certificate: Path, key: Path, names: list[str]) -> str | None:
         held = []
     for name in names:
         if not any(covers(pattern, name) for pattern in held):
-            return f"{certificate} is not for {name}; it is for {', '.join(held) or 'no name'}"
+            return f"is not for {name}; it is for {', '.join(held) or 'no name'}"
     return None
+
+
+def incomplete(chain: list[x509.Certificate], authority: Path | None) -> str | None:
+    """Return which certificate is missing between the chain and whom clients trust, if one is."""
+    for one, issuer in itertools.pairwise(chain):
+        if not issued(one, issuer):
+            wanted, found = one.issuer.rfc4514_string(), issuer.subject.rfc4514_string()
+            return f"is out of order: {wanted} has to come next, and it is {found}"
+    last, roots = chain[-1], trusted(authority)
+    if last in roots or any(issued(last, root) for root in roots):
+        return None
+    by = "clients trust" if authority is None else f"{authority} vouches for"
+    return f"lacks a certificate: {by} nobody who issued it ({last.issuer.rfc4514_string()})"
+
+
+def issued(one: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Tell whether a certificate was signed by the holder of another."""
+    try:
+        one.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def trusted(authority: Path | None) -> list[x509.Certificate]:
+    """Return the authorities that clients trust."""
+    places = [authority] if authority else [ssl.get_default_verify_paths().cafile, BUNDLE]
+    for place in filter(None, places):
+        if Path(place).is_file():
+            with warnings.catch_warnings():
+                # old authorities with odd serial numbers are no concern of who brings a certificate
+                warnings.simplefilter("ignore")
+                return x509.load_pem_x509_certificates(Path(place).read_bytes())
+    return []
 
 
 def main(arguments: list[str]) -> None:
@@ -160,8 +216,9 @@ def main(arguments: list[str]) -> None:
     match arguments:
         case ["sign", certificate, key, days, names]:
             sys.stdout.write(sign(Path(certificate), Path(key), int(days), names.split()))
-        case ["check", certificate, key, names]:
-            wrong = check(Path(certificate), Path(key), names.split())
+        case ["check", certificate, key, names, *rest]:
+            authority = next((Path(path) for path in rest if Path(path).is_file()), None)
+            wrong = check(Path(certificate), Path(key), names.split(), authority)
             if wrong is not None:
                 sys.exit(wrong)
         case _:

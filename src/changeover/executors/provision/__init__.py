@@ -1,5 +1,6 @@
 """Bring hosts to their platform state with Ansible, or tell what that would change."""
 
+from changeover.executors.provision.brought import CertificateUnusable
 from changeover.executors.provision.events import (
     HostCounts,
     HostsUnreachable,
@@ -14,6 +15,7 @@ from changeover.executors.provision.run import (
 )
 
 __all__ = [
+    "CertificateUnusable",
     "HostCounts",
     "HostsUnreachable",
     "LimitUnknown",

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from changeover.errors import Failed, InvalidInput
+from changeover.executors.provision.brought import require_certificate
 from changeover.executors.provision.command import arguments, process_environment
 from changeover.executors.provision.events import Provisioned, Telling
 from changeover.secret import Redactor
@@ -57,12 +58,17 @@ def provision(
 
     Raises:
         LimitUnknown: A limit is no host and no group.
+        CertificateUnusable: The certificate that is brought will not do.
         HostsUnreachable: A host does not answer.
         TaskFailed: A task failed on a host.
         ProvisioningHung: Nothing was heard for twenty minutes.
         ProvisioningBroken: Ansible could not begin.
     """
     _check_limit(environment, limit)
+    if any(
+        not limit or {host.name, *host.groups} & set(limit) for host in environment.hosts_in("app")
+    ):
+        require_certificate(environment)
     redact = Redactor(environment.all_secrets())
     telling = Telling(check=check)
     began = time.monotonic()
@@ -76,17 +82,21 @@ def provision(
             report(event)
     telling.raise_failure(environment.name)
     if not telling.counts:
-        raise ProvisioningBroken(
-            "Ansible could not run the provisioning playbook",
-            hint=f"ansible-playbook --syntax-check -i {environment.directory}/hosts.yml"
-            " playbooks/provision.yml",
-            cause="\n".join(telling.words),
-        )
+        raise _broken(environment, telling.words)
     return Provisioned(
         hosts=telling.counts,
         changes=tuple(telling.changes),
         seconds=time.monotonic() - began,
         check=check,
+    )
+
+
+def _broken(environment: Environment, words: Sequence[str]) -> ProvisioningBroken:
+    return ProvisioningBroken(
+        "Ansible could not run the provisioning playbook",
+        hint=f"ansible-playbook --syntax-check -i {environment.directory}/hosts.yml"
+        " playbooks/provision.yml",
+        cause="\n".join(words),
     )
 
 

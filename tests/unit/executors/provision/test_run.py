@@ -40,6 +40,11 @@ def environment(root: Path, *, port: int = 1) -> Environment:
         for host in group["hosts"].values():
             host["ansible_host"] = "127.0.0.1"
     hosts.write_text(yaml.safe_dump(document))
+    settings = root / "inventories/example/group_vars/all/main.yml"
+    own = {"mode": "lab-ca", "ca_certificate": f"{root}/ca.pem", "ca_key": f"{root}/ca.key"}
+    settings.write_text(
+        yaml.safe_dump(yaml.safe_load(settings.read_text()) | {"changeover_tls": own})
+    )
     return inventory.load("example", root=root)
 
 
