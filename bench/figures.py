@@ -115,17 +115,24 @@ def measures(env: str) -> tuple[list[str], list[str], dict[str, str]]:
 
 
 def steps_of(printed: str) -> dict[str, float]:
-    """Return the seconds between each step's intent and its outcome, and those before the first."""
+    """Return the seconds between each step's intent and its outcome."""
     events: list[dict[str, Any]] = [json.loads(line) for line in printed.splitlines()]
     begun: dict[str, dt.datetime] = {}
     found: dict[str, float] = {}
     for event in events:
         if event["type"] == "step-intent":
-            begun[event["step"]] = dt.datetime.fromisoformat(event["time"])
+            begun[event["step"]] = dt.datetime.fromisoformat(event["at"])
         elif event["type"] == "step-done":
-            ended = dt.datetime.fromisoformat(event["time"])
+            ended = dt.datetime.fromisoformat(event["at"])
             found[event["step"]] = (ended - begun[event["step"]]).total_seconds()
     return found
+
+
+def done_at(printed: str, step: str) -> dt.datetime:
+    """Return when a step was done."""
+    events = [json.loads(line) for line in printed.splitlines()]
+    done = (each for each in events if each["type"] == "step-done" and each["step"] == step)
+    return dt.datetime.fromisoformat(next(done)["at"])
 
 
 def machine() -> str:
@@ -176,9 +183,10 @@ def measure(env: str, runs: int, reset: str | None) -> Figures:
             for step, taken in steps.items():
                 figures.steps[step].append(taken)
             figures.steps["plan, and between the steps"].append(seconds - sum(steps.values()))
+        begun = dt.datetime.now(dt.UTC)
         seconds, printed = verb("rollback", "--json")
         figures.taken[BACK].append(seconds)
-        figures.taken[SWITCHED_BACK].append(steps_of(printed)["revert"])
+        figures.taken[SWITCHED_BACK].append((done_at(printed, "revert") - begun).total_seconds())
     return figures
 
 

@@ -27,12 +27,13 @@ def test_a_figure_has_its_number_its_spread_its_aim_and_its_ratios() -> None:
 
 def test_the_seconds_of_a_step_are_those_between_its_intent_and_its_outcome() -> None:
     events = [
-        {"type": "run-begin", "time": "2026-01-15T10:00:00.000+00:00"},
-        {"type": "step-intent", "step": "lock", "time": "2026-01-15T10:00:01.000+00:00"},
+        {"type": "deployment-begin", "at": "2026-01-15T10:00:00.000+00:00"},
+        {"type": "step-intent", "step": "lock", "at": "2026-01-15T10:00:01.000+00:00"},
         {"type": "check", "id": "health"},
-        {"type": "step-done", "step": "lock", "time": "2026-01-15T10:00:02.500+00:00"},
+        {"type": "step-done", "step": "lock", "at": "2026-01-15T10:00:02.500+00:00"},
     ]
 
-    found = figures.steps_of("\n".join(json.dumps(event) for event in events))
+    printed = "\n".join(json.dumps(event) for event in events)
 
-    assert found == {"lock": pytest.approx(1.5)}
+    assert figures.steps_of(printed) == {"lock": pytest.approx(1.5)}
+    assert figures.done_at(printed, "lock").isoformat() == "2026-01-15T10:00:02.500000+00:00"
