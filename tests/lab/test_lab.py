@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from changeover.inventory import load
+from changeover.lab.network import LINKS
+from changeover.lab.processes import kill_tree, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,6 +113,19 @@ def test_reset_brings_files_back_and_takes_new_ones_away(lab_single: Lab) -> Non
     assert lab_single.ssh("host1", "ls /root") == ""
     lab_single.reset("kept")
     assert lab_single.ssh("host1", "cat /root/kept") == "kept"
+
+
+def test_reset_takes_a_link_away_that_a_killed_host_left(lab_single: Lab) -> None:
+    assert kill_tree(record(lab_single.hosts["host1"]["pid"]), 10)
+    link = f"vb-{lab_single.identity.machine('host1')}"
+    deadline = time.monotonic() + 10
+    while (LINKS / link).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    subprocess.run(["ip", "link", "add", link, "type", "bridge"], check=True, timeout=10)
+
+    lab_single.reset("fresh")
+
+    assert lab_single.ssh("host1", "echo here") == "here"
 
 
 def test_an_unknown_snapshot_is_refused_and_hosts_go_on(lab_single: Lab) -> None:

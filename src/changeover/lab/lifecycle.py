@@ -157,6 +157,7 @@ def start(
     The caller holds the lab's lock, and the lab's bridge is there.
     """
     network.make_bridge(lab.bridge, IPv4Network(state.subnet))
+    network.remove_links(tuple(lab.machine(host.name) for host in starting))
     for host in starting:
         hosts.boot(lab, host, lab.cache / host.mirror)
         save(state, lab.state)
@@ -185,7 +186,6 @@ def _start(
     """Boot the wanted hosts that do not run, or that run with another package mirror."""
     starting = [host for host in wanted if not is_alive(host.process) or host.mirror != mirror_name]
     hosts.stop(lab, starting)
-    network.remove_links(tuple(lab.machine(host.name) for host in starting))
     for host in starting:
         host.mirror = mirror_name
     start(lab, state, starting, progress)

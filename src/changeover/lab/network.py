@@ -6,7 +6,7 @@ import json
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from changeover.lab.programs import run
+from changeover.lab.programs import ProgramFailed, run
 
 LINKS = Path("/sys/class/net")
 
@@ -49,8 +49,18 @@ def remove_bridge(name: str) -> None:
 
 
 def remove_links(machines: tuple[str, ...]) -> None:
-    """Remove links that hosts left behind when this machine's lab was cut off."""
+    """Remove links of hosts that have ended.
+
+    The kernel takes a killed host's link away some time after its last process, and a host of the
+    same name cannot boot before.
+    """
     for machine in machines:
         link = f"vb-{machine}"
-        if (LINKS / link).exists():
+        if not (LINKS / link).exists():
+            continue
+        try:
             run("ip", "link", "delete", "dev", link)
+        except ProgramFailed:
+            # gone by itself meanwhile
+            if (LINKS / link).exists():
+                raise
