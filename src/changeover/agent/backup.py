@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from changeover.agent import (
     backup_attach,
     backup_create,
+    backup_leftovers,
     backup_price,
     backup_restore,
     backup_retention,
@@ -70,7 +71,13 @@ def _create(call: Call, parameters: Parameters) -> Result:
 
 def _list(call: Call, parameters: Parameters) -> Result:
     parameters.only()
-    return {"backups": backup_retention.found(store_of(call))}
+    store = store_of(call)
+    backups = backup_retention.found(store)
+    try:
+        beside = backup_leftovers.found(store, [one["backup"] for one in backups])
+    except ActionError:
+        return {"backups": backups, "databases": None}  # no server is no reason to show no backup
+    return {"backups": backups, "databases": beside}
 
 
 def _attach(call: Call, parameters: Parameters) -> Result:

@@ -106,11 +106,7 @@ def _dump(store: Store, session: Session, wish: Wish, partial: Path) -> Record:
     facts = session.row(FACTS)
     if facts["standby"]:
         raise ActionError("standby", "this server is a standby: a backup is taken on the primary")
-    program = store.server.program("pg_dump", session.major)
-    version = postgres_tools.tool_version(store.server, program)
-    if int(version.split(".")[0]) < session.major:
-        message = f"pg_dump {version} is older than the server's version {facts['version']}"
-        raise ActionError("tool-older", message)
+    program, version = _tool(store, session, facts["version"])
     store.room(store.root, facts["bytes"], "the dump")
     partial.mkdir(mode=0o700)
     backup_store.give(partial, 0o700, owner=postgres_tools.SYSTEM_USER)
@@ -146,6 +142,15 @@ def _dump(store: Store, session: Session, wish: Wish, partial: Path) -> Record:
     durable.write(partial / SCHEMA, definition.encode())
     seconds = {"dump": round(dumped, 2), "fingerprints": round(read, 2)}
     return manifest | content | {"seconds": seconds}
+
+
+def _tool(store: Store, session: Session, server: str) -> tuple[Path, str]:
+    program = store.server.program("pg_dump", session.major)
+    version = postgres_tools.tool_version(store.server, program)
+    if int(version.split(".")[0]) < session.major:
+        message = f"pg_dump {version} is older than the server's version {server}"
+        raise ActionError("tool-older", message)
+    return program, version
 
 
 def _snapshot(session: Session) -> str:

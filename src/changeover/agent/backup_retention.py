@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover.agent import backup_create, backup_manifest, backup_side, durable
+from changeover.agent import (
+    backup_create,
+    backup_leftovers,
+    backup_manifest,
+    backup_side,
+    durable,
+)
 from changeover.agent.backup_store import DROPPED, PARTIAL
 from changeover.agent.failure import ActionError
 from changeover.agent.postgres_session import Session
@@ -43,7 +49,8 @@ def drop(store: Store, backup: str) -> Record:
 def retain(store: Store, keep: int) -> Record:
     """Remove what is older than the ``keep`` newest proved backups.
 
-    What is newer than the newest proved one stays, proved or not: it may be about to be.
+    What is newer than the newest proved one stays, proved or not: it may be about to be. Of the
+    databases that restores kept, as many stay; ``databases`` names those that went.
     """
     with store.lock():
         order = [one["backup"] for one in found(store)]
@@ -51,7 +58,9 @@ def retain(store: Store, keep: int) -> Record:
         older = order[order.index(kept[0]) + 1 :] if kept else []
         gone = [backup for backup in older if backup not in kept]
         freed = sum(_remove(store, store.root / backup) for backup in gone)
-        return {"dropped": gone, "kept": [one for one in order if one not in gone], "freed": freed}
+        stay = [one for one in order if one not in gone]
+        databases = backup_leftovers.retain(store, stay, max(1, keep))
+        return {"dropped": gone, "kept": stay, "freed": freed, "databases": databases}
 
 
 def _proved(store: Store) -> list[str]:

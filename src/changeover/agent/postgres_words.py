@@ -9,12 +9,15 @@ QUOTING = re.compile(
     r"""(
         CONTEXT:\s+COPY\s[^\n]*?,\ line\ \d+(?:,\ column\ [^\n:]+)?:
       | DETAIL:\s+Key\ \([^\n]*?\)=
+      | CONTEXT:\s+JSON\ data,\ line\ \d+:
       | DETAIL:\s+Failing\ row\ contains
+      | DETAIL:\s+Token
+      | LINE\ \d+:[^\n']*(?=')
       | invalid\ input\ syntax\ for\ [^\n:]+:
       | \bvalue(?=\s")
     )
     (?: \s"[^"\n]*"(?=\ (?:is|for)\ )
-      | (?:(?!\n(?:psql|pg_\w+|[A-Z]{4,}):|\nCommand\ was).)*
+      | (?:(?!\n(?:psql|pg_\w+|[A-Z]{4,}(?:\ \d+)?):|\nCommand\ was).)*
     )""",
     re.VERBOSE | re.DOTALL,
 )

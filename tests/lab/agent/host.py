@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from tests.unit.agent import bundles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tests.lab.conftest import Lab
 
 HERE = Path(__file__).resolve().parent
 APP = "sample"
 NONCE = "nonce-of-the-tests"
+AGENT = "sudo -n /usr/local/lib/changeover/agent"
 
 
 @dataclass
@@ -62,6 +63,22 @@ class Site:
         self, *actions: dict[str, Any], fence: dict[str, Any] | None = None, deployment: str = "d1"
     ) -> list[dict[str, Any]]:
         """Run actions and return the agent's lines."""
+        done = self.ssh("deploy", AGENT, self._request(actions, deployment, fence))
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        assert lines, done.stderr.decode()
+        return lines
+
+    def begin(self, *actions: dict[str, Any], deployment: str = "d1") -> subprocess.Popen[bytes]:
+        """Send actions and do not wait for them: the agent's lines are the session's output."""
+        session = self.open("deploy", AGENT)
+        assert session.stdin
+        session.stdin.write(self._request(actions, deployment, None))
+        session.stdin.close()
+        return session
+
+    def _request(
+        self, actions: Sequence[dict[str, Any]], deployment: str, fence: dict[str, Any] | None
+    ) -> bytes:
         fence = fence or {"number": self.number, "nonce": NONCE}
         request = {
             "protocol": 1,
@@ -71,12 +88,19 @@ class Site:
             "fence": fence if fence["number"] else None,
             "actions": [{"id": action["action"], **action} for action in actions],
         }
-        done = self.ssh(
-            "deploy", "sudo -n /usr/local/lib/changeover/agent", json.dumps(request).encode()
+        return json.dumps(request).encode()
+
+    def listed(self, directory: str) -> list[str]:
+        """Return what is in a directory, which has to be there."""
+        return self.root(f"ls -A {directory}").split()
+
+    def kill_holder(self, lock: str) -> None:
+        """Kill the process that holds a file's lock, as the kernel lists it."""
+        self.root(
+            f"inode=$(stat -c %i {lock});"
+            ' holder=$(awk -v end=":$inode" \'$6 ~ end "$" {print $5}\' /proc/locks);'
+            ' test -n "$holder" && kill -9 $holder'
         )
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
-        assert lines, done.stderr.decode()
-        return lines
 
     def do(self, action: str, deployment: str = "d1", **parameters: object) -> dict[str, Any]:
         """Run one action that has to be done and return its result."""

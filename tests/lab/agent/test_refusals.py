@@ -83,20 +83,22 @@ def test_a_site_that_nginx_cannot_serve_is_taken_back(site: Site) -> None:
 
 
 def test_a_tampered_bundle_is_refused(site: Site) -> None:
+    kept = site.place("0.9.0")
     digest = site.bundle("1.0.0")
     path = f"/var/lib/changeover/incoming/{digest}.bundle"
     assert site.ssh("deploy", f"printf x >>{path}").returncode == 0
 
     assert site.refuse("place", digest=digest, env={})["error"] == "digest-mismatch"
-    assert site.root("ls -A /opt/sample/releases 2>/dev/null || true") == ""
+    assert site.listed("/opt/sample/releases") == [kept]
 
 
 def test_another_signer_is_refused(site: Site) -> None:
+    kept = site.place("0.9.0")
     stranger = bundles.keypair(site.work, f"stranger-{time.monotonic_ns()}")
     digest = site.bundle("1.0.0", key=stranger)
 
     assert site.refuse("place", digest=digest, env={})["error"] == "signature-refused"
-    assert site.root("ls -A /opt/sample/releases 2>/dev/null || true") == ""
+    assert site.listed("/opt/sample/releases") == [kept]
 
 
 def test_a_unit_of_another_user_is_refused(site: Site) -> None:

@@ -196,6 +196,14 @@ def test_of_nginx_only_its_own_trouble_is_told(machine: Machine) -> None:
             "ERROR:  value (…) is out of range for type integer\nHINT:  no",
         ),
         (
+            "psql:<stdin>:7: ERROR:  no\nLINE 1: ALTER ROLE x PASSWORD 'ann\n   ^\npsql:<stdin>:8: x",
+            "psql:<stdin>:7: ERROR:  no\nLINE 1: ALTER ROLE x PASSWORD  (…)\npsql:<stdin>:8: x",
+        ),
+        (
+            'LINE 1: SELECT x::json;\nDETAIL:  Token "ann" is bad.\nCONTEXT:  JSON data, line 1: {"a": ann',
+            "LINE 1: SELECT x::json;\nDETAIL:  Token (…) is bad.\nCONTEXT:  JSON data, line 1: (…)",
+        ),
+        (
             "ERROR:  canceling statement due to lock timeout",
             "ERROR:  canceling statement due to lock timeout",
         ),

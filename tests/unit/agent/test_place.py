@@ -27,10 +27,18 @@ def members(**options: Any) -> Members:  # noqa: ANN401
 
 
 def everything(root: Path) -> list[str]:
-    """Return what a placed or half placed bundle would leave."""
-    roots = [root / "opt/sample/releases", root / "etc/changeover/sample"]
-    units = [path.name for path in (root / "etc/systemd/system").iterdir()]
-    return units + [path.name for top in roots if top.exists() for path in top.iterdir()]
+    """Return what a placed or half placed bundle would leave, in directories that are there."""
+    tops = ["opt/sample/releases", "etc/changeover/sample", "etc/systemd/system"]
+    return sorted(f"{top}/{path.name}" for top in tops for path in (root / top).iterdir())
+
+
+@pytest.fixture
+def kept(machine: Machine) -> list[str]:
+    """Return what one placed colour leaves, which is all that a refused bundle may find after it."""
+    colour = machine.place("0.9.0")
+    found = everything(machine.root)
+    assert [path.count(colour) for path in found] == [1, 1, 1]
+    return found
 
 
 def test_a_bundle_becomes_a_colour(machine: Machine) -> None:
@@ -122,14 +130,16 @@ def entry(name: str, kind: bytes, link: str = "") -> tarfile.TarInfo:
     ],
     ids=lambda made: made.name,
 )
-def test_a_member_that_does_not_belong_is_refused(machine: Machine, extra: tarfile.TarInfo) -> None:
+def test_a_member_that_does_not_belong_is_refused(
+    machine: Machine, kept: list[str], extra: tarfile.TarInfo
+) -> None:
     content = bundles.archive(members(), [extra])
     digest = bundles.write(machine.incoming, content, machine.key)
 
     failure = machine.refuse("place", digest=digest, env={"A": "b"})
 
     assert failure["error"] == "bundle-invalid"
-    assert everything(machine.root) == []
+    assert everything(machine.root) == kept
 
 
 def without_manifest(found: Members) -> Members:
@@ -166,20 +176,20 @@ def setuid(found: Members) -> Members:
     "spoil", [without_manifest, edited, longer, lacking, other_app, climbing, setuid]
 )
 def test_a_spoilt_bundle_is_refused_though_signed(
-    machine: Machine, spoil: Callable[[Members], Members]
+    machine: Machine, kept: list[str], spoil: Callable[[Members], Members]
 ) -> None:
     digest = bundles.write(machine.incoming, bundles.archive(spoil(members())), machine.key)
 
     assert machine.refuse("place", digest=digest, env={})["error"] == "bundle-invalid"
-    assert everything(machine.root) == []
+    assert everything(machine.root) == kept
 
 
-def test_a_truncated_bundle_is_refused_though_signed(machine: Machine) -> None:
+def test_a_truncated_bundle_is_refused_though_signed(machine: Machine, kept: list[str]) -> None:
     content = bundles.archive(members(code={"a.bin": os.urandom(50000)}))
     digest = bundles.write(machine.incoming, content[:-20000], machine.key)
 
     assert machine.refuse("place", digest=digest, env={})["error"] == "bundle-invalid"
-    assert everything(machine.root) == []
+    assert everything(machine.root) == kept
 
 
 def test_a_strangers_signature_is_refused(machine: Machine, tmp_path: Path) -> None:
@@ -217,16 +227,18 @@ def test_a_bundle_that_changed_on_the_way_is_refused(machine: Machine) -> None:
     assert machine.refuse("place", digest=digest, env={})["error"] == "digest-mismatch"
 
 
-def test_a_refused_unit_leaves_no_environment_behind(machine: Machine) -> None:
+def test_a_refused_unit_leaves_no_environment_behind(machine: Machine, kept: list[str]) -> None:
     unit = bundles.UNIT.format(app=APP, version="1.0.0", sockets="http")
     unit = unit.replace("User=sample", "User=root")
     digest = bundles.make(machine.incoming, machine.key, APP, "1.0.0", unit_text=unit)
 
     assert machine.refuse("place", digest=digest, env={"A": "b"})["error"] == "unit-refused"
-    assert everything(machine.root) == []
+    assert everything(machine.root) == kept
 
 
-def test_an_apps_process_cannot_take_the_name_of_another_apps_unit(machine: Machine) -> None:
+def test_an_apps_process_cannot_take_the_name_of_another_apps_unit(
+    machine: Machine, kept: list[str]
+) -> None:
     files = bundles.files_of(APP, "1.0.0")
     manifest = bundles.manifest_of(APP, "1.0.0", files)
     manifest["processes"]["api-web"] = manifest["processes"].pop("web")
@@ -236,7 +248,7 @@ def test_an_apps_process_cannot_take_the_name_of_another_apps_unit(machine: Mach
     failure = machine.refuse("place", digest=digest, env={})
 
     assert failure["error"] == "unit-refused"
-    assert everything(machine.root) == []
+    assert everything(machine.root) == kept
 
 
 def test_leftovers_of_a_crash_are_cleared(machine: Machine) -> None:
