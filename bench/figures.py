@@ -51,6 +51,11 @@ class Figures:
     taken: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     steps: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
+    def note(self, name: str, seconds: float) -> None:
+        """Take a figure down, and tell it, since a whole run takes minutes."""
+        self.taken[name].append(seconds)
+        print(f"{name}: {seconds:.2f} s", file=sys.stderr, flush=True)
+
     def table(self) -> list[str]:
         """Return a line a figure: how often, median and spread, its aim, multiples of the measures."""
         ssh, ansible = (statistics.median(self.taken[name]) for name in (SSH, ANSIBLE))
@@ -171,13 +176,13 @@ def measure(env: str, runs: int, reset: str | None) -> Figures:
             (ANSIBLE, ansible, variables),
             ("changeover --help", [*CHANGEOVER, "--help"], {}),
         ):
-            figures.taken[name].append(timed(command, environment)[0])
-        figures.taken["changeover status"].append(verb("status")[0])
-        figures.taken["provision, nothing to change"].append(verb("provision")[0])
-        figures.taken["deploy, nothing to change"].append(verb("deploy", "7.0.0", "--yes")[0])
+            figures.note(name, timed(command, environment)[0])
+        figures.note("changeover status", verb("status")[0])
+        figures.note("provision, nothing to change", verb("provision")[0])
+        figures.note("deploy, nothing to change", verb("deploy", "7.0.0", "--yes")[0])
         seconds, printed = verb("deploy", "8.0.0", "--yes", "--json")
         placing = reset is not None or number == 0
-        figures.taken[FIRST if placing else AGAIN].append(seconds)
+        figures.note(FIRST if placing else AGAIN, seconds)
         if placing:
             steps = steps_of(printed)
             for step, taken in steps.items():
@@ -185,8 +190,8 @@ def measure(env: str, runs: int, reset: str | None) -> Figures:
             figures.steps["plan, and between the steps"].append(seconds - sum(steps.values()))
         begun = dt.datetime.now(dt.UTC)
         seconds, printed = verb("rollback", "--json")
-        figures.taken[BACK].append(seconds)
-        figures.taken[SWITCHED_BACK].append((done_at(printed, "revert") - begun).total_seconds())
+        figures.note(BACK, seconds)
+        figures.note(SWITCHED_BACK, (done_at(printed, "revert") - begun).total_seconds())
     return figures
 
 
