@@ -97,15 +97,28 @@ def boot(lab: Identity, host: HostState, mirror: Path) -> None:
     directory = directory_of(lab, host.name)
     layers = [directory / "layers" / name for name in host.layers]
     root = overlay.mount_root(directory, (*layers, lab.cache / host.image), host.top)
-    machine = lab.machine(host.name)
     console = console_of(lab, host.name)
     console.parent.mkdir(parents=True, exist_ok=True)
     console.unlink(missing_ok=True)
-    arguments = [
+    host.process = spawn(
+        _container(lab, host, root, mirror),
+        log=console,
+        directory=Path("/"),
+        environment={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
+        groups=make_groups(lab.machine(host.name)),
+    )
+    if host.process is None:
+        raise not_ready(lab, host, "its container ended at once")
+
+
+def _container(lab: Identity, host: HostState, root: Path, mirror: Path) -> list[str]:
+    """Return the command that is the host's container."""
+    return [
         "systemd-nspawn",
+        *(() if systemd_runs() else ("--keep-unit",)),
         "--quiet",
         f"--directory={root}",
-        f"--machine={machine}",
+        f"--machine={lab.machine(host.name)}",
         f"--hostname={host.name}",
         "--register=no",
         f"--network-bridge={lab.bridge}",
@@ -116,17 +129,6 @@ def boot(lab: Identity, host: HostState, mirror: Path) -> None:
         "--console=read-only",
         "--boot",
     ]
-    if not systemd_runs():
-        arguments.insert(1, "--keep-unit")
-    host.process = spawn(
-        arguments,
-        log=console,
-        directory=Path("/"),
-        environment={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
-        groups=make_groups(machine),
-    )
-    if host.process is None:
-        raise not_ready(lab, host, "its container ended at once")
 
 
 def wait_until_ready(lab: Identity, host: HostState, seconds: float = BOOT_SECONDS) -> str:

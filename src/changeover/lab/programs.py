@@ -41,21 +41,7 @@ def run(
         ProgramFailed: It ended with another status than 0, or too late.
     """
     words = [str(argument) for argument in arguments]
-    try:
-        process = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            cwd=directory,
-            env={**os.environ, "LC_ALL": "C.UTF-8", **(environment or {})},
-            start_new_session=True,
-        )
-    except FileNotFoundError as missing:
-        message = f"the program `{words[0]}` is not installed"
-        raise ProgramFailed(message, hint="scripts/install") from missing
+    process = _begin(words, directory, environment)
     try:
         written, complaint = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired as late:
@@ -71,6 +57,26 @@ def run(
             cause=said[-CAUSE_CHARACTERS:],
         )
     return written
+
+
+def _begin(
+    words: list[str], directory: Path | None, environment: dict[str, str] | None
+) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            cwd=directory,
+            env={**os.environ, "LC_ALL": "C.UTF-8", **(environment or {})},
+            start_new_session=True,
+        )
+    except FileNotFoundError as missing:
+        message = f"the program `{words[0]}` is not installed"
+        raise ProgramFailed(message, hint="scripts/install") from missing
 
 
 def _end(process: subprocess.Popen[str]) -> None:

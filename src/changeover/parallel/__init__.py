@@ -116,16 +116,7 @@ def _run(
 ) -> dict[str, Answer | ChangeoverError]:
     if not hosts:
         return {}
-    full = {
-        **request,
-        "user": environment.deploy_user,
-        "key": str(environment.deploy_key),
-        "known_hosts": str(environment.known_hosts),
-        "connect_seconds": CONNECT_SECONDS,
-        "hosts": [
-            {"name": host.name, "address": host.address, "port": host.port} for host in hosts
-        ],
-    }
+    full = {**request, **_reach(environment, hosts)}
     found: dict[str, Answer | ChangeoverError] = {}
     by_name = {host.name: host for host in hosts}
     with _process(seconds) as (process, said):
@@ -149,6 +140,19 @@ def _run(
             cause="".join(said)[-2000:].strip() or None,
         )
     return found
+
+
+def _reach(environment: Environment, hosts: Sequence[Host]) -> dict[str, Any]:
+    """Return how the process reaches the hosts, as it reads it."""
+    return {
+        "user": environment.deploy_user,
+        "key": str(environment.deploy_key),
+        "known_hosts": str(environment.known_hosts),
+        "connect_seconds": CONNECT_SECONDS,
+        "hosts": [
+            {"name": host.name, "address": host.address, "port": host.port} for host in hosts
+        ],
+    }
 
 
 @contextlib.contextmanager
