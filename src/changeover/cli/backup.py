@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 MEGABYTE = 1_000_000
+KINDS = {
+    "failed": "kept by a restore: was live before it",
+    "warm": "kept warm: a restore to its backup is one swap",
+    "leftover": "restored from a backup that is gone",
+}
 Name = Annotated[str, typer.Argument(help="The backup, as `backup list` names it.")]
 Warm = Annotated[
     bool,
@@ -56,11 +61,20 @@ def list_(
     from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
-    found = backups.found(context_of(desk))
+    context = context_of(desk)
+    found = backups.found(context)
     for backup in found:
         _show(desk, backup)
     if not found:
         desk.output.note("no backups yet")
+    beside = backups.beside(context)
+    for database in beside or ():
+        desk.output.data(
+            {"type": "database", **dataclasses.asdict(database)},
+            f"{database.name}  {database.bytes / MEGABYTE:.1f} MB  {KINDS[database.kind]}",
+        )
+    if beside is None:
+        desk.output.note("the server does not say which databases are beside the live one")
 
 
 @app.command()
@@ -131,7 +145,8 @@ def prune(
 
     desk = open_desk(env, app, json_lines=json)
     gone = backups.retain(context_of(desk), keep)
-    desk.output.data({"type": "pruned", "backups": gone}, f"removed: {', '.join(gone) or 'none'}")
+    names = ", ".join((*gone.backups, *gone.databases))
+    desk.output.data({"type": "pruned", **dataclasses.asdict(gone)}, f"removed: {names or 'none'}")
 
 
 @app.command("open")
@@ -222,5 +237,7 @@ def _restored_words(done: Restored) -> str:
         else "there was none before"
     )
     lines = [f"{done.backup} is live{refused}; {left}"]
-    lines += [f"  {table}: {counted(facts['lost'] or 0, 'row')}" for table, facts in done.lost.items()]
+    lines += [
+        f"  {table}: {counted(facts['lost'] or 0, 'row')}" for table, facts in done.lost.items()
+    ]
     return "\n".join(lines)

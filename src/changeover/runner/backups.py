@@ -37,6 +37,11 @@ def found(context: Context) -> tuple[backups.Backup, ...]:
     return backups.list_(backups.vault_of(context.run().fleet))
 
 
+def beside(context: Context) -> tuple[backups.Beside, ...] | None:
+    """Return the databases beside the live one, oldest first; ``None`` when no server says."""
+    return backups.beside(backups.vault_of(context.run().fleet))
+
+
 def verify(context: Context, backup: str, *, keep: bool) -> backups.Proof:
     """Prove a backup again."""
     with _leased(context, "backup verify", backup) as run:
@@ -54,7 +59,7 @@ def restore(context: Context, backup: str) -> backups.Restored:
         return backups.restore(backups.vault_of(run.fleet), backup)
 
 
-def retain(context: Context, keep: int) -> tuple[str, ...]:
+def retain(context: Context, keep: int) -> backups.Pruned:
     """Remove what is older than the newest proved backups, and return what was removed."""
     with _leased(context, "backup retain", str(keep)) as run:
         return backups.retain(backups.vault_of(run.fleet), keep)

@@ -187,6 +187,6 @@ def test_only_what_is_older_than_the_newest_proved_goes(site: Site, vault: Vault
         create(vault, name)
     site.create("d")
 
-    assert backups.retain(vault, 1) == ("b", "a")
+    assert backups.retain(vault, 1).backups == ("b", "a")
     assert [one.backup for one in backups.list_(vault)] == ["d", "c"]
-    assert backups.retain(vault, 1) == ()
+    assert backups.retain(vault, 1).backups == ()

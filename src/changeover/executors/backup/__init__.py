@@ -10,24 +10,35 @@ from changeover.executors.backup.failures import (
     NotOpened,
     SwapRefused,
 )
-from changeover.executors.backup.records import Backup, Price, Proof, Restored, TablePrice
+from changeover.executors.backup.records import (
+    Backup,
+    Beside,
+    Price,
+    Proof,
+    Pruned,
+    Restored,
+    TablePrice,
+)
 from changeover.executors.backup.vault import Vault, vault_of
-from changeover.executors.backup.work import create, list_, price, restore, retain, verify
+from changeover.executors.backup.work import beside, create, list_, price, restore, retain, verify
 
 __all__ = [
     "Backup",
     "BackupDamaged",
     "BackupDiffers",
     "BackupUnknown",
+    "Beside",
     "DiskTooSmall",
     "NotEncryptable",
     "NotOpened",
     "Price",
     "Proof",
+    "Pruned",
     "Restored",
     "SwapRefused",
     "TablePrice",
     "Vault",
+    "beside",
     "create",
     "list_",
     "open_attachment",

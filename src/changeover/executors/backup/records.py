@@ -77,6 +77,30 @@ class Backup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A database beside the live one.
+
+    Args:
+        name: Its name.
+        kind: ``failed``: it was live before a restore, and has the rows that the backup does not.
+            ``warm``: restored from a backup that is there. ``leftover``: from one that is gone.
+        bytes: Its size.
+    """
+
+    name: str
+    kind: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What retention removed: backups by id, databases by name."""
+
+    backups: tuple[str, ...]
+    databases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TablePrice:
     """One table then and now, with the server's count of rows written in between, if it has one."""
 

@@ -6,7 +6,7 @@ import base64
 from typing import TYPE_CHECKING
 
 from changeover.executors.backup.configuration import MEMBER, collect, encrypt
-from changeover.executors.backup.records import Backup, Price, Proof, Restored
+from changeover.executors.backup.records import Backup, Beside, Price, Proof, Pruned, Restored
 from changeover.fleet import action
 
 if TYPE_CHECKING:
@@ -86,6 +86,16 @@ def restore(vault: Vault, backup: str) -> Restored:
     return Restored.read(vault.ask(action("backup_restore", backup=backup))["backup_restore"])
 
 
-def retain(vault: Vault, keep: int) -> tuple[str, ...]:
-    """Remove what is older than the ``keep`` newest proved backups; return what was removed."""
-    return tuple(vault.ask(action("backup_retain", keep=keep))["backup_retain"]["dropped"])
+def beside(vault: Vault) -> tuple[Beside, ...] | None:
+    """Return the databases beside the live one, oldest first; ``None`` when no server says."""
+    databases = vault.ask(action("backup_list"))["backup_list"]["databases"]
+    return None if databases is None else tuple(Beside(**one) for one in databases)
+
+
+def retain(vault: Vault, keep: int) -> Pruned:
+    """Remove what is older than the ``keep`` newest proved backups, and say what went.
+
+    Of the databases that restores kept, the ``keep`` newest stay as well.
+    """
+    answer = vault.ask(action("backup_retain", keep=keep))["backup_retain"]
+    return Pruned(backups=tuple(answer["dropped"]), databases=tuple(answer["databases"]))

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from changeover.agent import backup_swap
+from changeover.agent.backup_store import Store
+from changeover.agent.postgres_tools import Server
+
+if TYPE_CHECKING:
+    from tests.postgres.backup.conftest import Site
+
+pytestmark = pytest.mark.postgres
+
+GONE = "20260115T101500-3fa2c1"
+
+
+def make(site: Site, *names: str) -> list[str]:
+    databases = [f"{site.shop.name}_{name}" for name in names]
+    for database in databases:
+        site.shop.server.run(f"CREATE DATABASE {database}")
+    return databases
+
+
+def kinds(site: Site) -> dict[str, str]:
+    found = site.act("backup_list")["databases"]
+    assert all(one["bytes"] > 1_000_000 for one in found)
+    return {one["name"].removeprefix(site.shop.name): one["kind"] for one in found}
+
+
+def test_what_a_restore_kept_and_what_a_proof_left_is_listed_by_its_kind(site: Site) -> None:
+    site.create()
+    kept = site.act("backup_restore", backup="one")["kept"]
+    site.act("backup_verify", backup="one", keep=True)
+    site.shop.server.run(f'CREATE DATABASE "{site.shop.name}_verify_{GONE}"')
+    make(site, "archive", "failed_by_hand")
+
+    assert kinds(site) == {
+        kept.removeprefix(site.shop.name): "failed",
+        "_verify_one": "warm",
+        f"_verify_{GONE}": "leftover",
+    }
+
+
+def test_pruning_keeps_the_newest_failed_ones_names_what_goes_and_touches_nothing_else(
+    site: Site,
+) -> None:
+    site.create()
+    side = site.act("backup_verify", backup="one", keep=True)["kept"]
+    # the order is that of their lives, not of their names
+    first, second, third = make(
+        site, "failed_20260303000000", "failed_20260202000000", "failed_20260101000000"
+    )
+    others = make(site, "archive", "failed_by_hand", "failed_2026")
+
+    assert site.act("backup_retain", keep=2)["databases"] == [first]
+    assert site.databases() == {site.shop.name, side, second, third, *others}
+    assert site.act("backup_retain", keep=2)["databases"] == []
+
+
+def test_nothing_beside_goes_while_a_restore_is_unfinished(site: Site) -> None:
+    site.create()
+    failed = make(site, "failed_20260101000000", "failed_20260202000000")
+    store = Store(
+        root=site.backups, app="shop", database=site.shop.name, server=Server(socket="", port=0)
+    )
+    backup_swap.begin(store, {"backup": "one"})
+
+    assert site.act("backup_retain", keep=1)["databases"] == []
+    assert set(failed) < site.databases()
+
+
+def test_backups_are_listed_where_no_server_answers(site: Site) -> None:
+    site.create()
+    site.rewrite_host(port=1)
+
+    listed = site.act("backup_list")
+
+    assert [one["backup"] for one in listed["backups"]] == ["one"]
+    assert listed["databases"] is None
