@@ -128,6 +128,8 @@ def own(path: Path, entry: Entry, mode: str) -> None:
 
 def validate(entry: Entry) -> None:
     """Have a program judge what differs: nothing is written unless all of it will do."""
+    if not isinstance(entry["content"], str):
+        raise Refused(f"{entry['path']}: {entry['content']!r} is no text")
     path, content = Path(entry["path"]), entry["content"].encode()
     command = shlex.split(entry.get("validate") or "")
     if not command or (path.is_file() and path.read_bytes() == content):

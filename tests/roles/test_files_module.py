@@ -118,6 +118,12 @@ def test_a_secret_is_in_no_difference(tmp_path: Path) -> None:
     assert "hash" not in json.dumps(told)
 
 
+def test_content_that_is_no_text_is_refused_by_its_path(tmp_path: Path) -> None:
+    told = ask(files=[{**entry(tmp_path / "file", ""), "content": 5}])
+
+    assert (told["failed"], told["msg"]) == (True, f"{tmp_path}/file: 5 is no text")
+
+
 @pytest.mark.parametrize("who", [{"owner": "nobody-here"}, {"group": "nobody-here"}])
 def test_an_owner_that_is_not_there_is_named(tmp_path: Path, who: dict[str, str]) -> None:
     told = ask(files=[entry(tmp_path / "file", "new\n") | who])

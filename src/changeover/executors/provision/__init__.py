@@ -4,6 +4,7 @@ from changeover.executors.provision.brought import CertificateUnusable
 from changeover.executors.provision.events import (
     HostCounts,
     HostsUnreachable,
+    NotRoot,
     Provisioned,
     TaskFailed,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "HostCounts",
     "HostsUnreachable",
     "LimitUnknown",
+    "NotRoot",
     "Provisioned",
     "ProvisioningBroken",
     "ProvisioningHung",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,20 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 CAUSE_LINES = 30
+# What Ansible or sudo says when the administrator may not become root.
+NO_ROOT = re.compile(
+    r"(missing|incorrect) sudo password|a password is required|is not in the sudoers file"
+    r"|is not allowed to (execute|run)|may not run sudo|sudo: (command )?not found",
+    re.IGNORECASE,
+)
 
 
 class HostsUnreachable(CheckRed):
     """A host does not answer SSH as the administrator."""
+
+
+class NotRoot(CheckRed):
+    """The administrator of the inventory cannot become root on a host, so nothing could be done there."""
 
 
 class TaskFailed(Failed):
@@ -124,6 +135,7 @@ class Telling:
         """Raise the first failure there was, if any.
 
         Raises:
+            NotRoot: The administrator may not become root.
             HostsUnreachable: A host did not answer, and nothing else went wrong.
             TaskFailed: A task failed.
         """
@@ -135,6 +147,14 @@ class Telling:
         also = f"; also on {', '.join(others)}" if others else ""
         cause = "\n".join(str(first.get("cause", "")).splitlines()[-CAUSE_LINES:])
         again = f"changeover provision --env {environment} --limit {first['host']}"
+        if failed and NO_ROOT.search(cause):
+            raise NotRoot(
+                f"the administrator cannot become root on {first['host']}{also}",
+                hint="let ansible_user of the inventory run sudo without a password there"
+                f" (in /etc/sudoers.d/: NAME ALL=(ALL) NOPASSWD: ALL), then: {again}",
+                host=first["host"],
+                cause=cause,
+            )
         if failed:
             raise TaskFailed(
                 f"provisioning stopped at {first['task']!r}{also}",

@@ -59,6 +59,7 @@ def provision(
     Raises:
         LimitUnknown: A limit is no host and no group.
         CertificateUnusable: The certificate that is brought will not do.
+        NotRoot: The administrator may not become root on a host.
         HostsUnreachable: A host does not answer.
         TaskFailed: A task failed on a host.
         ProvisioningHung: Nothing was heard for twenty minutes.

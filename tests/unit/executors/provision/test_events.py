@@ -9,6 +9,7 @@ import pytest
 from changeover.executors.provision.events import (
     HostCounts,
     HostsUnreachable,
+    NotRoot,
     Provisioned,
     TaskFailed,
     Telling,
@@ -100,6 +101,27 @@ def test_a_host_that_does_not_answer_is_a_red_check() -> None:
         telling.raise_failure("prod")
 
     assert failure.value.exit_code == 6
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        "Missing sudo password",
+        "sudo: a password is required",
+        "admin is not in the sudoers file.",
+        "Sorry, user admin is not allowed to execute '/bin/sh' as root on app1.",
+    ],
+)
+def test_an_administrator_who_may_not_become_root_is_told_what_to_allow(cause: str) -> None:
+    telling, _ = told(answer("failed", cause=cause))
+
+    with pytest.raises(NotRoot) as failure:
+        telling.raise_failure("prod")
+
+    assert failure.value.message == "the administrator cannot become root on app1"
+    assert "NOPASSWD" in failure.value.hint
+    assert "changeover provision --env prod --limit app1" in failure.value.hint
+    assert (failure.value.cause, failure.value.exit_code) == (cause, 6)
 
 
 def test_a_failure_weighs_more_than_silence() -> None:

@@ -21,6 +21,7 @@ short_description: one JSON object a line
 description:
   - Prints plays, tasks, what each host answered, and the final counts as JSON lines.
 """
+NO_TRACE = "(traceback unavailable)"
 CAUSES = ("msg", "stderr", "module_stderr", "stdout", "exception")
 
 
@@ -135,4 +136,5 @@ def cause(result: dict[str, Any]) -> str:
     for one in [result, *result.get("results", ())]:
         if isinstance(one, dict) and (one is result or one.get("failed")):
             parts += [str(one[key]).strip() for key in CAUSES if one.get(key)]
-    return "\n".join(dict.fromkeys(part for part in parts if part))
+    text = "\n".join(dict.fromkeys(part for part in parts if part))
+    return text.replace(NO_TRACE, "").strip().removeprefix("Task failed: ")
