@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING
 
-from changeover.errors import Failed, Interrupted, Mixed
+from changeover.errors import CheckRed, Failed, Interrupted, Mixed
 from changeover.executors import lease
 
 if TYPE_CHECKING:
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from changeover.errors import ChangeoverError
     from changeover.executors.lease import LeaseTaken
     from changeover.runner.run import Run
+
+
+class HostsLost(CheckRed):
+    """Hosts do not answer, or do not do as they are told."""
 
 
 def mixed(run: Run, message: str, error: ChangeoverError, *, hint: str) -> Mixed:
@@ -58,9 +62,8 @@ def one_of(lost: Mapping[str, ChangeoverError]) -> ChangeoverError:
     """Return the failure of the first host, naming all of them, with every cause."""
     first = next(iter(lost.values()))
     causes = [f"{host}: {error.cause or error.message}" for host, error in lost.items()]
-    told = Failed("; ".join(reasons(lost)), hint=first.hint, cause="\n".join(causes))
-    told.host = ", ".join(lost)
-    return told
+    names, cause = ", ".join(lost), "\n".join(causes)
+    return HostsLost("; ".join(reasons(lost)), hint=first.hint, host=names, cause=cause)
 
 
 def reasons(lost: Mapping[str, ChangeoverError]) -> Sequence[str]:

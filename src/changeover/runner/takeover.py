@@ -253,6 +253,9 @@ class _Taking:
         )
 
     def failed(self, error: ChangeoverError) -> ChangeoverError:
+        refused = lease.taken(self.run.fleet, error)
+        if refused:
+            return endings.taken(self.run, refused, "abort")
         if not self.moved:
             message = f"the deployment is not taken back: {error.message}"
         elif self.lost_apps:

@@ -145,6 +145,7 @@ def test_no_database_is_swapped_while_a_lost_host_may_write_to_it(
 
     error = failed(lambda: rollback(desk, backup="b1"))
 
+    assert (error.exit_code, error.host) == (6, "two")
     assert "two does not answer SSH" in error.message
     assert {name for _, name in machines.order} == {"state"}
 
