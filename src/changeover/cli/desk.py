@@ -10,9 +10,11 @@ from changeover.errors import InvalidInput
 from changeover.secret import Redactor
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from changeover.inventory import Environment
+    from changeover.release import Release
     from changeover.runner.stages import Context
 
 _OUTPUT = Output(redactor=Redactor())
@@ -79,6 +81,21 @@ def choose(environment: Environment, app: str | None) -> str:
             f"environment {environment.name} {said}: {known}", hint="name one with --app NAME"
         )
     return app
+
+
+def releases_of(desk: Desk, *versions: str | None) -> tuple[Mapping[str, Release], list[str]]:
+    """Return the releases of the desk's app, and the versions meant: the newest for ``None``.
+
+    Raises:
+        InvalidInput: There is no such release.
+    """
+    from changeover import release  # noqa: PLC0415 - `--help` does without
+
+    releases = release.load_releases(desk.root, desk.app)
+    meant = [version or list(releases)[-1] for version in versions]
+    for version in meant:
+        release.path(desk.app, releases, None, version)
+    return releases, meant
 
 
 def context_of(desk: Desk) -> Context:

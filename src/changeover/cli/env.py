@@ -7,18 +7,17 @@ from typing import Annotated
 import typer
 
 from changeover.cli import options
-from changeover.cli.desk import open_desk
+from changeover.cli.desk import open_desk, releases_of
 
 app = typer.Typer(no_args_is_help=True)
 
 Before = Annotated[str, typer.Argument(help="The release to come from.")]
 After = Annotated[str, typer.Argument(help="The release to go to.")]
-Shown = Annotated[str | None, typer.Argument(help="The release; the newest one unless given.")]
 
 
 @app.command()
 def show(
-    version: Shown = None,
+    version: options.Shown = None,
     env: options.Env = options.DEFAULT_ENVIRONMENT,
     app: options.App = None,
     *,
@@ -28,9 +27,7 @@ def show(
     from changeover import release  # noqa: PLC0415 - `--help` does without
 
     desk = open_desk(env, app, json_lines=json)
-    releases = release.load_releases(desk.root, desk.app)
-    version = version or list(releases)[-1]
-    release.path(desk.app, releases, None, version)
+    releases, (version,) = releases_of(desk, version)
     values = release.environment_values(
         release.load_app(desk.root, desk.app), releases[version], releases, desk.environment
     )
@@ -64,9 +61,7 @@ def diff(
     from changeover import release  # noqa: PLC0415 - `--help` does without
 
     desk = open_desk(env, app, json_lines=json)
-    releases = release.load_releases(desk.root, desk.app)
-    for version in (before, after):
-        release.path(desk.app, releases, None, version)
+    releases, _ = releases_of(desk, before, after)
     changes = release.diff(
         release.load_app(desk.root, desk.app),
         releases[before],

@@ -18,4 +18,5 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where there
 Junit = Annotated[
     Path | None, typer.Option("--junit", help="Also write the results as JUnit XML to this file.")
 ]
+Shown = Annotated[str | None, typer.Argument(help="The release; the newest one unless given.")]
 DEFAULT_ENVIRONMENT = "lab"
