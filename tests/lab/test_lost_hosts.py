@@ -1,0 +1,192 @@
+"""A fleet of which one host fails or is lost: everything goes back, and what cannot is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .conftest import Lab
+
+pytestmark = pytest.mark.lab
+CHECKOUT = Path(__file__).resolve().parents[2]
+APP_HOSTS = ("app1", "app2")
+OLD, NEW = "old-live", "new-live"
+UP_SECONDS = 60
+# The timer's 120 s, the 16 s that a reload may wait, and as long as a way back may take.
+DEADMAN_SECONDS = 200
+CUT = "nft insert rule inet changeover input tcp dport 22 drop"
+STOP_NEW = "systemctl stop 'nox-api-*@8.0.0-*'"
+Event = dict[str, Any]
+
+
+def prepare(lab: Lab) -> None:
+    """Provision the hosts and keep their disks with 7.0.0 live, and with 8.0.0 live."""
+    lab.reset("fresh")
+    env = ("--env", str(lab.inventory))
+    lab.changeover("provision", *env, seconds=1500)
+    lab.changeover("deploy", "7.0.0", "--yes", *env)
+    lab.snapshot(OLD)
+    serving(lab)
+    lab.changeover("deploy", "8.0.0", "--yes", *env)
+    lab.snapshot(NEW)
+
+
+@pytest.fixture(scope="module")
+def fleet(lab_fleet: Lab) -> Iterator[Lab]:
+    """Yield the fleet with both versions in snapshots; it is fresh again afterwards."""
+    prepare(lab_fleet)
+    yield lab_fleet
+    lab_fleet.reset("fresh")
+
+
+@pytest.fixture
+def old(fleet: Lab) -> Lab:
+    """Return the fleet with 7.0.0 live."""
+    fleet.reset(OLD)
+    serving(fleet)
+    return fleet
+
+
+@pytest.fixture
+def new(fleet: Lab) -> Lab:
+    """Return the fleet with 8.0.0 live and 7.0.0 the way back."""
+    fleet.reset(NEW)
+    serving(fleet)
+    return fleet
+
+
+def on_console(lab: Lab, host: str, command: str) -> str:
+    """Run a command on a host without its network."""
+    nspawn = lab.hosts[host]["pid"]
+    init = Path(f"/proc/{nspawn}/task/{nspawn}/children").read_text().split()[0]
+    words = ("nsenter", "--target", init, "--all", "--", "sh", "-c", command)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.strip()
+
+
+def eventually(seconds: float, what: str, holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(1)
+
+
+def serving(lab: Lab) -> None:
+    """Wait until every host has booted and each app host serves."""
+    for host in (*APP_HOSTS, "db1"):
+        on_console(lab, host, "systemctl is-system-running --wait || true")
+    socket = "test -S /run/nox-api/current/http.sock && echo up || true"
+    for host in APP_HOSTS:
+        up = lambda host=host: on_console(lab, host, socket) == "up"  # noqa: E731 - read once
+        eventually(UP_SECONDS, f"{host} does not serve", up)
+
+
+def cut(lab: Lab, host: str) -> None:
+    """Drop whatever comes to a host's SSH, also what is open; users reach it all the same."""
+    on_console(lab, host, CUT)
+
+
+def mend(lab: Lab, host: str) -> None:
+    """Let SSH through again, and end what waits for an answer: it would keep the old network alive."""
+    on_console(lab, host, "systemctl reload nftables && ss --kill --tcp state connected sport = :22")
+
+
+def live(lab: Lab) -> dict[str, str]:
+    """Return the version that each app host sends users to."""
+    link = "readlink /run/nox-api/current"
+    return {host: on_console(lab, host, link).rpartition("-")[0] for host in APP_HOSTS}
+
+
+def run(lab: Lab, *words: str, status: int) -> Event:
+    """Run a verb that must end with a status; return the last object of its stream."""
+    env = ("--env", str(lab.inventory), "--json")
+    done = lab.changeover(*words, *env, status=status)
+    last: Event = json.loads(done.stdout.splitlines()[-1])
+    return last
+
+
+def deploy(lab: Lab, step: str, act: Callable[[], object]) -> tuple[int, list[Event]]:
+    """Deploy 8.0.0, do something as soon as a step has begun; return exit code and events."""
+    events: list[Event] = []
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-m", "changeover", "deploy", "8.0.0", "--yes", "--json"),
+            *("--env", str(lab.inventory)),
+        ],
+        cwd=CHECKOUT,
+        env={**os.environ, "CHANGEOVER_LAB": lab.name, **lab.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                events.append(json.loads(line))
+                if (events[-1]["type"], events[-1].get("step")) == ("step-intent", step):
+                    act()
+        except BaseException:
+            process.send_signal(signal.SIGTERM)
+            raise
+    return process.returncode, events
+
+
+def test_a_rollback_needs_nothing_of_the_database_host(new: Lab) -> None:
+    cut(new, "db1")
+
+    end = run(new, "rollback", status=0)
+    mend(new, "db1")
+
+    assert live(new) == {"app1": "7.0.0", "app2": "7.0.0"}
+    assert end["message"].startswith("7.0.0 serves again, proved. Not done: the lease on db1")
+
+
+def test_a_lost_app_host_is_named_and_follows_when_it_answers(new: Lab) -> None:
+    cut(new, "app2")
+    begun = time.monotonic()
+
+    error = run(new, "rollback", status=4)
+
+    assert time.monotonic() - begun < 90
+    assert live(new) == {"app1": "7.0.0", "app2": "8.0.0"}
+    assert error["host"] == "app2"
+    assert error["message"].startswith("7.0.0 serves again on app1")
+    assert "changeover rollback --to 7.0.0" in error["next"]
+
+    mend(new, "app2")
+    assert run(new, "rollback", "--to", "7.0.0", status=0)["outcome"] == "done"
+    assert live(new) == {"app1": "7.0.0", "app2": "7.0.0"}
+
+
+def test_one_host_whose_app_dies_after_the_switch_takes_all_back(old: Lab) -> None:
+    code, events = deploy(old, "smoke", lambda: on_console(old, "app2", STOP_NEW))
+
+    assert code == 3, events[-1]
+    assert live(old) == {"app1": "7.0.0", "app2": "7.0.0"}
+    assert "rolled back: 7.0.0 serves again, proved" in events[-1]["message"]
+    for host in APP_HOSTS:
+        assert "8.0.0" not in on_console(old, host, "systemctl list-units --plain 'nox-api-*'")
+
+
+def test_one_host_that_is_lost_after_its_rename_goes_back_by_itself(old: Lab) -> None:
+    code, events = deploy(old, "smoke", lambda: cut(old, "app2"))
+
+    error = events[-1]
+    assert (code, error["host"]) == (4, "app2"), error
+    assert "7.0.0 serves again on app1" in error["message"]
+    assert "goes back by itself within 120 s" in error["message"]
+    assert live(old)["app1"] == "7.0.0"
+    eventually(DEADMAN_SECONDS, "the dead-man did not act", lambda: live(old)["app2"] == "7.0.0")
+
+    mend(old, "app2")
+    assert run(old, "rollback", "--to", "7.0.0", status=0)["message"].startswith("nothing to do")
