@@ -99,7 +99,9 @@ def cut(lab: Lab, host: str) -> None:
 
 def mend(lab: Lab, host: str) -> None:
     """Let SSH through again, and end what waits for an answer: it would keep the old network alive."""
-    on_console(lab, host, "systemctl reload nftables && ss --kill --tcp state connected sport = :22")
+    on_console(
+        lab, host, "systemctl reload nftables && ss --kill --tcp state connected sport = :22"
+    )
 
 
 def live(lab: Lab) -> dict[str, str]:
