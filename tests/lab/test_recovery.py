@@ -47,7 +47,7 @@ def cut_off(lab: Lab, step: str, number: signal.Signals) -> int:
             *("--env", str(lab.inventory)),
         ],
         cwd=CHECKOUT,
-        env={**os.environ, "CHANGEOVER_LAB": lab.name},
+        env={**os.environ, "CHANGEOVER_LAB": lab.name, **lab.environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -60,6 +60,28 @@ def cut_off(lab: Lab, step: str, number: signal.Signals) -> int:
                 break
             assert time.monotonic() < deadline, f"{step} did not begin"
         return process.wait(timeout=120)
+
+
+def running(lab: Lab, *words: str) -> subprocess.Popen[str]:
+    """Start a verb as a user would, its stream and its words to be read."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "changeover", *words, "--json", "--env", str(lab.inventory)],
+        cwd=CHECKOUT,
+        env={**os.environ, "CHANGEOVER_LAB": lab.name, **lab.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def placed(lab: Lab) -> list[object]:
+    found = host_state(lab)["placed"]
+    assert isinstance(found, list)
+    return found
+
+
+def dead_man_is_armed(lab: Lab) -> bool:
+    return "changeover-deadman" in lab.ssh("host1", "systemctl list-timers --plain --no-legend")
 
 
 def changeover(lab: Lab, *words: str, status: int = 0) -> str:
@@ -110,3 +132,63 @@ def test_a_controller_killed_after_the_switch_is_taken_back_by_the_host_itself(
     changeover(live_single, "smoke")
     changeover(live_single, "abort", "--force")
     assert host_state(live_single)["lock"] is None
+
+
+def test_a_deployment_that_was_cut_off_after_its_switch_is_finished_by_resume(
+    live_single: Lab,
+) -> None:
+    assert cut_off(live_single, "smoke", signal.SIGTERM) == 130
+    assert str(host_state(live_single)["live"]).startswith("8.0.0-")
+    assert dead_man_is_armed(live_single)
+
+    changeover(live_single, "resume", "--force")
+
+    state = host_state(live_single)
+    assert str(state["live"]).startswith("8.0.0-")
+    assert (state["live"], state["lock"]) == (state["confirmed"], None)
+    assert not dead_man_is_armed(live_single)
+    changeover(live_single, "rollback")
+
+
+def test_a_deployment_that_was_cut_off_after_it_was_confirmed_is_not_aborted_but_ended(
+    live_single: Lab,
+) -> None:
+    assert cut_off(live_single, "drain", signal.SIGTERM) == 130
+    refused = changeover(live_single, "abort", "--force", status=2)
+    assert "8.0.0 was confirmed before the deployment stopped" in refused
+    assert "changeover resume" in refused
+    assert "changeover rollback" in refused
+
+    changeover(live_single, "resume", "--force")
+
+    state = host_state(live_single)
+    assert str(state["live"]).startswith("8.0.0-")
+    assert str(state["previous"]).startswith("7.0.0-")
+    assert state["lock"] is None
+    changeover(live_single, "rollback")
+    assert str(host_state(live_single)["live"]).startswith("7.0.0-")
+
+
+def test_an_output_that_nobody_reads_any_more_ends_no_deployment(live_single: Lab) -> None:
+    with running(live_single, "deploy", "8.0.0", "--yes") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read() if process.stderr else ""
+
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
+    assert "BrokenPipe" not in said
+    assert str(host_state(live_single)["confirmed"]).startswith("8.0.0-")
+    changeover(live_single, "rollback")
+
+
+def test_a_version_that_is_on_no_host_is_placed_again_to_go_back_to(live_single: Lab) -> None:
+    assert not any(str(each).startswith("6.0.0-") for each in placed(live_single))
+
+    said = changeover(live_single, "rollback", "--to", "6.0.0")
+
+    assert "6.0.0 is on no host any more" in said
+    assert "6.0.0 serves again, proved" in said
+    assert str(host_state(live_single)["confirmed"]).startswith("6.0.0-")
+    changeover(live_single, "rollback", "--to", "7.0.0")
