@@ -169,6 +169,21 @@ def test_a_deployment_that_was_cut_off_after_it_was_confirmed_is_not_aborted_but
     assert str(host_state(live_single)["live"]).startswith("7.0.0-")
 
 
+def test_an_interrupt_says_what_serves_and_the_next_command(live_single: Lab) -> None:
+    with running(live_single, "deploy", "8.0.0", "--yes") as process:
+        for line in process.stdout or ():
+            if json.loads(line).get("step") == "confirm":
+                process.send_signal(signal.SIGINT)
+                break
+        last = [json.loads(line) for line in process.stdout or ()][-1]
+
+    assert (process.returncode, last["exit"]) == (130, 130)
+    assert last["message"].startswith("interrupted at confirm: users may be on 8.0.0, which is not")
+    assert "goes back to 7.0.0 by itself within 120 s" in last["message"]
+    changeover(live_single, "abort", "--force")
+    assert str(host_state(live_single)["live"]).startswith("7.0.0-")
+
+
 def test_an_output_that_nobody_reads_any_more_ends_no_deployment(live_single: Lab) -> None:
     with running(live_single, "deploy", "8.0.0", "--yes") as process:
         assert process.stdout is not None
