@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -92,15 +93,26 @@ def remove(path: Path) -> bool:
 
 
 def remove_tree(directory: Path) -> bool:
-    """Remove a directory with everything in it, out of sight first; tell whether it was there."""
+    """Remove a directory with everything in it, out of sight first; tell whether it was there.
+
+    An overlay file system does not rename a directory of its lower layers; there it is emptied
+    where it stands, and whoever was killed at that is finished by the next removal.
+    """
     doomed = directory.with_name(f".{directory.name}.gone")
     if doomed.exists():
         shutil.rmtree(doomed)
     if directory.is_symlink() or not directory.is_dir():
         return False
-    directory.rename(doomed)
-    sync_directory(directory.parent)
+    try:
+        directory.rename(doomed)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        doomed = directory
+    else:
+        sync_directory(directory.parent)
     shutil.rmtree(doomed)
+    sync_directory(directory.parent)
     return True
 
 

@@ -11,9 +11,7 @@ from changeover.cli.desk import context_of, open_desk
 
 
 def rollback(
-    to: Annotated[
-        str | None, typer.Option("--to", help="A version, or one colour of it.")
-    ] = None,
+    to: Annotated[str | None, typer.Option("--to", help="A version, or one colour of it.")] = None,
     restore_db: Annotated[
         str | None,
         typer.Option("--restore-db", help="Also swap the database for this backup; rows are lost."),
