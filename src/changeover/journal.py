@@ -98,6 +98,11 @@ class Journal:
                 cause=str(error),
             ) from error
 
+    def spoken(self, event: Event) -> Event:
+        """Return an event as it would be written, for telling it where it cannot be."""
+        clean: Event = json.loads(self._redact(json.dumps({"at": now(), **event})))
+        return clean
+
     def _catch_up(self, handle: int) -> None:
         """Mend the end of the file, and go on from the event that stands there."""
         content = _content(handle)

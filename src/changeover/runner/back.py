@@ -34,7 +34,7 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
         Mixed: Some hosts are back and others are not, or the old version is not proved.
     """
     run = context.run()
-    run.fleet.any_agent = True
+    run.fleet.any_agent = run.unstoppable = True
     seen = survey.look(run.fleet, run.lease_hosts)
     if backup is not None and seen.lost:
         # An app host that nobody reaches may go on writing, and the backup is on the database's.

@@ -45,6 +45,22 @@ def owner_database(environment: Environment, app: App) -> Iterator[Database]:
         )
 
 
+def app_database(environment: Environment, app: App) -> Database | None:
+    """Return the app's database as the app sees it, in the private network."""
+    host = database_host(environment, app)
+    if host is None or app.database is None:
+        return None
+    return Database(
+        host=environment.database_address,
+        port=POSTGRESQL_PORT,
+        name=app.database.name,
+        user=app.database.role,
+        password=environment.database_password(app.app, "app"),
+        label=host.name,
+        environment=environment.name,
+    )
+
+
 def fence(run: Run) -> int | None:
     """Return the run's fencing number on the database's host, which the ledger holds runners to."""
     host = database_host(run.environment, run.app)

@@ -22,6 +22,7 @@ CONFIRMED = ("drain", "unlock")
 
 def recover(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError) -> ChangeoverError:
     """Take back a deployment whose step is red, and return the error that the user is told."""
+    run.unstoppable = True
     refused = lease.taken(run.fleet, error)
     if refused and red.id not in UNLEASED:
         return endings.taken(run, refused, red.id)
@@ -133,6 +134,7 @@ def interrupted(run: Run, plan: Plan, step: str, *, going_back: bool = False) ->
         step: The step it was in.
         going_back: It was going back already, since that step was red.
     """
+    run.unstoppable = True
     name = run.environment.name
     before = plan.situation.live_version
     says = f"{before} serves" if before else "nothing is live"

@@ -30,4 +30,12 @@ def outcome(
             return preflight.Server(version=found.version, size_bytes=found.size_bytes)
 
     known = database.database_host(environment, app) is not None
-    return preflight.apply(environment, app.app, release.requires, probe if known else None, report)
+    enters = any(each.source == "database" for each in release.environment.variables.values())
+    return preflight.apply(
+        environment,
+        app.app,
+        release.requires,
+        probe if known else None,
+        database.app_database(environment, app) if enters else None,
+        report,
+    )

@@ -10,11 +10,12 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from changeover import steps
 from changeover.counts import counted
 from changeover.errors import ChangeoverError
 from changeover.executors.lease import Heartbeat
 from changeover.fleet import Fleet
-from changeover.journal import Journal, new_id
+from changeover.journal import Journal, JournalUnwritable, new_id
 from changeover.plan import LEASE_SECONDS
 from changeover.runner import survey
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from changeover.inventory import Environment, Host
     from changeover.release import App, Release
     from changeover.secret import Redactor
-    from changeover.steps import AnyStep, Outcome
 
 Event = dict[str, Any]
 
@@ -46,6 +46,8 @@ class Run:
         bundle: Its bundle, once built.
         values: Environment values by host name; secret.
         left_open: The connections from before that reloads of Nginx have met so far.
+        unstoppable: Go on where an event cannot be journaled: what is left to do matters more to
+            users than this controller's record of it, and the hosts keep journals of their own.
     """
 
     root: Path
@@ -59,6 +61,8 @@ class Run:
     values: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
     begun: float = field(default_factory=time.monotonic)
     left_open: int = 0
+    unstoppable: bool = False
+    _unjournaled: bool = False
     _heartbeat: Heartbeat | None = None
 
     @property
@@ -71,9 +75,27 @@ class Run:
         """Return the hosts that hold the lease: those that run the app or its database."""
         return survey.lease_hosts(self.environment)
 
-    def note(self, event: Event) -> None:
-        """Journal an event and report it."""
-        self.report(self.journal.append(event))
+    def note(self, event: Event) -> Event:
+        """Journal an event, report it, and return it.
+
+        Raises:
+            JournalUnwritable: It cannot be written, and the run can still be stopped.
+        """
+        try:
+            written = self.journal.append(event)
+        except JournalUnwritable as error:
+            if not self.unstoppable:
+                raise
+            self._tell_unjournaled(error)
+            written = self.journal.spoken(event)
+        self.report(written)
+        return written
+
+    def _tell_unjournaled(self, error: JournalUnwritable) -> None:
+        if not self._unjournaled:
+            self._unjournaled = True
+            says = f"warning: this goes on without a journal: {error.message}: {error.cause}"
+            self.report(self.journal.spoken({"type": "warning", "says": says}))
 
     @contextlib.contextmanager
     def holding(self, hosts: Sequence[Host]) -> Iterator[None]:
@@ -86,8 +108,8 @@ class Run:
                 self._heartbeat = None
 
     def step(
-        self, step: AnyStep, act: Callable[[], Outcome], *, going_back: bool = False
-    ) -> Outcome:
+        self, step: steps.AnyStep, act: Callable[[], steps.Outcome], *, going_back: bool = False
+    ) -> steps.Outcome:
         """Do one step, its intent journaled before and its outcome after it.
 
         Args:
@@ -107,11 +129,12 @@ class Run:
         except ChangeoverError as error:
             self._red(step, error)
             raise
+        self.unstoppable |= isinstance(step, steps.Confirm)
         self.left_open += int(outcome.figures.get("left_open", 0))
         self._done(step, outcome)
         return outcome
 
-    def _red(self, step: AnyStep, error: ChangeoverError) -> None:
+    def _red(self, step: steps.AnyStep, error: ChangeoverError) -> None:
         self.note(
             {
                 "type": "step-failed",
@@ -122,7 +145,7 @@ class Run:
             }
         )
 
-    def _done(self, step: AnyStep, outcome: Outcome) -> None:
+    def _done(self, step: steps.AnyStep, outcome: steps.Outcome) -> None:
         self.note(
             {
                 "type": "step-done",
@@ -157,7 +180,7 @@ class Run:
                 self.left_open, "connection from before was", "connections from before were"
             )
             message += f"; {met} still open at a reload of Nginx, WebSockets among them"
-        event = self.journal.append(
+        return self.note(
             {
                 "type": "deployment-end",
                 "deployment": self.fleet.deployment,
@@ -169,8 +192,6 @@ class Run:
                 "left_open": self.left_open,
             }
         )
-        self.report(event)
-        return event
 
 
 def open_run(

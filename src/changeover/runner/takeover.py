@@ -67,7 +67,7 @@ def abort(context: Context, *, force: bool) -> Event:
     """
     held, seen = _interrupted(context, force=force)
     run = context.run()
-    run.fleet.any_agent = True
+    run.fleet.any_agent = run.unstoppable = True
     name = context.environment.name
     pending = next((state.pending for state in seen.apps if state.pending), None)
     _refuse_confirmed(seen.apps, held, pending, name)

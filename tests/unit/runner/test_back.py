@@ -42,6 +42,17 @@ def test_a_rollback_needs_nothing_of_the_database_host(desk: Desk, machines: Mac
     assert [machines[name].live for name in ("one", "two")] == [OLD, OLD]
 
 
+def test_users_go_back_where_the_controller_can_write_nothing_down(
+    desk: Desk, machines: Machines
+) -> None:
+    desk.fill_disk()
+
+    assert rollback(desk) == "1.0.0 serves again, proved"
+
+    assert machines.live == [OLD, OLD]
+    assert desk.says().count("this goes on without a journal") == 1
+
+
 def test_a_lost_app_host_is_named_and_the_others_go_back(desk: Desk, machines: Machines) -> None:
     machines["two"].reachable = False
 

@@ -82,6 +82,42 @@ def test_one_host_that_is_ill_behind_the_balancer_takes_all_back(
     assert ("one", "confirm") not in machines.order
 
 
+def test_nothing_is_begun_where_the_controller_can_write_nothing_down(
+    desk: Desk, machines: Machines
+) -> None:
+    desk.fill_disk()
+
+    assert failed(lambda: deploy(desk)).exit_code == 1
+
+    assert machines.order == []
+
+
+@pytest.mark.parametrize("last", ["start", "switch"])
+def test_a_journal_that_cannot_be_written_any_more_takes_the_deployment_back(
+    desk: Desk, machines: Machines, last: str
+) -> None:
+    machines["one"].on(last, desk.fill_disk)
+
+    error = failed(lambda: deploy(desk))
+
+    assert error.exit_code == (1 if last == "start" else 3)
+    assert "cannot be written" in error.message
+    assert machines.live == [OLD, OLD]
+    assert [machines[name].running for name in ("one", "two")] == [[OLD], [OLD]]
+    assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+
+
+def test_what_is_confirmed_stays_where_its_end_cannot_be_written_down(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["one"].on("confirm", desk.fill_disk)
+
+    assert deploy(desk).startswith("3.0.0 serves")
+
+    assert machines.live == [NEW, NEW]
+    assert "this goes on without a journal" in desk.says()
+
+
 def test_one_host_that_does_not_switch_takes_all_back(desk: Desk, machines: Machines) -> None:
     machines["two"].on("switch", partial(machines["two"].refuse, "nginx-invalid"))
 
