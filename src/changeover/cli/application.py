@@ -106,7 +106,10 @@ def run() -> None:
     """Run the command line and leave with the exit code of the contract."""
     words = [word for word in sys.argv[1:] if not word.startswith("-")]
     typed = words[0] if words else None
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # nohup has a closed terminal ignored
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminate)
     json_lines = "--json" in sys.argv
     try:
         code = application(typed)(prog_name="changeover", standalone_mode=False)

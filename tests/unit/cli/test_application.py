@@ -157,12 +157,12 @@ def test_a_reader_that_leaves_is_no_failure_to_speak_of(words: tuple[str, ...]) 
     assert "rror" not in done.stderr
 
 
-def test_an_interrupt_ends_with_exit_130_and_says_what_to_do() -> None:
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_an_interrupt_ends_with_exit_130_and_says_what_to_do(number: str) -> None:
     program = (
         "import os, signal, changeover.cli.application as a\n"
-        "a.application = lambda typed: lambda: os.kill(os.getpid(), signal.SIGTERM)\n"
         "import typer, sys\n"
-        "def verb(): os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"def verb(): os.kill(os.getpid(), signal.{number})\n"
         "app = typer.Typer(); app.command()(verb)\n"
         "a.application = lambda typed: app\n"
         "sys.argv = ['changeover']\n"
