@@ -23,23 +23,37 @@ if TYPE_CHECKING:
 
 CHUNK = 65536
 PENDING_CONNECTIONS = 16
+ADMINISTRATIVELY_PROHIBITED = 1  # RFC 4254, 5.1: what sshd answers beyond its PermitOpen
 
 
 @contextlib.contextmanager
 def open_tunnel(
-    environment: Environment, host: Host, port: int, *, target: str = "127.0.0.1"
+    environment: Environment,
+    host: Host,
+    port: int,
+    *,
+    target: str = "127.0.0.1",
+    forbidden: threading.Event | None = None,
 ) -> Iterator[tuple[str, int]]:
     """Forward a free local port to ``target:port`` as seen from ``host``; give (address, port).
 
     A connection that the host's side refuses is closed at once, so that its client need not wait.
+    ``forbidden`` is set before, where it was the SSH daemon that does not permit this target.
     """
+    import paramiko  # noqa: PLC0415 - 160 ms that only commands with hosts should pay
+
     with ssh.connection(environment, host) as opened:
         transport = opened.transport
 
         def reach(client: tuple[str, int]) -> Any:  # noqa: ANN401 - fabric does not type paramiko
-            return transport.open_channel(
-                "direct-tcpip", (target, port), client, timeout=ssh.CONNECT_SECONDS
-            )
+            try:
+                return transport.open_channel(
+                    "direct-tcpip", (target, port), client, timeout=ssh.CONNECT_SECONDS
+                )
+            except paramiko.ChannelException as error:
+                if forbidden and error.code == ADMINISTRATIVELY_PROHIBITED:
+                    forbidden.set()
+                raise
 
         with forwarding(reach) as address:
             yield address

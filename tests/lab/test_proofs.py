@@ -108,7 +108,25 @@ def test_preflight_of_a_sound_host(lab: Lab) -> None:
     assert red(found) == set()
     asked = {event["id"] for event in found if event["type"] == "check"}
     assert {"node", "npm", "redis", "postgresql", "memory", "disk", "certificate"} <= asked
-    assert {"port-80", "port-443", "clock", "database", "reachable"} <= asked
+    assert {"port-80", "port-443", "clock", "database", "app-role", "reachable"} <= asked
+
+
+NO_TUNNEL_YET = """
+sed -i '/^ *PermitOpen/s/ [^ ]*:5432$//' /etc/ssh/sshd_config.d/10-changeover.conf
+sshd -T -C user=deploy | grep -qx 'permitopen 127.0.0.1:5432'
+systemctl reload ssh
+"""
+
+
+def test_a_host_provisioned_before_is_told_to_be_provisioned(lab: Lab) -> None:
+    lab.ssh("host1", NO_TUNNEL_YET)
+
+    found = events(lab, "preflight", "8.0.0", status=0)
+
+    (said,) = (event for event in found if event.get("id") == "app-role")
+    assert said["status"] == "warn"
+    assert "permits no tunnel to nox_api on host1" in said["message"]
+    assert said["next"] == f"changeover provision --env {lab.inventory} --limit host1"
 
 
 @pytest.mark.parametrize(
@@ -144,6 +162,11 @@ def test_preflight_of_a_sound_host(lab: Lab) -> None:
             "runuser -u postgres -- psql -qc \"ALTER ROLE nox_api_owner PASSWORD 'another'\"",
             "database",
             "",
+        ),
+        (
+            "runuser -u postgres -- psql -qc \"ALTER ROLE nox_api_app PASSWORD 'another'\"",
+            "app-role",
+            "nox_api on host1 refuses the password of nox_api_app",
         ),
     ],
 )

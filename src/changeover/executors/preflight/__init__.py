@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from changeover.errors import ChangeoverError
-from changeover.executors.preflight import certificates, requirements
+from changeover.executors.preflight import certificates, requirements, sign_in
 from changeover.executors.preflight.disks import directories
 from changeover.executors.preflight.facts import HostFacts, Server, gather
 from changeover.executors.preflight.findings import Finding, PreflightOutcome, PreflightRed
@@ -15,6 +15,7 @@ from changeover.executors.preflight.findings import Finding, PreflightOutcome, P
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from changeover.database import Database
     from changeover.inventory import Environment
     from changeover.release.model import Requirements
 
@@ -31,6 +32,7 @@ def apply(
     app: str,
     requires: Requirements,
     probe: Callable[[], Server] | None,
+    role: Database | None,
     report: Callable[[dict[str, Any]], None],
 ) -> PreflightOutcome:
     """Ask all hosts at once and return what fits and what does not; nothing is changed.
@@ -41,25 +43,32 @@ def apply(
         requires: Its requirements: below the minimum is red, below the recommendation a warning.
         probe: Enters the database as its owner and returns what the server says, or raises;
             ``None`` for an app without a database. Runs beside the other questions.
+        role: The database as the release enters it from its hosts; ``None`` where it does not.
         report: Called with one event a finding.
     """
     begun = time.monotonic()
     with ThreadPoolExecutor(max_workers=1) as beside:
-        asked = None if probe is None else beside.submit(_entered, probe)
+        asked = beside.submit(entered, environment, probe, role)
         facts = gather(environment, environment.hosts, (certificate_path(app),), directories(app))
-        database = None if asked is None else asked.result()
+        database, signed_in = asked.result()
     found = []
-    for finding in _all(environment, app, requires, database, facts):
+    for finding in _all(environment, app, requires, database, facts, signed_in):
         report(finding.as_event())
         found.append(finding)
     return PreflightOutcome(findings=tuple(found), seconds=time.monotonic() - begun)
 
 
-def _entered(probe: Callable[[], Server]) -> Server | ChangeoverError:
+def entered(
+    environment: Environment, probe: Callable[[], Server] | None, role: Database | None
+) -> tuple[Server | ChangeoverError | None, dict[str, Finding]]:
+    """Enter as the owner, and where that goes, as the app: what stops both is told once."""
     try:
-        return probe()
+        server = None if probe is None else probe()
     except ChangeoverError as error:
-        return error
+        return error, {}
+    if role is None:
+        return server, {}
+    return server, sign_in.on_hosts(environment, environment.hosts_in("app"), role)
 
 
 def _all(
@@ -68,6 +77,7 @@ def _all(
     requires: Requirements,
     database: Server | ChangeoverError | None,
     facts: Mapping[str, HostFacts | ChangeoverError],
+    signed_in: Mapping[str, Finding],
 ) -> Iterator[Finding]:
     name, path = environment.public_name(app), certificate_path(app)
     server = database if isinstance(database, Server) else None
@@ -89,6 +99,8 @@ def _all(
                 name,
                 needed=requires.minimum.certificate,
             )
+        if host.name in signed_in:
+            yield signed_in[host.name]
     yield from database_findings(environment, database)
     yield certificates.served(name, environment.public_address, environment.tls.ca_certificate)
     yield from requirements.environment_findings(
