@@ -19,6 +19,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from changeover.errors import CheckRed, Failed, InvalidInput
+from changeover.secret import in_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -100,7 +101,7 @@ class Journal:
 
     def spoken(self, event: Event) -> Event:
         """Return an event as it would be written, for telling it where it cannot be."""
-        clean: Event = json.loads(self._redact(json.dumps({"at": now(), **event})))
+        clean: Event = in_texts({"at": now(), **event}, self._redact)
         return clean
 
     def _catch_up(self, handle: int) -> None:
@@ -117,7 +118,7 @@ class Journal:
         self._chain = str(events[-1].get("chain")) if events else FIRST_CHAIN
 
     def _write(self, handle: int, event: Event) -> Event:
-        clean: Event = json.loads(self._redact(json.dumps({"n": self._next, "at": now(), **event})))
+        clean: Event = {"n": self._next, **self.spoken(event)}
         clean["chain"] = _chained(self._chain, clean)
         line = (json.dumps(clean) + "\n").encode()
         _write_all(handle, line)

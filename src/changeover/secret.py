@@ -5,13 +5,30 @@ from __future__ import annotations
 import base64
 import json
 import urllib.parse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 REDACTED = "[REDACTED]"
 SHORTEST_MASKED = 4
+
+
+def in_texts(value: Any, redact: Callable[[str], str]) -> Any:  # noqa: ANN401 - JSON data
+    """Return JSON data with each text in it redacted; numbers, flags and names of fields stay.
+
+    A secret may be written like any of those (``true``, ``5432``): data that is redacted once it
+    is one text would be JSON no more. A field ``type`` holds a word of ours and stays, too.
+    """
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {
+            key: inner if key == "type" else in_texts(inner, redact) for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [in_texts(inner, redact) for inner in value]
+    return value
 
 
 class Secret:

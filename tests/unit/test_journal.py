@@ -203,3 +203,19 @@ def test_a_line_that_is_no_event_hides_none_of_those_after_it(tmp_path: Path) ->
     assert [event["step"] for event in journal.read(path)] == ["s0", "s2"]
     with pytest.raises(journal.JournalAltered, match="event 1 "):
         journal.verify(path)
+
+
+@pytest.mark.parametrize("secret", ["true", "null", "5432", '"at"', "chain"])
+def test_a_secret_that_looks_like_json_leaves_the_journal_readable(
+    tmp_path: Path, secret: str
+) -> None:
+    path = tmp_path / "one.jsonl"
+    written = journal.Journal(path, Redactor([Secret(secret)]))
+
+    written.append({"type": "step-done", "changed": True, "bytes": 154321, "host": None})
+    written.append({"type": "note", "says": [f"it is {secret}"]})
+
+    done, note = journal.read(path)
+    assert (done["changed"], done["bytes"], done["host"]) == (True, 154321, None)
+    assert note["says"] == ["it is [REDACTED]"]
+    assert journal.verify(path) == 2

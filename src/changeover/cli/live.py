@@ -9,11 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
+
+from changeover.cli.stream import Enduring
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +141,7 @@ class View:
         self._scene = Scene(began=time.monotonic())
         self._guard = threading.Lock()
         self._console = _Terminal(
-            file=stream,
+            file=cast("TextIO", Enduring(stream)),
             force_terminal=True,
             color_system="auto" if colour else None,
             highlight=False,

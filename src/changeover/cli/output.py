@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -11,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from changeover import __version__
-from changeover.secret import Redactor
+from changeover.cli.stream import put
+from changeover.errors import Failed
+from changeover.secret import Redactor, in_texts
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -26,6 +29,14 @@ FLEETING = frozenset(
     {"batch", "check", "host-intent", "host-progress", "provision-play", "statement"}
     | {"step-intent", "upload"}
 )
+
+
+# a pipe that was closed, and a terminal that hung up
+NOBODY_LISTENS = frozenset({errno.EPIPE, errno.EIO})
+
+
+class OutputUnwritten(Failed):
+    """The result of a command could not be written where it was sent."""
 
 
 @dataclass(slots=True)
@@ -45,6 +56,7 @@ class Output:
     _writing: threading.RLock = field(default_factory=threading.RLock)
     _view: View | None = None
     _ended: bool = False
+    _unwritten: OSError | None = None
 
     def event(self, event: Event) -> None:
         """Print an event of the stream: a JSON line, or a line of progress on stderr.
@@ -67,11 +79,11 @@ class Output:
         if self.json_lines:
             self._json(event)
         elif text is not None:
-            self._write(sys.stdout, text)
+            self._result(text)
         else:
             for key, value in event.items():
                 if key != "type":
-                    self._write(sys.stdout, f"{key}: {value}")
+                    self._result(f"{key}: {value}")
 
     def end(self, text: str) -> None:
         """Print how a run ended, for people: a JSON stream has the run's own last event."""
@@ -92,6 +104,12 @@ class Output:
     def finish(self) -> None:
         """End the output of what went well: the last object of a stream has the exit code."""
         self.close()
+        if self._unwritten is not None:
+            raise OutputUnwritten(
+                "what was asked for could not be written to standard output",
+                hint="make room where it is written to, then run this again",
+                cause=str(self._unwritten),
+            )
         if self.json_lines and not self._ended:
             self._json({"type": "end", "exit": 0})
 
@@ -115,21 +133,26 @@ class Output:
             if not self.started:
                 self.started = True
                 version = {"type": "version", "changeover": __version__, "format": 1}
-                self._write(sys.stdout, json.dumps(version))
-            self._write(sys.stdout, json.dumps(event, default=str, sort_keys=False))
+                self._put(sys.stdout, json.dumps(version))
+            plain = json.loads(json.dumps(event, default=str))
+            self._put(sys.stdout, json.dumps(in_texts(plain, self.redactor)))
             self._ended = "exit" in event
 
-    def _write(self, stream: TextIO, text: str) -> None:
-        clean = self.redactor(text)
+    def _result(self, text: str) -> None:
+        """Print what was asked for: where that is impossible, and somebody waits, it is a failure."""
+        error = self._write(sys.stdout, text)
+        if error is not None and error.errno not in NOBODY_LISTENS:
+            self._unwritten = error
+
+    def _write(self, stream: TextIO, text: str) -> OSError | None:
+        return self._put(stream, self.redactor(text))
+
+    def _put(self, stream: TextIO, clean: str) -> OSError | None:
         with self._writing:
             if self._view is not None and stream.isatty():
                 self._view.print(clean)
-                return
-            try:
-                stream.write(clean + "\n")
-                stream.flush()
-            except BrokenPipeError:
-                _drop(stream)
+                return None
+            return put(stream, clean + "\n")
 
     def _draw(self, event: Event) -> bool:
         """Draw an event where the terminal can show it; tell whether it could."""
@@ -170,10 +193,3 @@ def _drawable(stream: TextIO) -> bool:
 
 def _coloured(stream: TextIO) -> bool:
     return _drawable(stream) and not os.environ.get("NO_COLOR")
-
-
-def _drop(stream: TextIO) -> None:
-    """Let a stream that nobody reads any more swallow the rest, also what Python flushes at exit."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
