@@ -79,6 +79,8 @@ def test_t16_killed_while_an_index_build_waits(
         runner = start_runner(shop, folder)
         until(lambda: bool(shop.rows("SELECT 1 FROM pg_index WHERE NOT indisvalid")))
         runner.kill()
+        # its session ends within a second; let go before that, the build would become whole
+        until(lambda: not in_activity(shop, "CREATE INDEX CONCURRENTLY"))
         blocker.rollback()
 
     events: list[dict[str, object]] = []
