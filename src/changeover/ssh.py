@@ -59,17 +59,34 @@ def connection(environment: Environment, host: Host) -> Iterator[Any]:
         HostKeyChanged: Its key is not the recorded one.
         SignInRefused: The deploy key is not accepted.
     """
-    import fabric  # noqa: PLC0415 - 160 ms that only commands with hosts should pay
-    import paramiko  # noqa: PLC0415
+    import paramiko  # noqa: PLC0415 - 160 ms that only commands with hosts should pay
 
     # its thread tells every end of a connection, ours included, and failures are told by us
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
-    config = fabric.Config(overrides={"load_ssh_configs": False})
-    opened = fabric.Connection(
+    opened = _unopened(environment, host)
+    try:
+        opened.open()
+    except (OSError, EOFError, paramiko.SSHException) as error:
+        raise _not_opened(environment, host, error) from error
+    try:
+        opened.transport.set_keepalive(10)
+        opened.transport.sock.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_MILLISECONDS
+        )
+        yield opened
+    finally:
+        opened.close()
+
+
+def _unopened(environment: Environment, host: Host) -> Any:  # noqa: ANN401 - fabric's, untyped
+    import fabric  # noqa: PLC0415 - 160 ms that only commands with hosts should pay
+    import paramiko  # noqa: PLC0415
+
+    made = fabric.Connection(
         host.address,
         user=environment.deploy_user,
         port=host.port,
-        config=config,
+        config=fabric.Config(overrides={"load_ssh_configs": False}),
         connect_timeout=CONNECT_SECONDS,
         connect_kwargs={
             "key_filename": str(environment.deploy_key),
@@ -79,47 +96,43 @@ def connection(environment: Environment, host: Host) -> Iterator[Any]:
             "auth_timeout": CONNECT_SECONDS,
         },
     )
-    known_hosts = environment.known_hosts
-    opened.client.load_host_keys(str(known_hosts))
-    opened.client.set_missing_host_key_policy(paramiko.RejectPolicy())
-    try:
-        opened.open()
-    except paramiko.BadHostKeyException as error:
-        raise HostKeyChanged(
-            f"the host key of {host.name} ({host.address}) is not the recorded one",
+    made.client.load_host_keys(str(environment.known_hosts))
+    made.client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    return made
+
+
+def _not_opened(environment: Environment, host: Host, error: Exception) -> CheckRed:
+    import paramiko  # noqa: PLC0415
+
+    where, known_hosts = f"{host.name} ({host.address})", environment.known_hosts
+    cause = str(error) or type(error).__name__
+    if isinstance(error, paramiko.BadHostKeyException):
+        return HostKeyChanged(
+            f"the host key of {where} is not the recorded one",
             hint=f"find out why it changed; if it is right, correct its line in {known_hosts}",
             host=host.name,
-            cause=str(error),
-        ) from error
-    except paramiko.AuthenticationException as error:
-        raise SignInRefused(
+            cause=cause,
+        )
+    if isinstance(error, paramiko.AuthenticationException):
+        return SignInRefused(
             f"{host.name} refuses the key of user {environment.deploy_user}",
             hint=f"changeover provision --env {environment.name} --limit {host.name}",
             host=host.name,
-            cause=str(error),
-        ) from error
-    except (OSError, EOFError, paramiko.SSHException) as error:
-        if "not found in known_hosts" in str(error):
-            raise HostKeyChanged(
-                f"the host key of {host.name} ({host.address}) is not recorded",
-                hint=f"add the host's key to {known_hosts} after comparing it on its console",
-                host=host.name,
-                cause=str(error),
-            ) from error
-        raise HostUnreachable(
-            f"{host.name} ({host.address}:{host.port}) does not answer SSH",
-            hint="start the host or correct its address in the inventory, then run this again",
-            host=host.name,
-            cause=str(error) or type(error).__name__,
-        ) from error
-    try:
-        opened.transport.set_keepalive(10)
-        opened.transport.sock.setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_MILLISECONDS
+            cause=cause,
         )
-        yield opened
-    finally:
-        opened.close()
+    if "not found in known_hosts" in cause:
+        return HostKeyChanged(
+            f"the host key of {where} is not recorded",
+            hint=f"add the host's key to {known_hosts} after comparing it on its console",
+            host=host.name,
+            cause=cause,
+        )
+    return HostUnreachable(
+        f"{host.name} ({host.address}:{host.port}) does not answer SSH",
+        hint="start the host or correct its address in the inventory, then run this again",
+        host=host.name,
+        cause=cause,
+    )
 
 
 class Line:

@@ -10,7 +10,6 @@ from changeover.errors import ChangeoverError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from changeover.bundle import Bundle
     from changeover.inventory import Environment, Host
@@ -40,15 +39,7 @@ def upload(
             cause names the others.
         UploadFailed: A file did not arrive whole; nothing of it is left on the host.
     """
-    files = (
-        parallel.File(source=bundle.path, name=f"{bundle.digest}.bundle", sha256=bundle.digest),
-        parallel.File(
-            source=bundle.signature,
-            name=f"{bundle.digest}.bundle.sig",
-            sha256=_sha256(bundle.signature),
-        ),
-    )
-    answers = parallel.send(environment, hosts, files, INCOMING, report)
+    answers = parallel.send(environment, hosts, _files(bundle), INCOMING, report)
     failed = [answer for answer in answers.values() if isinstance(answer, ChangeoverError)]
     if failed:
         first, *others = failed
@@ -61,6 +52,11 @@ def upload(
     )
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _files(bundle: Bundle) -> tuple[parallel.File, parallel.File]:
+    name = f"{bundle.digest}.bundle"
+    with bundle.signature.open("rb") as file:
+        signature = hashlib.file_digest(file, "sha256").hexdigest()
+    return (
+        parallel.File(source=bundle.path, name=name, sha256=bundle.digest),
+        parallel.File(source=bundle.signature, name=f"{name}.sig", sha256=signature),
+    )

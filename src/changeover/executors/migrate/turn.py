@@ -224,10 +224,7 @@ def take_turn(
         ledger.prepare(lock, database)
         mandate = ledger.Mandate(fence=fence or 0, runner=secrets.token_hex(8))
         mandate = ledger.take(lock, mandate, newest=fence is None)
-        with (
-            connect(database, WORK) as work,
-            answering(work, deadline.remaining + GRACE_SECONDS),
-        ):
+        with _work_session(database, deadline, report) as work:
             turn = Turn(
                 database=database,
                 work=work,
@@ -237,13 +234,18 @@ def take_turn(
                 lock_timeout_milliseconds=lock_timeout_milliseconds,
                 report=report,
             )
-            work.add_notice_handler(lambda notice: _notice(notice, report))
-            try:
+            with contextlib.closing(turn):
                 yield turn
-            except psycopg.Error as error:
-                raise turn_failures.untold(database, error) from error
-            finally:
-                turn.close()
+
+
+@contextlib.contextmanager
+def _work_session(database: Database, deadline: Deadline, report: Report) -> Iterator[Connection]:
+    with connect(database, WORK) as work, answering(work, deadline.remaining + GRACE_SECONDS):
+        work.add_notice_handler(lambda notice: _notice(notice, report))
+        try:
+            yield work
+        except psycopg.Error as error:
+            raise turn_failures.untold(database, error) from error
 
 
 def _notice(notice: psycopg.errors.Diagnostic, report: Report) -> None:

@@ -41,29 +41,29 @@ def in_file(
     except ValueError as error:
         yield _red(host, f"{path} is not a certificate", str(error))
         return
-    now, left = dt.datetime.now(dt.UTC), public_tls.days_left(certificate)
+    if fault := _fault(certificate, name):
+        yield _red(host, f"the certificate {path} {fault}")
+        return
+    left = public_tls.days_left(certificate)
+    ending = left < DAYS_WARN
+    yield Finding(
+        id="certificate",
+        status="warn" if ending else "ok",
+        host=host,
+        message=f"the certificate lasts {left} more days",
+        next=BRING if ending else "",
+    )
+
+
+def _fault(certificate: x509.Certificate, name: str) -> str | None:
+    now = dt.datetime.now(dt.UTC)
     if certificate.not_valid_after_utc < now:
-        ended = certificate.not_valid_after_utc.date().isoformat()
-        yield _red(host, f"the certificate {path} has expired on {ended}")
-    elif certificate.not_valid_before_utc > now:
-        yield _red(host, f"the certificate {path} is not valid yet")
-    elif not public_tls.is_for(certificate, name):
-        yield _red(host, f"the certificate {path} is not made out to {name}")
-    elif left < DAYS_WARN:
-        yield Finding(
-            id="certificate",
-            status="warn",
-            host=host,
-            message=f"the certificate lasts {left} more days",
-            next=BRING,
-        )
-    else:
-        yield Finding(
-            id="certificate",
-            status="ok",
-            host=host,
-            message=f"the certificate lasts {left} more days",
-        )
+        return f"has expired on {certificate.not_valid_after_utc.date().isoformat()}"
+    if certificate.not_valid_before_utc > now:
+        return "is not valid yet"
+    if not public_tls.is_for(certificate, name):
+        return f"is not made out to {name}"
+    return None
 
 
 def _red(host: str | None, message: str, cause: str | None = None) -> Finding:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from changeover.executors.provision.events import Event
-    from changeover.inventory import Environment
+    from changeover.inventory import Environment, Host
 
 # The longest that a task is silent is a first installation of packages over a slow network.
 SILENCE_SECONDS = 1200
@@ -66,21 +66,11 @@ def provision(
         ProvisioningBroken: Ansible could not begin.
     """
     _check_limit(environment, limit)
-    if any(
-        not limit or {host.name, *host.groups} & set(limit) for host in environment.hosts_in("app")
-    ):
+    if any(not limit or _names(host) & set(limit) for host in environment.hosts_in("app")):
         require_certificate(environment)
-    redact = Redactor(environment.all_secrets())
-    telling = Telling(check=check)
-    began = time.monotonic()
-    for line in _lines(environment, arguments(environment, limit=limit, check=check)):
-        text = redact(line)
-        if not text.startswith('{"event"'):
-            telling.words.append(text)
-            del telling.words[:-WORDS_KEPT]
-            continue
-        for event in telling.take(json.loads(text)):
-            report(event)
+    telling, began = Telling(check=check), time.monotonic()
+    for event in _events(environment, arguments(environment, limit=limit, check=check), telling):
+        report(event)
     telling.raise_failure(environment.name)
     if not telling.counts:
         raise _broken(environment, telling.words)
@@ -92,6 +82,18 @@ def provision(
     )
 
 
+def _events(environment: Environment, command: Sequence[str], telling: Telling) -> Iterator[Event]:
+    """Yield what Ansible's lines mean, without secrets; keep the last that mean nothing to us."""
+    redact = Redactor(environment.all_secrets())
+    for line in _lines(environment, command):
+        text = redact(line)
+        if text.startswith('{"event"'):
+            yield from telling.take(json.loads(text))
+        else:
+            telling.words.append(text)
+            del telling.words[:-WORDS_KEPT]
+
+
 def _broken(environment: Environment, words: Sequence[str]) -> ProvisioningBroken:
     return ProvisioningBroken(
         "Ansible could not run the provisioning playbook",
@@ -101,8 +103,13 @@ def _broken(environment: Environment, words: Sequence[str]) -> ProvisioningBroke
     )
 
 
+def _names(host: Host) -> set[str]:
+    """Return what a limit may call a host."""
+    return {host.name, *host.groups}
+
+
 def _check_limit(environment: Environment, limit: Sequence[str]) -> None:
-    known = {name for host in environment.hosts for name in (host.name, *host.groups)}
+    known = {name for host in environment.hosts for name in _names(host)}
     for name in limit:
         if name not in known:
             raise LimitUnknown(
