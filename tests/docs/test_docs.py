@@ -1,4 +1,4 @@
-"""The documents say what the program does: verbs, options, keys, links, commands."""
+"""The documents say what the program does: verbs, options, links, commands."""
 
 from __future__ import annotations
 
@@ -8,20 +8,13 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import Any
 
-import pydantic
 import pytest
 import typer.main
 
-from changeover.checks import FlowCheck, HttpCheck, TlsCheck, WebSocketCheck, records
 from changeover.cli.application import VERBS, application
 from changeover.errors import ChangeoverError
-from changeover.inventory.reading import KNOWN_VARIABLES
-from changeover.release import App, Release
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -32,7 +25,6 @@ LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 FENCED = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 OPTION = re.compile(r"--[a-z][a-z-]*")
-KEY = re.compile(r"^\| `([a-z_.<>]+)` \|", re.MULTILINE)
 
 
 @cache
@@ -237,48 +229,6 @@ def test_what_the_readme_types_first_runs(line: str) -> None:
     assert any(line in block.splitlines() for block in blocks)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
-
-
-def keys(model: type[pydantic.BaseModel], above: str = "") -> Iterator[str]:
-    """Yield the dotted keys of a declaration; smoke checks have a page of their own."""
-    for name, field in model.model_fields.items():
-        key = f"{above}{field.alias or name}"
-        yield key
-        named = get_origin(field.annotation) is dict
-        for inner in models_in(field.annotation):
-            if key != "requires.recommended":
-                yield from keys(inner, f"{key}.<name>." if named else f"{key}.")
-
-
-def models_in(annotation: object) -> Iterator[type[pydantic.BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
-        if not issubclass(annotation, records.Declared):
-            yield annotation
-    else:
-        for argument in get_args(annotation):
-            yield from models_in(argument)
-
-
-def test_the_page_on_releases_has_every_key_and_no_other() -> None:
-    known = {*keys(App), *keys(Release)}
-
-    assert set(KEY.findall((DOCS / "releases.md").read_text())) == known
-
-
-def test_the_page_on_smoke_checks_names_every_key() -> None:
-    declared = [each for each in vars(records).values() if isinstance(each, type)]
-    models = [each for each in declared if issubclass(each, records.Declared)]
-    models += [HttpCheck, FlowCheck, WebSocketCheck, TlsCheck]
-    known = {field.alias or name for each in models for name, field in each.model_fields.items()}
-    text = (DOCS / "smoke-checks.md").read_text()
-
-    assert {key for key in known if not re.search(rf"\b{key}\b", text)} == set()
-
-
-def test_the_page_on_environments_has_every_variable_and_no_other() -> None:
-    text = (DOCS / "environments-and-secrets.md").read_text()
-
-    assert set(re.findall(r"^\| `(changeover_\w+)`", text, re.MULTILINE)) == KNOWN_VARIABLES
 
 
 def anchors(path: Path) -> set[str]:
