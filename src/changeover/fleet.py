@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Action = dict[str, Any]
 Event = dict[str, Any]
 PROTOCOL = 1
+# A person who interrupts is answered; the hosts go on to the end of the action at hand by themselves.
+LEAVE_SECONDS = 10.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -149,8 +151,25 @@ def on_each(
             errors[host.name] = error
 
     with ThreadPoolExecutor(max_workers=max(1, min(32, len(hosts)))) as pool:
-        list(pool.map(one, hosts))
+        asked = [pool.submit(one, host) for host in hosts]
+        try:
+            for each in asked:
+                each.result()
+        except KeyboardInterrupt:
+            _leave(fleet, asked)
+            raise
     return Answers(replies, errors)
+
+
+def _leave(fleet: Fleet, asked: Sequence[Future[None]]) -> None:
+    """Give hosts a moment to end what they have begun; they end it without us, too."""
+    try:
+        if not all(each.done() for each in asked):
+            says = f"interrupted: waiting up to {LEAVE_SECONDS:.0f} s for what the hosts have begun"
+            fleet.report({"type": "waiting", "says": says})
+        wait(asked, timeout=LEAVE_SECONDS)
+    finally:
+        fleet.close()
 
 
 def action(name: str, **parameters: Any) -> Action:  # noqa: ANN401 - JSON values

@@ -199,15 +199,17 @@ class Line:
             return self._opened.transport.open_session(timeout=CONNECT_SECONDS)
 
 
-def _lines(channel: Any) -> Iterator[str]:  # noqa: ANN401 - paramiko's channel, untyped by fabric
+def _events(channel: Any) -> Iterator[Event]:  # noqa: ANN401 - paramiko's channel, untyped by fabric
+    """Yield what the agent said; a line that the end of the session cut off is nothing it said."""
     pending = b""
     while chunk := channel.recv(CHUNK):
         pending += chunk
         *complete, pending = pending.split(b"\n")
         for line in complete:
-            yield line.decode("utf-8", "replace")
-    if pending:
-        yield pending.decode("utf-8", "replace")
+            with contextlib.suppress(ValueError):
+                event = json.loads(line)
+                if isinstance(event, dict):
+                    yield event
 
 
 def _replies(
@@ -219,10 +221,7 @@ def _replies(
 ) -> list[Reply]:
     replies: list[Reply] = []
     try:
-        for line in _lines(channel):
-            if not line.startswith("{"):
-                continue
-            event: Event = json.loads(line)
+        for event in _events(channel):
             if event["type"] == "failed":
                 raise _failure(environment, host, event)
             if event["type"] == "done":

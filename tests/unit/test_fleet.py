@@ -1,0 +1,79 @@
+"""The hosts asked at once: what an interrupt does while they are at work."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from changeover import fleet as fleets
+from changeover.fleet import Fleet, action, on_each
+from changeover.ssh import Line, Reply
+from changeover.ssh_failures import SessionLost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tests.unit.conftest import Project
+
+    from changeover.inventory import Environment, Host
+
+Event = dict[str, Any]
+
+
+class BusyLine(Line):
+    """A host at work on an action that ends only when its connection does."""
+
+    def __init__(self, environment: Environment, host: Host) -> None:
+        super().__init__(environment, host)
+        self.host = host
+        self.closed = threading.Event()
+
+    def agent(
+        self, request: Mapping[str, Any], report: Callable[[Event], None], *, fresh: bool = False
+    ) -> list[Reply]:
+        del request, report, fresh
+        self.closed.wait(60)
+        raise SessionLost("it broke off", hint="look", host=self.host.name)
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Hear interrupts, also where the tests run in the background and a shell had them ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_is_answered_and_waits_for_no_host_for_long(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleets, "LEAVE_SECONDS", 0.5)
+    told: list[Event] = []
+    environment = project.environment
+    fleet = Fleet(
+        environment=environment,
+        app="hello",
+        deployment="d1",
+        owner="me",
+        nonce="nonce",
+        report=told.append,
+        connect=BusyLine,
+    )
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    begun = time.monotonic()
+
+    with pytest.raises(KeyboardInterrupt):
+        on_each(fleet, environment.hosts_in("app"), lambda _: [action("stop")])
+
+    assert [event["says"] for event in told] == [
+        "interrupted: waiting up to 0 s for what the hosts have begun"
+    ]
+    assert time.monotonic() - begun < 30
