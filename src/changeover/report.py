@@ -73,6 +73,7 @@ class StepLine:
 class Summary:
     """One deployment as its journal tells it. ``outcome`` is ``open`` where no end was written.
 
+    ``way`` says in words where it went from and to, or what a verb between deployments was about.
     ``left_open`` counts the connections from before that a reload of Nginx has met.
     """
 
@@ -82,6 +83,7 @@ class Summary:
     app: str
     before: str
     after: str
+    way: str
     owner: str
     started: str
     seconds: float
@@ -109,6 +111,7 @@ def summarise(events: Sequence[Event]) -> Summary:
         app=str(begin.get("app", "")),
         before=str(begin.get("before") or "nothing"),
         after=str(begin.get("after") or "nothing"),
+        way=way(begin),
         owner=str(begin.get("owner", "")),
         started=started,
         seconds=_seconds(started, last),
@@ -122,6 +125,17 @@ def summarise(events: Sequence[Event]) -> Summary:
         ),
         steps=tuple(_lines(events)),
     )
+
+
+def way(begin: Event) -> str:
+    """Return from which version to which a run goes; where none is moved, what it is about.
+
+    What is done by hand between deployments has no steps of a plan.
+    """
+    before, after = begin.get("before"), begin.get("after")
+    if "steps" not in begin or before == after:
+        return str(after or before or "")
+    return f"{before or 'nothing'} -> {after or 'nothing'}"
 
 
 def _seconds(first: str, last: str) -> float:
@@ -158,11 +172,9 @@ def _lines(events: Sequence[Event]) -> list[StepLine]:
 
 
 def title(summary: Summary) -> str:
-    """Return one line: what was moved, where, from which version to which."""
-    return (
-        f"{summary.command} {summary.app} on {summary.environment}: "
-        f"{summary.before} -> {summary.after}"
-    )
+    """Return one line: what was done, where, and from which version to which."""
+    line = f"{summary.command} {summary.app} on {summary.environment}"
+    return f"{line}: {summary.way}" if summary.way else line
 
 
 def as_text(summary: Summary) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from changeover import report
 
 AT = "2026-01-01T00:00:0{}.000+00:00"
@@ -18,6 +20,7 @@ EVENTS: list[report.Event] = [
         "before": "7.0.0-aaaaaaaa",
         "after": "8.0.0-bbbbbbbb",
         "owner": "sre@desk",
+        "steps": ["place", "start"],
     },
     {"type": "step-intent", "at": AT.format(1), "step": "place", "says": "put"},
     {"type": "step-done", "at": AT.format(3), "step": "place", "says": "on 2 hosts"},
@@ -63,6 +66,36 @@ def test_the_text_says_what_was_moved_and_why_it_is_red() -> None:
     assert "deploy sample on lab: 7.0.0-aaaaaaaa -> 8.0.0-bbbbbbbb" in text
     assert "red start" in text
     assert "start: not healthy" in text
+
+
+@pytest.mark.parametrize(
+    ("facts", "title"),
+    [
+        ({"before": None, "steps": ["lock"]}, "deploy sample on lab: nothing -> 8.0.0-bbbbbbbb"),
+        (
+            {"command": "finalize", "before": "8.0.0-bbbbbbbb", "steps": ["lock"]},
+            "finalize sample on lab: 8.0.0-bbbbbbbb",
+        ),
+        (
+            {"command": "db migrate", "before": None, "after": "7.0.0"},
+            "db migrate sample on lab: 7.0.0",
+        ),
+        (
+            {"command": "backup create", "before": None, "after": None},
+            "backup create sample on lab",
+        ),
+        (
+            {"command": "lock steal", "before": "ann", "after": None},
+            "lock steal sample on lab: ann",
+        ),
+    ],
+)
+def test_only_what_moves_a_version_reads_as_a_move(facts: report.Event, title: str) -> None:
+    begin = {**EVENTS[0], **facts}
+    if "steps" not in facts:
+        del begin["steps"]
+
+    assert report.title(report.summarise([begin])) == title
 
 
 def test_the_page_escapes_what_hosts_said() -> None:

@@ -15,6 +15,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from changeover import report
 from changeover.cli.stream import Enduring
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ class Scene:
         """Take one event in."""
         kind = event.get("type")
         if kind == "deployment-begin":
-            before, after = event.get("before") or "nothing", event.get("after") or "nothing"
-            self.title = f"{event.get('command')} {event.get('app')}: {before} -> {after}"
+            way = report.way(event)
+            self.title = f"{event.get('command')} {event.get('app')}" + (f": {way}" if way else "")
             self.steps = [str(name) for name in event.get("steps", ())]
             self.count = len(self.steps)
         elif kind == "step-intent":

@@ -47,7 +47,7 @@ def history(
         if summary.app == desk.app:
             text = (
                 f"{summary.deployment}  {summary.outcome:<11} {summary.seconds:7.1f} s  "
-                f"{summary.command} {summary.before} -> {summary.after}  by {summary.owner}"
+                f"{' '.join(filter(None, (summary.command, summary.way)))}  by {summary.owner}"
             )
             desk.output.data({**summary.as_json(), "type": "deployment"}, text)
 
