@@ -14,6 +14,7 @@ from changeover.errors import InvalidInput
 from changeover.executors import migrate
 from changeover.plan import START_SECONDS
 from changeover.release import lineage
+from changeover.release.reading import unknown_version
 from changeover.runner import database, forecast
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def ways(
         InvalidInput: The bundle cannot be built, or an environment value is missing.
     """
     if live is not None:
-        _refuse_contracted(run, releases, version, version_of(live))
+        refuse_contracted(run, releases, version, version_of(live))
     run.release = releases[version]
     forecast.build(run, releases)
     target = forecast.target(run)
@@ -63,16 +64,34 @@ def ways(
     )
 
 
-def _refuse_contracted(run: Run, releases: Mapping[str, Release], version: str, live: str) -> None:
+def refuse_contracted(run: Run, releases: Mapping[str, Release], version: str, live: str) -> None:
+    """Refuse a version whose schema the ledger says is gone.
+
+    Args:
+        run: The run.
+        releases: Every release of the app.
+        version: The version to go back to.
+        live: The version that is live.
+
+    Raises:
+        SchemaGone: A contract migration of a version after it ran.
+        VersionUnknown: One of both is not in this checkout.
+        ChangeoverError: The database does not answer.
+    """
     if database.database_host(run.environment, run.app) is None:
         return
+    for each in (version, live):
+        if each not in releases:
+            raise unknown_version(run.app.app, each, releases)
     # Where the live version did not grow from this one, each of its ancestors counts as later.
     later = [each for each in lineage(releases, live) if each not in lineage(releases, version)]
+    folders = [each for each in database.migration_folders(releases, live) if each.release in later]
+    if not folders:
+        return
     with database.owner_database(run.environment, run.app) as place:
         ran = [
             found.id
-            for folder in database.migration_folders(releases, live)
-            if folder.release in later
+            for folder in folders
             for found in migrate.status(place, folder)
             if CONTRACT in found.id and found.state not in {"pending", "reverted"}
         ]

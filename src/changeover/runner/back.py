@@ -5,12 +5,14 @@ It needs no host but one that runs the app. What cannot be reached is left as it
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from changeover.colour import version_of
 from changeover.counts import counted
 from changeover.errors import ChangeoverError
 from changeover.executors import backup as backups
-from changeover.runner import anew, endings, forecast, goal, survey
+from changeover.runner import anew, database, endings, forecast, goal, survey
 from changeover.runner.way import Way
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
 
     Raises:
         NothingToGoBackTo: There is no such colour on the hosts; nothing was changed.
-        SchemaGone: The version cannot run on this database any more; nothing was changed.
+        SchemaGone: The version cannot run on this database any more; users stay where they are.
         Mixed: Some hosts are back and others are not, or the old version is not proved.
     """
     run = context.run()
@@ -41,6 +43,8 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
         raise endings.one_of(seen.lost)
     way = _way(context, run, seen, to)
     way.backup = backup
+    if not way.placing and backup is None:
+        way.check = partial(_ask_ledger, context, run, seen, way.version)
     run.begin("rollback", way.live, way.colour, steps=way.steps, lost=sorted(seen.lost))
     try:
         with run.holding(way.hosts):
@@ -69,6 +73,31 @@ def _way(context: Context, run: Run, seen: Seen, to: str | None) -> Way:
         {"type": "note", "says": f"{to} is on no host any more: it is placed and proved first"}
     )
     return Way(run, seen, forecast.target(run).colour, placing=placing)
+
+
+def _ask_ledger(context: Context, run: Run, seen: Seen, version: str) -> None:
+    """Refuse a placed version whose schema is gone; where the ledger says nothing, go back all the same.
+
+    Raises:
+        SchemaGone: A contract migration of a later version ran.
+    """
+    host = database.database_host(run.environment, run.app)
+    lost = seen.lost.get(host.name) if host else None
+    if lost is not None:
+        _unchecked(run, version, lost.message)
+        return
+    try:
+        for live in sorted({version_of(state.live) for state in seen.apps if state.live}):
+            anew.refuse_contracted(run, context.releases, version, live)
+    except anew.SchemaGone:
+        raise
+    except Exception as error:  # noqa: BLE001 - users go back, whatever keeps the ledger from answering
+        _unchecked(run, version, endings.known(error).message)
+
+
+def _unchecked(run: Run, version: str, why: str) -> None:
+    says = f"warning: not checked whether {version} can still read the database: {why}"
+    run.note({"type": "warning", "says": says})
 
 
 def price(run: Run, backup: str) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING
 
-from changeover.errors import CheckRed, Failed, Interrupted, Mixed
+from changeover.errors import ChangeoverError, CheckRed, Failed, Interrupted, Mixed
 from changeover.executors import lease
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from changeover.errors import ChangeoverError
     from changeover.executors.lease import LeaseTaken
     from changeover.runner.run import Run
 
@@ -47,6 +46,11 @@ def interrupted(run: Run, message: str, *, hint: str, free: bool) -> Interrupted
         lease.unlock(run.fleet, run.lease_hosts)
     run.end("interrupted", Interrupted.exit_code, message)
     return Interrupted(message, hint=hint)
+
+
+def known(error: Exception) -> ChangeoverError:
+    """Return a failure as one that can be recovered from and told, whatever it is."""
+    return error if isinstance(error, ChangeoverError) else unexpected(error)
 
 
 def unexpected(error: Exception) -> Failed:

@@ -84,7 +84,7 @@ def walk(stage: Stage) -> Event:
     with run.holding(run.lease_hosts):
         for step in plan.steps:
             try:
-                _step(run, step)
+                _step(run, plan, step)
             except KeyboardInterrupt as error:
                 raise _interrupted(run, plan.version, step) from error
             except ChangeoverError as error:
@@ -95,11 +95,21 @@ def walk(stage: Stage) -> Event:
     return run.end("done", 0, f"{plan.version} is final")
 
 
-def _step(run: Run, step: steps.AnyStep) -> None:
-    run.step(step, lambda: apply(run, step))
+def _step(run: Run, plan: planning.Plan, step: steps.AnyStep) -> None:
+    run.step(step, lambda: _act(run, step))
+    if isinstance(step, steps.Lock):
+        again = f"changeover status --env {run.environment.name}"
+        survey.refuse_overtaken(run.fleet, run.app_hosts, plan.situation.live, hint=again)
+
+
+def _act(run: Run, step: steps.AnyStep) -> steps.Outcome:
+    # What cannot be taken back is told to its end, whatever becomes of the journal.
+    run.unstoppable |= step.final
+    return apply(run, step)
 
 
 def _interrupted(run: Run, version: str, step: steps.AnyStep) -> ChangeoverError:
+    run.unstoppable = True
     return endings.interrupted(
         run,
         f"interrupted at {step.id}: {version} serves all the while",
@@ -109,9 +119,11 @@ def _interrupted(run: Run, version: str, step: steps.AnyStep) -> ChangeoverError
 
 
 def _failed(run: Run, version: str, step: steps.AnyStep, error: ChangeoverError) -> ChangeoverError:
+    run.unstoppable = True
     refused = lease.taken(run.fleet, error)
     if refused:
         return endings.taken(run, refused, step.id)
     lease.unlock(run.fleet, run.lease_hosts)
-    run.end("failed", error.exit_code, f"{error.message}; {version} serves")
+    serves = "nothing was changed" if isinstance(step, steps.Lock) else f"{version} serves"
+    run.end("failed", error.exit_code, f"{error.message}; {serves}")
     return error

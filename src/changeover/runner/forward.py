@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from changeover import steps
-from changeover.errors import ChangeoverError, Failed
+from changeover.errors import ChangeoverError
 from changeover.plan import LEASE_SECONDS
 from changeover.runner import endings, recovery, survey
 from changeover.runner.apply import apply
@@ -45,7 +45,8 @@ def _one(run: Run, plan: Plan, step: steps.AnyStep, *, steal: bool) -> None:
         return
     run.step(step, lambda: apply(run, step, steal=steal))
     if isinstance(step, steps.Lock) and not steal:
-        _refuse_overtaken(run, plan)
+        again = f"changeover plan {plan.version} --env {run.environment.name}"
+        survey.refuse_overtaken(run.fleet, run.app_hosts, plan.situation.live, hint=again)
 
 
 def _recovered(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError) -> ChangeoverError:
@@ -53,18 +54,6 @@ def _recovered(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError)
         return recovery.recover(run, plan, red, error)
     except KeyboardInterrupt:
         return recovery.interrupted(run, plan, red.id, going_back=True)
-
-
-def _refuse_overtaken(run: Run, plan: Plan) -> None:
-    """Refuse a plan that others overtook between its making and its lease."""
-    states = survey.host_states(run.fleet, run.app_hosts).values()
-    live = survey.agreed(states, "live", run.environment.name)
-    if live != plan.situation.live:
-        raise Failed(
-            f"{live or 'nothing'} is live, and the plan was made for "
-            f"{plan.situation.live or 'nothing'}: somebody was faster",
-            hint=f"changeover plan {plan.version} --env {run.environment.name}",
-        )
 
 
 def _told(run: Run, step: steps.Drain | steps.Unlock) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from changeover.errors import ChangeoverError, InvalidInput, LockHeld, Mixed
+from changeover.errors import ChangeoverError, Failed, InvalidInput, LockHeld, Mixed
 from changeover.executors import operate
 from changeover.fleet import Fleet
 
@@ -204,6 +204,35 @@ def refuse_held(states: Iterable[HostState], environment: str) -> None:
                 host=state.host,
                 cause=f"since {state.lock.get('since')}, expires {state.lock.get('expires')}",
             )
+
+
+class Overtaken(Failed):
+    """What a plan was made for is not what is live once the lease is held."""
+
+
+def refuse_overtaken(
+    fleet: Fleet, hosts: Sequence[Host], planned: str | None, *, hint: str
+) -> None:
+    """Refuse a plan that others overtook between its making and its lease.
+
+    Args:
+        fleet: The hosts; their lease is held.
+        hosts: Those that run the app.
+        planned: The colour that was live and confirmed when the plan was made.
+        hint: What shows the plan as it would be now.
+
+    Raises:
+        Overtaken: Another colour is live on a host now, or another is confirmed.
+    """
+    for state in host_states(fleet, hosts).values():
+        for found, word in ((state.live, "live"), (state.confirmed, "confirmed")):
+            if found != planned:
+                raise Overtaken(
+                    f"{found or 'nothing'} is {word}, and the plan was made for "
+                    f"{planned or 'nothing'}: somebody was faster",
+                    hint=hint,
+                    host=state.host,
+                )
 
 
 def origin(states: Iterable[HostState], target: str, environment: str) -> str | None:

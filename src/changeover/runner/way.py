@@ -15,7 +15,7 @@ from changeover.runner import endings, retreat, safety
 from changeover.runner.apply import apply
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from changeover.errors import ChangeoverError
     from changeover.inventory import Host
@@ -36,6 +36,7 @@ class Way:
         colour: Where it goes.
         backup: What the database is swapped for.
         placing: The steps that bring the colour up where it is on no host.
+        check: Asked once the lease is held, before anything moves; raises where nothing may.
         behind: The app hosts that did not go back, and why.
         at: The step it is in.
     """
@@ -45,6 +46,7 @@ class Way:
     colour: str
     backup: str | None = None
     placing: tuple[steps.AnyStep, ...] = ()
+    check: Callable[[], None] = lambda: None
     behind: dict[str, ChangeoverError] = field(default_factory=dict)
     at: str = "lock"
 
@@ -100,6 +102,7 @@ class Way:
         if not self.steps:
             return
         self._lock()
+        self.check()
         for step in self.placing:
             self.at = step.id
             self.run.step(step, partial(apply, self.run, step))

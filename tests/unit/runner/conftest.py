@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -9,19 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from changeover.database import Database
 from changeover.errors import ChangeoverError
 from changeover.executors.backup.records import Restored
+from changeover.executors.migrate import MigrationStatus
 from changeover.runner import stages
-from changeover.secret import Redactor
+from changeover.secret import Redactor, Secret
 from changeover.ssh import Line, Reply
 from changeover.ssh_failures import AgentFailed, HostUnreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tests.unit.conftest import Project
 
     from changeover.inventory import Environment, Host
+    from changeover.migrations.records import MigrationFolder
+    from changeover.release import App
     from changeover.runner.run import Run
 
 OLD, NEW = "1.0.0-aaaaaaaa", "3.0.0-bbbbbbbb"
@@ -130,6 +135,10 @@ class Machine:
         self.running = [each for each in self.running if each != action["colour"]]
         return {}
 
+    def _retire(self, action: Event) -> Event:
+        self.placed = [each for each in self.placed if each != action["colour"]]
+        return self._stop(action)
+
     def _backup_restore(self, action: Event) -> Event:
         facts = {"kept": "kept", "refused_seconds": 0.2, "rows_lost": 3, "lost": {}}
         assert {*facts, "backup", "warm", "resumed"} == set(Restored.__slots__)
@@ -167,6 +176,37 @@ class Machines:
     )
     lines: list[MachineLine] = field(default_factory=list)
     calls: list[tuple[float, MachineLine, str, list[str]]] = field(default_factory=list)
+    contracted: list[str] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def database(self, environment: Environment, _: App) -> Iterator[Database]:
+        """Reach the database on ``three``, as its owner."""
+        if not self["three"].reachable:
+            raise HostUnreachable("three does not answer SSH", hint="start the host", host="three")
+        yield Database(
+            host="127.0.0.1",
+            port=1,
+            name="hello",
+            user="hello_owner",
+            password=Secret("x"),
+            environment=environment.name,
+        )
+
+    def ledger(self, _: Database, folder: MigrationFolder) -> tuple[MigrationStatus, ...]:
+        """Return the contract migrations of a release that the ledger says ran."""
+        return tuple(
+            MigrationStatus(
+                id=each,
+                state="applied",
+                statements=1,
+                done=1,
+                checksum="",
+                recorded="",
+                changed_at=None,
+            )
+            for each in self.contracted
+            if each.startswith(f"{folder.release}/")
+        )
 
     def __getitem__(self, name: str) -> Machine:
         return self.machines[name]
@@ -243,10 +283,13 @@ def machines() -> Machines:
 
 
 @pytest.fixture
-def desk(project: Project, machines: Machines) -> Desk:
+def desk(project: Project, machines: Machines, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """Return a project whose newest version can run: it asks for one secret that nobody set."""
     secret = "    CALLBACK_SECRET: {type: string, secret: true, required: true}\n"
     project.edit(project.release_file("3.0.0"), secret, "")
+    monkeypatch.setattr("changeover.runner.database.owner_database", machines.database)
+    monkeypatch.setattr("changeover.executors.migrate.status", machines.ledger)
+    monkeypatch.setattr("changeover.executors.migrate.pending", lambda *_: ())
     return Desk(project, machines)
 
 

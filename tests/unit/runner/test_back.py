@@ -161,6 +161,39 @@ def test_no_database_is_swapped_while_a_lost_host_may_write_to_it(
     assert {name for _, name in machines.order} == {"state"}
 
 
+def test_users_are_not_sent_to_a_version_whose_schema_is_gone(
+    desk: Desk, machines: Machines
+) -> None:
+    machines.contracted = ["2.0.0/contract/001_names.sql"]
+
+    error = failed(lambda: rollback(desk))
+
+    assert error.exit_code == 2
+    assert error.message.startswith("1.0.0 cannot run on this database any more: 2.0.0/contract/")
+    assert "changeover backup restore BACKUP --env demo, then this again" in error.hint
+    assert machines.live == [NEW, NEW]
+    assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+
+
+def test_a_backup_brings_the_schema_of_the_old_version_with_it(
+    desk: Desk, machines: Machines
+) -> None:
+    machines.contracted = ["2.0.0/contract/001_names.sql"]
+
+    assert rollback(desk, backup="b1").startswith("1.0.0 serves again, proved")
+
+
+def test_a_ledger_that_cannot_be_asked_keeps_nobody_from_going_back(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["three"].reachable = False
+
+    rollback(desk)
+
+    assert machines.live == [OLD, OLD]
+    assert "not checked whether 1.0.0 can still read the database: three does not" in desk.says()
+
+
 def test_a_swap_that_failed_leaves_the_old_version_serving(desk: Desk, machines: Machines) -> None:
     three = machines["three"]
     three.on("backup_restore", lambda: three.refuse("backup-differs", "not equal"))

@@ -1,0 +1,48 @@
+"""Finalize: what it removes, and when it lets go of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover.runner import finish
+
+from .conftest import NEW, OLD, failed
+
+if TYPE_CHECKING:
+    from .conftest import Desk, Machines
+
+
+def test_the_old_colours_are_removed_and_the_live_one_stays(desk: Desk, machines: Machines) -> None:
+    end = finish.walk(finish.prepare(desk.context))
+
+    assert end["message"] == "3.0.0 is final"
+    assert [machines[name].placed for name in ("one", "two")] == [[NEW], [NEW]]
+    assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+
+
+def test_nothing_is_final_where_users_were_sent_back_before_the_yes(
+    desk: Desk, machines: Machines
+) -> None:
+    stage = finish.prepare(desk.context)
+    for name in ("one", "two"):
+        machines[name].live = machines[name].confirmed = OLD
+
+    error = failed(lambda: finish.walk(stage))
+
+    assert (error.exit_code, error.host) == (1, "one")
+    assert error.message == f"{OLD} is live, and the plan was made for {NEW}: somebody was faster"
+    assert [machines[name].placed for name in ("one", "two")] == [[OLD, NEW], [OLD, NEW]]
+    assert desk.events[-1]["message"].endswith("somebody was faster; nothing was changed")
+    assert machines["one"].lock is None
+
+
+def test_nothing_is_final_where_a_boot_would_bring_back_another_version(
+    desk: Desk, machines: Machines
+) -> None:
+    stage = finish.prepare(desk.context)
+    machines["two"].confirmed = OLD
+
+    error = failed(lambda: finish.walk(stage))
+
+    assert error.host == "two"
+    assert error.message.startswith(f"{OLD} is confirmed, and the plan was made for {NEW}")
