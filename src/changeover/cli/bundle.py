@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from changeover.cli import options
-from changeover.cli.desk import open_desk, output_of
+from changeover.cli.desk import declared, open_desk, output_of
 from changeover.counts import counted
 
 app = typer.Typer(no_args_is_help=True)
@@ -26,12 +26,10 @@ def build(
     json: options.Json = False,
 ) -> None:
     """Build a release into one signed file, unless it is there already."""
-    from changeover import bundle, release  # noqa: PLC0415 - `--help` does without
+    from changeover import bundle  # noqa: PLC0415 - `--help` does without
 
     desk = open_desk(env, app, json_lines=json)
-    found = release.load_release(desk.root, desk.app, version)
-    owner = release.load_app(desk.root, desk.app)
-    built = bundle.build(desk.root, owner, found, desk.environment.signing_key)
+    built = bundle.build(desk.root, *declared(desk, version), desk.environment.signing_key)
     files = len(built.manifest.files)
     size = built.path.stat().st_size
     desk.output.note(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from changeover.cli import options
-from changeover.cli.desk import Desk, context_of, open_desk, output_of
+from changeover.cli.desk import Desk, context_of, open_desk, output_of, releases_of
 from changeover.counts import counted
 from changeover.errors import CheckRed, InvalidInput
 
@@ -27,7 +27,6 @@ DEPLOYED: tuple[Phase, ...] = ("expand", "backfill")
 MEBIBYTE = 1 << 20
 
 Version = Annotated[str, typer.Argument(help="The release whose migrations are meant.")]
-Shown = Annotated[str | None, typer.Argument(help="The release; the newest one unless given.")]
 Phases = Annotated[
     list[str] | None,
     typer.Option("--phase", help="expand, backfill or contract; may be repeated."),
@@ -55,7 +54,7 @@ class NoDatabase(InvalidInput):
 
 @app.command()
 def status(
-    version: Shown = None,
+    version: options.Shown = None,
     env: options.Env = options.DEFAULT_ENVIRONMENT,
     app: options.App = None,
     *,
@@ -171,27 +170,23 @@ def _folders(desk: Desk, version: str | None) -> Iterator[tuple[Database, Migrat
     """Give the owner's database with each release up to ``version``, while the tunnel is open."""
     from changeover.runner import database  # noqa: PLC0415 - `--help` does without
 
-    releases = _releases(desk, version)
-    folders = database.migration_folders(releases, version or list(releases)[-1])
+    folders = database.migration_folders(*_releases(desk, version))
     with database.owner_database(desk.environment, context_of(desk).declared) as place:
         for folder in folders:
             yield place, folder
 
 
-def _releases(desk: Desk, version: str | None) -> Mapping[str, Release]:
-    """Return the app's releases, once it is sure that there is such a version and a database."""
-    from changeover import release  # noqa: PLC0415 - `--help` does without
+def _releases(desk: Desk, version: str | None) -> tuple[Mapping[str, Release], str]:
+    """Return the app's releases and the one meant, once it is sure that there is a database."""
     from changeover.runner import database  # noqa: PLC0415 - `--help` does without
 
-    context = context_of(desk)
-    if version is not None:
-        release.path(desk.app, context.releases, None, version)
-    if database.database_host(desk.environment, context.declared) is None:
+    releases, (meant,) = releases_of(desk, version)
+    if database.database_host(desk.environment, context_of(desk).declared) is None:
         raise NoDatabase(
             f"{desk.app} has no database in {desk.environment.name}",
             hint="name an app that has one with --app NAME",
         )
-    return context.releases
+    return releases, meant
 
 
 def _migrations(path: Path) -> tuple[Migration, ...]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from changeover.inventory import Environment
-    from changeover.release import Release
+    from changeover.release import App, Release
     from changeover.runner.stages import Context
 
 _OUTPUT = Output(redactor=Redactor())
@@ -96,6 +96,18 @@ def releases_of(desk: Desk, *versions: str | None) -> tuple[Mapping[str, Release
     for version in meant:
         release.path(desk.app, releases, None, version)
     return releases, meant
+
+
+def declared(desk: Desk, version: str) -> tuple[App, Release]:
+    """Return what the desk's app declares of itself, and one of its releases.
+
+    Raises:
+        InvalidInput: There is no such release, or one of the two has mistakes.
+    """
+    from changeover import release  # noqa: PLC0415 - `--help` does without
+
+    found = release.load_release(desk.root, desk.app, version)
+    return release.load_app(desk.root, desk.app), found
 
 
 def context_of(desk: Desk) -> Context:

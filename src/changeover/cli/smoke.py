@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from changeover.cli import options
-from changeover.cli.desk import Desk, context_of, open_desk
+from changeover.cli.desk import Desk, context_of, declared, open_desk
 from changeover.counts import counted
 from changeover.errors import InvalidInput
 
@@ -35,13 +35,10 @@ def preflight(
     junit: options.Junit = None,
 ) -> None:
     """Hold the hosts against a version's requirements: a minimum is red, a recommendation warns."""
-    from changeover import release  # noqa: PLC0415 - `--help` does without
-    from changeover.runner import requirements  # noqa: PLC0415
+    from changeover.runner import requirements  # noqa: PLC0415 - `--help` does without
 
     desk = open_desk(env, app, json_lines=json)
-    wanted = release.load_release(desk.root, desk.app, version)
-    owner = release.load_app(desk.root, desk.app)
-    found = requirements.outcome(desk.environment, owner, wanted, lambda _: None)
+    found = requirements.outcome(desk.environment, *declared(desk, version), lambda _: None)
     for finding in found.findings:
         mark = finding.status.ljust(4)
         follow = f"; next: {finding.next}" if finding.next else ""
