@@ -119,9 +119,15 @@ def _drop(call: Call, parameters: Parameters) -> Result:
     return backup_retention.drop(store_of(call), parameters.text("backup"))
 
 
-def _retain(call: Call, parameters: Parameters) -> Result:
+def _due(call: Call, parameters: Parameters) -> Result:
     parameters.only("keep")
-    return backup_retention.retain(store_of(call), int(parameters.number("keep", least=1)))
+    return backup_retention.due(store_of(call), int(parameters.number("keep", least=1)))
+
+
+def _retain(call: Call, parameters: Parameters) -> Result:
+    parameters.only("keep", "agreed")
+    agreed = [str(name) for name in parameters.sequence("agreed")]
+    return backup_retention.retain(store_of(call), int(parameters.number("keep", least=1)), agreed)
 
 
 ACTIONS: dict[str, Callable[[Call, Parameters], Result]] = {
@@ -133,5 +139,6 @@ ACTIONS: dict[str, Callable[[Call, Parameters], Result]] = {
     "backup_price": _price,
     "backup_restore": _restore,
     "backup_drop": _drop,
+    "backup_due": _due,
     "backup_retain": _retain,
 }

@@ -1,7 +1,8 @@
 """The databases that restores and proofs leave beside the live one: named, and removed by a rule.
 
 A restore keeps the database that was live, with the rows that its backup does not have. Nobody but
-a person knows when they are not needed any more, so as many of them stay as proved backups do.
+a person knows when they are not needed any more, so as many of them stay as proved backups do, and
+none goes that a person was not shown, with its rows counted.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from changeover.agent import backup_side, backup_swap
+from changeover.agent import backup_price, backup_side, backup_swap
+from changeover.agent.failure import ActionError
 from changeover.agent.postgres_session import Session
 from changeover.agent.postgres_tools import literal
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 FAILED = re.compile(r"_failed_[0-9]{14}")
 RESTORED = re.compile(r"_verify_[0-9]{8}T[0-9]{6}-[0-9a-f]{6}")
+STAMP = re.compile(r"_(?:failed|verify)_([0-9]{8})T?([0-9]{6})")
 
 
 def found(store: Store, backups: Sequence[str]) -> list[Record]:
@@ -36,27 +39,52 @@ def found(store: Store, backups: Sequence[str]) -> list[Record]:
         return _found(store, session, backups)
 
 
-def retain(store: Store, backups: Sequence[str], keep: int) -> list[str]:
-    """Remove leftovers and all but the ``keep`` newest failed databases; return their names.
+def due(store: Store, backups: Sequence[str], keep: int) -> list[Record]:
+    """Return what retention would remove: leftovers and all but the ``keep`` newest failed ones.
 
-    While a restore is unfinished nothing is removed: what it needs is among them.
+    Each has what ``found`` tells, ``rows_lost`` and ``lost`` by table: its rows that the live
+    database does not have, ``None`` where they cannot be counted. While a restore is unfinished
+    there is nothing: what it needs is among them.
+
+    Args:
+        store: The app's backups.
+        backups: The ids of those that stay.
+        keep: How many failed databases stay.
     """
-    if backup_swap.read(store) is not None:
-        return []
+    return [one | _held(store, one["name"]) for one in _due(store, backups, keep)]
+
+
+def retain(store: Store, backups: Sequence[str], keep: int, agreed: Sequence[str]) -> list[str]:
+    """Remove what is due and was agreed to, by name; return the names of what went."""
+    gone = [one["name"] for one in _due(store, backups, keep) if one["name"] in agreed]
     with Session(store.server, backup_side.MAINTENANCE) as session:
-        beside = _found(store, session, backups)
-        failed = [one["name"] for one in beside if one["kind"] == "failed"]
-        gone = [one["name"] for one in beside if one["kind"] == "leftover"]
-        gone += failed[: max(0, len(failed) - keep)]
         for name in gone:
             backup_side.drop(session, name)
-        return gone
+    return gone
+
+
+def _due(store: Store, backups: Sequence[str], keep: int) -> list[Record]:
+    if backup_swap.read(store) is not None:
+        return []
+    beside = found(store, backups)
+    failed = [one for one in beside if one["kind"] == "failed"]
+    older = failed[: max(0, len(failed) - keep)]
+    return [one for one in beside if one["kind"] == "leftover"] + older
+
+
+def _held(store: Store, database: str) -> Record:
+    try:
+        with Session(store.server, store.database) as live:
+            live.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            lost = backup_price.lost(store, database, live)
+    except ActionError:
+        return {"rows_lost": None, "lost": {}}
+    return {"rows_lost": sum(table["lost"] for table in lost.values()), "lost": lost}
 
 
 def _found(store: Store, session: Session, backups: Sequence[str]) -> list[Record]:
-    # Object ids grow, so their order is that of the databases' lives.
     query = f"""SELECT datname AS name, pg_database_size(oid) AS bytes FROM pg_database
-        WHERE starts_with(datname, {literal(store.database + "_")}) ORDER BY oid"""  # noqa: S608
+        WHERE starts_with(datname, {literal(store.database + "_")})"""  # noqa: S608
     warm = {store.side(backup) for backup in backups}
     beside = []
     for row in session.rows(query):
@@ -70,4 +98,10 @@ def _found(store: Store, session: Session, backups: Sequence[str]) -> list[Recor
         else:
             continue
         beside.append({**row, "kind": kind})
-    return beside
+    return sorted(beside, key=_stamp)
+
+
+def _stamp(one: Record) -> tuple[str, str]:
+    """Return when a database came to be beside the live one; a failed one is older than that."""
+    known = STAMP.search(one["name"])
+    return "".join(known.groups()) if known else "", one["name"]

@@ -16,6 +16,7 @@ from changeover.agent.failure import ActionError
 from changeover.agent.postgres_session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from changeover.agent.backup_store import Record, Store
@@ -46,21 +47,35 @@ def drop(store: Store, backup: str) -> Record:
         return {"backup": backup, "freed": _remove(store, directory)}
 
 
-def retain(store: Store, keep: int) -> Record:
-    """Remove what is older than the ``keep`` newest proved backups.
+def due(store: Store, keep: int) -> Record:
+    """Return what ``retain`` would remove now: ``backups`` by id, ``databases`` with their rows."""
+    gone, stay = _parted(store, keep)
+    return {"backups": gone, "databases": backup_leftovers.due(store, stay, max(1, keep))}
+
+
+def retain(store: Store, keep: int, agreed: Sequence[str]) -> Record:
+    """Remove what is older than the ``keep`` newest proved backups, and was agreed to by name.
 
     What is newer than the newest proved one stays, proved or not: it may be about to be. Of the
     databases that restores kept, as many stay; ``databases`` names those that went.
     """
     with store.lock():
-        order = [one["backup"] for one in found(store)]
-        kept = _proved(store)[: max(1, keep)]
-        older = order[order.index(kept[0]) + 1 :] if kept else []
-        gone = [backup for backup in older if backup not in kept]
+        gone, stay = _parted(store, keep)
+        gone = [backup for backup in gone if backup in agreed]
+        # before the backups: what was kept warm from one of them is among the names, too
+        databases = backup_leftovers.retain(store, stay, max(1, keep), agreed)
         freed = sum(_remove(store, store.root / backup) for backup in gone)
-        stay = [one for one in order if one not in gone]
-        databases = backup_leftovers.retain(store, stay, max(1, keep))
+        stay = [one["backup"] for one in found(store)]
         return {"dropped": gone, "kept": stay, "freed": freed, "databases": databases}
+
+
+def _parted(store: Store, keep: int) -> tuple[list[str], list[str]]:
+    """Return the ids of the backups that are due to go, and of those that are not."""
+    order = [one["backup"] for one in found(store)]
+    kept = _proved(store)[: max(1, keep)]
+    older = order[order.index(kept[0]) + 1 :] if kept else []
+    gone = [backup for backup in older if backup not in kept]
+    return gone, [backup for backup in order if backup not in gone]
 
 
 def _proved(store: Store) -> list[str]:

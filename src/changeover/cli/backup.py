@@ -14,7 +14,7 @@ from changeover.counts import counted
 from changeover.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from changeover.executors.backup import Backup, Price, Proof, Restored
+    from changeover.executors.backup import Backup, BesideDue, Due, Price, Proof, Restored
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -138,13 +138,22 @@ def prune(
     env: options.Env = options.DEFAULT_ENVIRONMENT,
     app: options.App = None,
     *,
+    yes: options.Yes = False,
     json: options.Json = False,
 ) -> None:
     """Remove what is older than the newest proved backups; the newest proved one always stays."""
+    from changeover.cli.confirm import ask  # noqa: PLC0415 - `--help` does without
     from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
-    gone = backups.retain(context_of(desk), keep)
+    context = context_of(desk)
+    due = backups.due(context, keep)
+    if not due.names:
+        desk.output.data({"type": "pruned", "backups": [], "databases": []}, "nothing to remove")
+        return
+    desk.output.note(_due_words(due))
+    ask(yes=yes, question=f"remove them from {desk.environment.name} for good?")
+    gone = backups.retain(context, keep, due.names)
     names = ", ".join((*gone.backups, *gone.databases))
     desk.output.data({"type": "pruned", **dataclasses.asdict(gone)}, f"removed: {names or 'none'}")
 
@@ -219,6 +228,29 @@ def _price_words(price: Price) -> str:
         for one in price.tables
     ]
     return "\n".join(lines)
+
+
+def _due_words(due: Due) -> str:
+    lines = ["what goes, and does not come back:"]
+    lines += [f"  {backup}  the backup" for backup in due.backups]
+    for database in due.databases:
+        size = f"{database.bytes / MEGABYTE:.1f} MB"
+        lines.append(f"  {database.name}  {size}  {KINDS[database.kind]}")
+        lines += [f"    {line}" for line in _held_words(database)]
+    return "\n".join(lines)
+
+
+def _held_words(database: BesideDue) -> list[str]:
+    if database.rows_lost is None:
+        return ["its rows cannot be counted"]
+    rows = counted(database.rows_lost, "row that", "rows that")
+    return [
+        f"{rows} the live database does not have",
+        *(
+            f"{table}: {counted(facts['lost'] or 0, 'row')}"
+            for table, facts in database.lost.items()
+        ),
+    ]
 
 
 def _rows(number: int | None) -> str:

@@ -9,6 +9,7 @@ from changeover.executors import backup as backups
 from changeover.runner import by_hand, survey
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -59,10 +60,15 @@ def restore(context: Context, backup: str) -> backups.Restored:
         return backups.restore(backups.vault_of(run.fleet), backup)
 
 
-def retain(context: Context, keep: int) -> backups.Pruned:
-    """Remove what is older than the newest proved backups, and return what was removed."""
+def due(context: Context, keep: int) -> backups.Due:
+    """Return what ``retain`` would remove, with the rows that would go."""
+    return backups.due(backups.vault_of(context.run().fleet), keep)
+
+
+def retain(context: Context, keep: int, agreed: Sequence[str]) -> backups.Pruned:
+    """Remove what is older than the newest proved backups and was agreed to; return what went."""
     with _leased(context, "backup retain", str(keep)) as run:
-        return backups.retain(backups.vault_of(run.fleet), keep)
+        return backups.retain(backups.vault_of(run.fleet), keep, agreed)
 
 
 def open_(context: Context, backup: str, identity: Path) -> dict[str, bytes]:

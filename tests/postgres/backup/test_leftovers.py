@@ -43,20 +43,66 @@ def test_what_a_restore_kept_and_what_a_proof_left_is_listed_by_its_kind(site: S
     }
 
 
-def test_pruning_keeps_the_newest_failed_ones_names_what_goes_and_touches_nothing_else(
+def test_pruning_keeps_those_that_failed_last_names_what_goes_and_touches_nothing_else(
     site: Site,
 ) -> None:
     site.create()
     side = site.act("backup_verify", backup="one", keep=True)["kept"]
-    # the order is that of their lives, not of their names
-    first, second, third = make(
-        site, "failed_20260303000000", "failed_20260202000000", "failed_20260101000000"
+    # the order is that of failing: one that was kept warm for long was made before the others
+    third, first, second = make(
+        site, "failed_20260303000000", "failed_20260101000000", "failed_20260202000000"
     )
     others = make(site, "archive", "failed_by_hand", "failed_2026")
+    due = site.act("backup_due", keep=2)
+    agreed = [one["name"] for one in due["databases"]]
 
-    assert site.act("backup_retain", keep=2)["databases"] == [first]
+    assert agreed == [first]
+    assert site.act("backup_retain", keep=2, agreed=agreed)["databases"] == [first]
     assert site.databases() == {site.shop.name, side, second, third, *others}
-    assert site.act("backup_retain", keep=2)["databases"] == []
+    assert site.act("backup_due", keep=2) == {"backups": [], "databases": []}
+
+
+def test_what_would_go_is_told_with_the_rows_that_the_live_database_does_not_have(
+    site: Site,
+) -> None:
+    site.create()
+    site.act("backup_verify", backup="one")
+    site.shop.rows("INSERT INTO audit SELECT 'late ' || n FROM generate_series(1, 3) n")
+    kept = site.act("backup_restore", backup="one")["kept"]
+    make(site, "failed_29990101000000")
+
+    (due,) = site.act("backup_due", keep=1)["databases"]
+
+    assert (due["name"], due["kind"], due["rows_lost"]) == (kept, "failed", 3)
+    assert {table: facts["lost"] for table, facts in due["lost"].items()} == {"public.audit": 3}
+    assert kept in site.databases()
+
+
+def test_nothing_goes_that_nobody_agreed_to(site: Site) -> None:
+    for backup in ("one", "two"):
+        site.create(backup)
+        site.act("backup_verify", backup=backup)
+    failed = make(site, "failed_20260101000000", "failed_20260202000000")
+
+    assert site.act("backup_due", keep=1)["backups"] == ["one"]
+    went = site.act("backup_retain", keep=1, agreed=[])
+
+    assert (went["dropped"], went["databases"]) == ([], [])
+    assert set(failed) < site.databases()
+
+
+def test_what_was_kept_warm_from_a_backup_that_goes_is_named_with_it(site: Site) -> None:
+    for backup in (GONE, "two"):
+        site.create(backup)
+        site.act("backup_verify", backup=backup, keep=backup == GONE)
+    due = site.act("backup_due", keep=1)
+    warm = f"{site.shop.name}_verify_{GONE}"
+    names = [*due["backups"], *(each["name"] for each in due["databases"])]
+
+    assert names == [GONE, warm]
+    went = site.act("backup_retain", keep=1, agreed=names)
+    assert (went["dropped"], went["kept"], went["databases"]) == ([GONE], ["two"], [warm])
+    assert site.databases() == {site.shop.name}
 
 
 def test_nothing_beside_goes_while_a_restore_is_unfinished(site: Site) -> None:
@@ -67,7 +113,8 @@ def test_nothing_beside_goes_while_a_restore_is_unfinished(site: Site) -> None:
     )
     backup_swap.begin(store, {"backup": "one"})
 
-    assert site.act("backup_retain", keep=1)["databases"] == []
+    assert site.act("backup_due", keep=1)["databases"] == []
+    assert site.act("backup_retain", keep=1, agreed=failed)["databases"] == []
     assert set(failed) < site.databases()
 
 

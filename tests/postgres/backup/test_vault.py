@@ -187,6 +187,8 @@ def test_only_what_is_older_than_the_newest_proved_goes(site: Site, vault: Vault
         create(vault, name)
     site.create("d")
 
-    assert backups.retain(vault, 1).backups == ("b", "a")
+    due = backups.due(vault, 1)
+    assert due.names == ("b", "a")
+    assert backups.retain(vault, 1, due.names).backups == ("b", "a")
     assert [one.backup for one in backups.list_(vault)] == ["d", "c"]
-    assert backups.retain(vault, 1).backups == ()
+    assert backups.due(vault, 1).names == ()

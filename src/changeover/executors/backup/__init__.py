@@ -13,6 +13,8 @@ from changeover.executors.backup.failures import (
 from changeover.executors.backup.records import (
     Backup,
     Beside,
+    BesideDue,
+    Due,
     Price,
     Proof,
     Pruned,
@@ -20,7 +22,16 @@ from changeover.executors.backup.records import (
     TablePrice,
 )
 from changeover.executors.backup.vault import Vault, vault_of
-from changeover.executors.backup.work import beside, create, list_, price, restore, retain, verify
+from changeover.executors.backup.work import (
+    beside,
+    create,
+    due,
+    list_,
+    price,
+    restore,
+    retain,
+    verify,
+)
 
 __all__ = [
     "Backup",
@@ -28,7 +39,9 @@ __all__ = [
     "BackupDiffers",
     "BackupUnknown",
     "Beside",
+    "BesideDue",
     "DiskTooSmall",
+    "Due",
     "NotEncryptable",
     "NotOpened",
     "Price",
@@ -40,6 +53,7 @@ __all__ = [
     "Vault",
     "beside",
     "create",
+    "due",
     "list_",
     "open_attachment",
     "price",

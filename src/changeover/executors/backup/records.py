@@ -93,6 +93,33 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BesideDue(Beside):
+    """A database beside the live one that retention would remove.
+
+    Args:
+        rows_lost: Its rows that the live database does not have; ``None`` where they cannot be
+            counted.
+        lost: The same by table: ``rows_before``, ``rows_after``, ``lost``.
+    """
+
+    rows_lost: int | None
+    lost: Mapping[str, Mapping[str, int | None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """What retention would remove: backups by id, databases with what they hold."""
+
+    backups: tuple[str, ...]
+    databases: tuple[BesideDue, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return what a person agrees to."""
+        return (*self.backups, *(one.name for one in self.databases))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pruned:
     """What retention removed: backups by id, databases by name."""
 

@@ -6,10 +6,21 @@ import base64
 from typing import TYPE_CHECKING
 
 from changeover.executors.backup.configuration import MEMBER, collect, encrypt
-from changeover.executors.backup.records import Backup, Beside, Price, Proof, Pruned, Restored
+from changeover.executors.backup.records import (
+    Backup,
+    Beside,
+    BesideDue,
+    Due,
+    Price,
+    Proof,
+    Pruned,
+    Restored,
+)
 from changeover.fleet import action
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from changeover.executors.backup.vault import Vault
 
 
@@ -92,10 +103,18 @@ def beside(vault: Vault) -> tuple[Beside, ...] | None:
     return None if databases is None else tuple(Beside(**one) for one in databases)
 
 
-def retain(vault: Vault, keep: int) -> Pruned:
+def due(vault: Vault, keep: int) -> Due:
+    """Return what ``retain`` would remove, with the rows that would go."""
+    answer = vault.ask(action("backup_due", keep=keep))["backup_due"]
+    databases = tuple(BesideDue(**one) for one in answer["databases"])
+    return Due(backups=tuple(answer["backups"]), databases=databases)
+
+
+def retain(vault: Vault, keep: int, agreed: Sequence[str]) -> Pruned:
     """Remove what is older than the ``keep`` newest proved backups, and say what went.
 
-    Of the databases that restores kept, the ``keep`` newest stay as well.
+    Of the databases that restores kept, the ``keep`` newest stay as well. Nothing goes that is not
+    among the names that were agreed to.
     """
-    answer = vault.ask(action("backup_retain", keep=keep))["backup_retain"]
+    answer = vault.ask(action("backup_retain", keep=keep, agreed=list(agreed)))["backup_retain"]
     return Pruned(backups=tuple(answer["dropped"]), databases=tuple(answer["databases"]))
