@@ -201,6 +201,22 @@ def provisioned_single(lab_single: Lab, first_run: FirstRun) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
+def fleet_snapshot(lab_fleet: Lab) -> str:
+    """Provision the fleet from nothing and keep its disks as snapshot ``provisioned``."""
+    env = str(lab_fleet.inventory)
+    lab_fleet.changeover("provision", "--env", env, seconds=PROVISION_SECONDS)
+    lab_fleet.snapshot(PROVISIONED_SNAPSHOT)
+    return PROVISIONED_SNAPSHOT
+
+
+@pytest.fixture(scope="module")
+def provisioned_fleet(lab_fleet: Lab, fleet_snapshot: str) -> Lab:
+    """Return the fleet in its platform state, without an app."""
+    lab_fleet.reset(fleet_snapshot)
+    return lab_fleet
+
+
+@pytest.fixture(scope="session")
 def live_snapshot(lab_single: Lab, first_run: FirstRun) -> str:
     """Deploy NOX API 7.0.0 on the provisioned host and keep its disks as snapshot ``live``."""
     assert first_run.changed

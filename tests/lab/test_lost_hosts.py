@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from .conftest import Lab
 
@@ -31,10 +31,8 @@ Event = dict[str, Any]
 
 
 def prepare(lab: Lab) -> None:
-    """Provision the hosts and keep their disks with 7.0.0 live, and with 8.0.0 live."""
-    lab.reset("fresh")
+    """Keep the disks of the provisioned hosts with 7.0.0 live, and with 8.0.0 live."""
     env = ("--env", str(lab.inventory))
-    lab.changeover("provision", *env, seconds=1500)
     lab.changeover("deploy", "7.0.0", "--yes", *env)
     lab.snapshot(OLD)
     serving(lab)
@@ -43,11 +41,10 @@ def prepare(lab: Lab) -> None:
 
 
 @pytest.fixture(scope="module")
-def fleet(lab_fleet: Lab) -> Iterator[Lab]:
-    """Yield the fleet with both versions in snapshots; it is fresh again afterwards."""
-    prepare(lab_fleet)
-    yield lab_fleet
-    lab_fleet.reset("fresh")
+def fleet(provisioned_fleet: Lab) -> Lab:
+    """Return the fleet with both versions in snapshots."""
+    prepare(provisioned_fleet)
+    return provisioned_fleet
 
 
 @pytest.fixture

@@ -64,10 +64,10 @@ def test_one_host_moves_forward_survives_a_broken_release_and_goes_back(
     prove(provisioned_single)
 
 
-def test_a_fleet_moves_as_one(lab_fleet: Lab) -> None:
-    prove(lab_fleet)
+def test_a_fleet_moves_as_one(provisioned_fleet: Lab) -> None:
+    prove(provisioned_fleet)
 
-    outside = lab_fleet.ssh("lb1", "systemctl is-active haproxy")
+    outside = provisioned_fleet.ssh("lb1", "systemctl is-active haproxy")
     assert outside == "active"
 
 
