@@ -114,11 +114,6 @@ def _restore(call: Call, parameters: Parameters) -> Result:
     return backup_restore.restore(store_of(call), backup, call.deployment, jobs=jobs)
 
 
-def _drop(call: Call, parameters: Parameters) -> Result:
-    parameters.only("backup")
-    return backup_retention.drop(store_of(call), parameters.text("backup"))
-
-
 def _due(call: Call, parameters: Parameters) -> Result:
     parameters.only("keep")
     return backup_retention.due(store_of(call), int(parameters.number("keep", least=1)))
@@ -138,7 +133,6 @@ ACTIONS: dict[str, Callable[[Call, Parameters], Result]] = {
     "backup_verify": _verify,
     "backup_price": _price,
     "backup_restore": _restore,
-    "backup_drop": _drop,
     "backup_due": _due,
     "backup_retain": _retain,
 }

@@ -33,20 +33,6 @@ def found(store: Store) -> list[Record]:
     return sorted(backups, key=lambda one: one.get("finished", ""), reverse=True)
 
 
-def drop(store: Store, backup: str) -> Record:
-    """Remove a backup and the database that was kept warm from it.
-
-    Raises:
-        ActionError: ``last-proof`` when it is the newest one that was proved.
-    """
-    with store.lock():
-        directory = store.present(backup)
-        if backup in _proved(store)[:1]:
-            message = f"{backup} is the newest proved backup of {store.app}"
-            raise ActionError("last-proof", message)
-        return {"backup": backup, "freed": _remove(store, directory)}
-
-
 def due(store: Store, keep: int) -> Record:
     """Return what ``retain`` would remove now: ``backups`` by id, ``databases`` with their rows."""
     gone, stay = _parted(store, keep)
