@@ -36,6 +36,8 @@ class Fleet:
         any_agent: Work with agents of another version: looking and going back must not wait for
             provisioning.
         fences: The fencing number by host, filled by ``lock``.
+        beyond: The number by host that a lease's has to exceed: a host that was made anew counts
+            from 1 again, what it guards does not.
         connect: Opens the kept connection to a host.
     """
 
@@ -47,6 +49,7 @@ class Fleet:
     report: Callable[[Event], None]
     any_agent: bool = False
     fences: dict[str, int] = field(default_factory=dict)
+    beyond: dict[str, int] = field(default_factory=dict)
     sessions: int = 0
     connect: Callable[[Environment, Host], ssh.Line] = ssh.Line
     _lines: dict[str, ssh.Line] = field(default_factory=dict)

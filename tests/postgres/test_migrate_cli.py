@@ -53,10 +53,12 @@ def folder(shop: Shop, release: Release, monkeypatch: pytest.MonkeyPatch) -> Mig
         )
 
     @contextlib.contextmanager
-    def leased(_context: object, command: str, about: str, *, hint: str) -> Iterator[object]:
+    def leased(
+        _context: object, command: str, about: str, *, hint: str, beyond: int
+    ) -> Iterator[object]:
         assert (command, about) == ("db migrate", "1.0.0")
         assert hint == "changeover db migrate 1.0.0 --env shop goes on"
-        yield SimpleNamespace(number=LEASE)
+        yield SimpleNamespace(number=LEASE, beyond=beyond)
 
     monkeypatch.setattr(db, "_folders", folders)
     monkeypatch.setattr(db, "_releases", lambda *_: {})
@@ -124,6 +126,18 @@ def test_a_run_by_hand_writes_only_while_its_lease_is_the_newest(
 
     with pytest.raises(failures.RunnerFenced):
         db.migrate_("1.0.0")
+
+
+def test_a_database_host_that_counts_anew_is_told_the_ledgers_number(
+    shop: Shop, folder: MigrationFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert migrate.fence(shop.owner) == 0
+    migrate.apply(shop.owner, folder, phases=("expand",), fence=57)
+    monkeypatch.setattr(database, "fence", lambda run: run.beyond + 1)
+
+    db.migrate_("1.0.0")
+
+    assert migrate.fence(shop.owner) == 58
 
 
 @pytest.mark.usefixtures("folder")

@@ -151,7 +151,9 @@ def migrate_(
     _releases(desk, version)
     hint = f"changeover db migrate {version} --env {desk.environment.name} goes on"
     done = 0
-    with by_hand.leased(context_of(desk), "db migrate", version, hint=hint) as run:
+    known = max((migrate.fence(place) for place, _ in _folders(desk, version)), default=0)
+    opened = context_of(desk)
+    with by_hand.leased(opened, "db migrate", version, hint=hint, beyond=known) as run:
         for place, folder in _folders(desk, version):
             outcome = migrate.apply(
                 place,

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from changeover.errors import ChangeoverError, Failed, LockHeld
-from changeover.fleet import Answers, Fleet, action, call, on_each
+from changeover.fleet import Action, Answers, Fleet, action, call, on_each
 from changeover.ssh_failures import AgentFailed
 
 if TYPE_CHECKING:
@@ -35,8 +35,13 @@ def lock(fleet: Fleet, hosts: Sequence[Host], reason: str, seconds: int, *, stea
         LockHeld: Another deployment holds it, on the host that the error names.
     """
     name = "steal" if steal else "lock"
-    request = action(name, owner=fleet.owner, reason=reason, ttl_seconds=seconds, nonce=fleet.nonce)
-    answers = on_each(fleet, hosts, lambda _: [request])
+    asked = {"owner": fleet.owner, "reason": reason, "ttl_seconds": seconds, "nonce": fleet.nonce}
+
+    def request(host: Host) -> list[Action]:
+        least = {"at_least": fleet.beyond[host.name] + 1} if host.name in fleet.beyond else {}
+        return [action(name, **asked, **least)]
+
+    answers = on_each(fleet, hosts, request)
     for host, replies in answers.replies.items():
         fleet.fences[host] = int(replies[name].result["number"])
     if not answers.errors:

@@ -9,6 +9,7 @@ from changeover.errors import ChangeoverError, Interrupted
 from changeover.executors import lease
 from changeover.executors.lease import Heartbeat
 from changeover.plan import LEASE_SECONDS
+from changeover.runner import database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def leased(context: Context, command: str, about: str | None, *, hint: str) -> Iterator[Run]:
+def leased(
+    context: Context, command: str, about: str | None, *, hint: str, beyond: int = 0
+) -> Iterator[Run]:
     """Give a run that holds the lease on every host, and tell the journal how it went.
 
     Args:
@@ -26,12 +29,14 @@ def leased(context: Context, command: str, about: str | None, *, hint: str) -> I
         command: The verb, as it is typed.
         about: What it is done to, for the journal and for whoever finds the lease taken.
         hint: What to type after an interrupt.
+        beyond: The fencing number that the ledger knows.
 
     Raises:
         LockHeld: A deployment, or another hand, holds the lease.
         Interrupted: A person or the machine stopped it.
     """
     run = context.run()
+    database.exceed(run, beyond)
     run.begin(command, None, about)
     reason = f"{command} {about or ''}".strip()
     try:

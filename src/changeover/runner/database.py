@@ -67,6 +67,13 @@ def fence(run: Run) -> int | None:
     return run.fleet.fences.get(host.name) if host else None
 
 
+def exceed(run: Run, number: int) -> None:
+    """Have the run's fencing number on the database's host be greater than the ledger's."""
+    host = database_host(run.environment, run.app)
+    if host is not None:
+        run.fleet.beyond[host.name] = number
+
+
 def migration_folders(releases: Mapping[str, Release], version: str) -> tuple[MigrationFolder, ...]:
     """Return the migrations of a version and of all versions it grew from, oldest first."""
     return tuple(

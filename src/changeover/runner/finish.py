@@ -43,6 +43,7 @@ def prepare(context: Context) -> Stage:
     facts: list[verdict.MigrationFact] = []
     if host is not None:
         with database.owner_database(run.environment, run.app) as place:
+            database.exceed(run, migrate.fence(place))
             facts = [
                 verdict.MigrationFact(id=each.id, phase=each.phase, reversible=bool(each.revert))
                 for folder in database.migration_folders(context.releases, version)

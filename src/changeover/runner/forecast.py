@@ -141,6 +141,7 @@ def _pending(
     due: list[Migration] = []
     statements: list[SqlChange] = []
     with database.owner_database(run.environment, run.app) as place:
+        database.exceed(run, migrate.fence(place))
         for folder in folders:
             found = [
                 migration

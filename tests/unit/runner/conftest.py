@@ -102,7 +102,7 @@ class Machine:
                 detail={"holder": self.lock},
             )
         self.lock = {"reason": action["reason"], "owner": action["owner"]}
-        return {"number": 7}
+        return {"number": max(7, action.get("at_least", 0))}
 
     def _steal(self, action: Event) -> Event:
         self.lock = None
@@ -177,6 +177,7 @@ class Machines:
     lines: list[MachineLine] = field(default_factory=list)
     calls: list[tuple[float, MachineLine, str, list[str]]] = field(default_factory=list)
     contracted: list[str] = field(default_factory=list)
+    ledger_fence: int = 0
 
     @contextlib.contextmanager
     def database(self, environment: Environment, _: App) -> Iterator[Database]:
@@ -290,6 +291,7 @@ def desk(project: Project, machines: Machines, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("changeover.runner.database.owner_database", machines.database)
     monkeypatch.setattr("changeover.executors.migrate.status", machines.ledger)
     monkeypatch.setattr("changeover.executors.migrate.pending", lambda *_: ())
+    monkeypatch.setattr("changeover.executors.migrate.fence", lambda _: machines.ledger_fence)
     return Desk(project, machines)
 
 

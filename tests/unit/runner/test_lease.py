@@ -11,7 +11,7 @@ import pytest
 
 from changeover.executors import lease
 from changeover.executors.lease import Heartbeat, LeaseTaken, LeaseUnrenewed
-from changeover.runner import back
+from changeover.runner import back, by_hand, finish
 
 from .conftest import failed
 
@@ -106,3 +106,22 @@ def test_a_run_begins_no_step_after_its_lease_is_lost(
     assert error.exit_code == 5
     assert error.message.startswith("stopped at restore: the lease on three is ours no more")
     assert ("three", "backup_restore") not in machines.order
+
+
+def test_a_database_host_that_was_made_anew_counts_on_from_the_ledgers_number(
+    desk: Desk, machines: Machines
+) -> None:
+    machines.ledger_fence = 57
+    stage, held = finish.prepare(desk.context), {}
+    machines["one"].on("retire", lambda: held.update(stage.run.fleet.fences))
+
+    finish.walk(stage)
+
+    assert held == {"one": 7, "two": 7, "three": 58}
+
+
+def test_a_run_by_hand_takes_a_lease_beyond_the_ledgers_number(desk: Desk) -> None:
+    with by_hand.leased(desk.context, "db migrate", "3.0.0", hint="again", beyond=57) as run:
+        held = dict(run.fleet.fences)
+
+    assert held == {"one": 7, "two": 7, "three": 58}

@@ -6,7 +6,7 @@ Truth is in the ledger inside the database: a run that was killed is continued b
 from changeover.executors.migrate.preview import StatementPreview, TargetPreview, preview
 from changeover.executors.migrate.run import MigrateOutcome, apply, revert
 from changeover.executors.migrate.server import ServerFacts, probe
-from changeover.executors.migrate.status import MigrationStatus, pending, status
+from changeover.executors.migrate.status import MigrationStatus, fence, pending, status
 
 __all__ = [
     "MigrateOutcome",
@@ -15,6 +15,7 @@ __all__ = [
     "StatementPreview",
     "TargetPreview",
     "apply",
+    "fence",
     "pending",
     "preview",
     "probe",

@@ -149,9 +149,14 @@ def take(connection: Connection, mandate: Mandate, *, newest: bool) -> Mandate:
     values = (mandate.fence, mandate.runner, mandate.fence, newest)
     found = row(connection, query, values)
     if found is None:
-        known = row(connection, "SELECT number FROM changeover.fence")
-        raise _fenced(mandate, known[0] if known else 0)
+        raise _fenced(mandate, highest(connection))
     return dataclasses.replace(mandate, fence=int(found[0]))
+
+
+def highest(connection: Connection) -> int:
+    """Return the highest fencing number known."""
+    known = row(connection, "SELECT number FROM changeover.fence")
+    return int(known[0]) if known else 0
 
 
 def check(connection: Connection, mandate: Mandate) -> None:
@@ -168,7 +173,8 @@ def check(connection: Connection, mandate: Mandate) -> None:
 def _fenced(mandate: Mandate, known: int) -> RunnerFenced:
     return RunnerFenced(
         f"the ledger knows a newer runner (fencing number {known}) than this one ({mandate.fence})",
-        hint="let the newer deployment finish: `changeover status`",
+        hint="see who acts: `changeover status`; where nobody does, a new deployment takes a number"
+        " beyond the ledger's",
     )
 
 

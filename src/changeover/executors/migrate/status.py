@@ -69,6 +69,12 @@ def status(database: Database, folder: MigrationFolder) -> tuple[MigrationStatus
     )
 
 
+def fence(database: Database) -> int:
+    """Return the highest fencing number that the ledger knows; 0 where there is no ledger."""
+    with connect(database, LOOK) as connection:
+        return ledger.highest(connection) if ledger.exists(connection) else 0
+
+
 def pending(
     database: Database, folder: MigrationFolder, phases: tuple[Phase, ...]
 ) -> tuple[Migration, ...]:
