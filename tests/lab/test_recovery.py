@@ -178,7 +178,7 @@ def test_an_interrupt_says_what_serves_and_the_next_command(live_single: Lab) ->
         last = [json.loads(line) for line in process.stdout or ()][-1]
 
     assert (process.returncode, last["exit"]) == (130, 130)
-    assert last["message"].startswith("interrupted at confirm: users may be on 8.0.0, which is not")
+    assert last["message"].startswith("interrupted at confirm: users may be on 8.0.0; a host that")
     assert "goes back to 7.0.0 by itself within 120 s" in last["message"]
     changeover(live_single, "abort", "--force")
     assert str(host_state(live_single)["live"]).startswith("7.0.0-")

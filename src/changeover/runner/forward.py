@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from changeover import steps
-from changeover.errors import ChangeoverError
 from changeover.plan import LEASE_SECONDS
 from changeover.runner import endings, recovery, survey
 from changeover.runner.apply import apply
 
 if TYPE_CHECKING:
+    from changeover.errors import ChangeoverError
     from changeover.plan import Plan
     from changeover.runner.run import Event, Run
 
@@ -29,11 +29,10 @@ def walk(run: Run, plan: Plan, *, steal: bool = False) -> Event:
             try:
                 _one(run, plan, step, steal=steal)
             except KeyboardInterrupt as error:
-                raise recovery.interrupted(run, plan, step.id) from error
-            except ChangeoverError as error:
-                raise _recovered(run, plan, step, error) from error
+                raise recovery.interrupted(run, plan, step.id, resumed=steal) from error
             except Exception as error:
-                raise _recovered(run, plan, step, endings.unexpected(error)) from error
+                failure = endings.known(error)
+                raise _recovered(run, plan, step, failure, resumed=steal) from error
     return run.end(
         "done", 0, f"{plan.version} serves; the way back: {plan.situation.verdict.because}"
     )
@@ -49,21 +48,26 @@ def _one(run: Run, plan: Plan, step: steps.AnyStep, *, steal: bool) -> None:
         survey.refuse_overtaken(run.fleet, run.app_hosts, plan.situation.live, hint=again)
 
 
-def _recovered(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError) -> ChangeoverError:
+def _recovered(
+    run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError, *, resumed: bool
+) -> ChangeoverError:
     try:
-        return recovery.recover(run, plan, red, error)
+        return recovery.recover(run, plan, red, error, resumed=resumed)
     except KeyboardInterrupt:
-        return recovery.interrupted(run, plan, red.id, going_back=True)
+        return recovery.interrupted(run, plan, red.id, resumed=resumed, going_back=True)
+    except Exception as second:  # noqa: BLE001 - whatever it is, users may be on either version now
+        return recovery.gave_up(run, error, endings.known(second))
 
 
 def _told(run: Run, step: steps.Drain | steps.Unlock) -> None:
     """Do what comes after the confirmation; where it is red, it is told and undoes nothing."""
     try:
         run.step(step, lambda: apply(run, step))
-    except ChangeoverError as error:
+    except Exception as error:  # noqa: BLE001 - nothing is worth taking a confirmed version back
         lost = (
             f"{step.colour} is not warm for a rollback"
             if isinstance(step, steps.Drain)
             else f"the lease ends by itself within {LEASE_SECONDS} s"
         )
-        run.note({"type": "warning", "says": f"warning: {lost}: {error.message}"})
+        why = endings.known(error).message
+        run.note({"type": "warning", "says": f"warning: {lost}: {why}"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from changeover import steps
 from changeover.errors import ChangeoverError, Failed, RolledBack
@@ -20,30 +20,71 @@ SWITCHED = ("switch", "smoke", "confirm")
 CONFIRMED = ("drain", "unlock")
 
 
-def recover(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError) -> ChangeoverError:
-    """Take back a deployment whose step is red, and return the error that the user is told."""
+def recover(
+    run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError, *, resumed: bool = False
+) -> ChangeoverError:
+    """Take back a deployment whose step is red, and return the error that the user is told.
+
+    Args:
+        run: The run.
+        plan: Its plan.
+        red: The step that is red.
+        error: Why.
+        resumed: Whether an earlier run of the deployment came before: it may have sent users on.
+    """
     run.unstoppable = True
     refused = lease.taken(run.fleet, error)
     if refused and red.id not in UNLEASED:
         return endings.taken(run, refused, red.id)
+    if red.id in CONFIRMED:
+        return _stays(run, plan, red, error)
     if red.id in SWITCHED:
-        return _after_switch(run, plan, error)
-    if _serves_already(run, plan):
-        if red.id in UNLEASED:
-            message = f"{plan.colour} serves, unfinished, and {red.id} is red: {error.message}"
-            return endings.mixed(run, message, error, hint=_look(run))
-        return _after_switch(run, plan, error)
+        return _after_switch(run, plan, red, error, resumed=resumed)
+    if resumed and plan.situation.live != plan.colour:
+        return _before_switch_again(run, plan, red, error)
     return _before_switch(run, plan, red, error)
 
 
-def _serves_already(run: Run, plan: Plan) -> bool:
-    """Tell whether an earlier run of the deployment had sent users on; a resumed one begins anew."""
-    if plan.situation.live == plan.colour:
-        return False
+def _before_switch_again(
+    run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError
+) -> ChangeoverError:
+    """Take back what an earlier run of the deployment did as well: it may have sent users on."""
+    states = _states(run)
+    if not any(state.get("live") == plan.colour for state in states):
+        return _before_switch(run, plan, red, error)
+    if len(states) == len(run.app_hosts) and all(_settled_on(plan, state) for state in states):
+        return _stays(run, plan, red, error)
+    if red.id in UNLEASED:
+        message = f"{plan.colour} serves, unfinished, and {red.id} is red: {error.message}"
+        return endings.mixed(run, message, error, hint=_look(run))
+    return _after_switch(run, plan, red, error, resumed=True)
+
+
+def gave_up(run: Run, error: ChangeoverError, second: ChangeoverError) -> ChangeoverError:
+    """End where going back could not be done to its end, for a reason nobody thought of."""
+    message = f"{error.message}; going back stopped half way: {second.message}"
+    return endings.mixed(run, message, second, hint=_look(run))
+
+
+def _states(run: Run) -> list[dict[str, Any]]:
     answers = operate.states(run.fleet, run.app_hosts)
-    return any(
-        replies["state"].result.get("live") == plan.colour for replies in answers.replies.values()
+    return [dict(replies["state"].result) for replies in answers.replies.values()]
+
+
+def _settled_on(plan: Plan, state: dict[str, Any]) -> bool:
+    said = (state.get("live"), state.get("confirmed"), state.get("pending"))
+    return said == (plan.colour, plan.colour, None)
+
+
+def _stays(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError) -> ChangeoverError:
+    """Leave users on what is confirmed: it was proved, and what is red is not what they get."""
+    message = f"{plan.version} serves and is confirmed; {red.id} is red: {error.message}"
+    name = run.environment.name
+    hint = (
+        f"changeover smoke --env {name} shows what users get, "
+        f"changeover rollback --env {name} takes it back"
     )
+    return endings.mixed(run, message, error, hint=hint)
 
 
 def _before_switch(
@@ -55,13 +96,17 @@ def _before_switch(
     lease.unlock(run.fleet, run.lease_hosts)
     serving = plan.situation.live_version
     said = f"{serving} serves" if serving else "nothing was live and nothing is"
-    if error.exit_code == Failed.exit_code:
+    if red.id in UNLEASED:
+        error.message = f"{error.message}; nothing was changed"
+    elif error.exit_code == Failed.exit_code:
         error.message = f"{red.id}: {error.message}; {said}, nothing is half done"
     run.end("failed", error.exit_code, error.message)
     return error
 
 
-def _after_switch(run: Run, plan: Plan, error: ChangeoverError) -> ChangeoverError:
+def _after_switch(
+    run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError, *, resumed: bool
+) -> ChangeoverError:
     before, version = plan.situation.live, plan.situation.live_version
     step = steps.Revert(
         id="revert",
@@ -83,24 +128,38 @@ def _after_switch(run: Run, plan: Plan, error: ChangeoverError) -> ChangeoverErr
             f"{error.message}; {version} serves again on {retreat.listed(back)}, and is not "
             f"proved: {second.message}"
         )
+        operate.stop(run.fleet, back, plan.colour, STOP_SECONDS)
         if not behind:
-            return endings.mixed(run, message, second, hint=_look(run))
-        return _behind(run, plan, behind, message)
+            smoke = f"changeover smoke --env {run.environment.name} shows what users get"
+            return endings.mixed(run, message, second, hint=smoke)
+        return _behind(run, plan, behind, message, _alone(plan, red.id, resumed=resumed))
     operate.stop(run.fleet, back, plan.colour, STOP_SECONDS)
     if behind:
         said = f"{error.message}; {version or 'nothing'} serves again on {retreat.listed(back)}"
-        return _behind(run, plan, behind, said)
+        return _behind(run, plan, behind, said, _alone(plan, red.id, resumed=resumed))
     lease.unlock(run.fleet, run.lease_hosts)
     return _taken_back(run, version, error)
 
 
+def _alone(plan: Plan, step: str, *, resumed: bool) -> str:
+    """Say what a host does by itself that nobody reaches: one that was told to stay, stays."""
+    before = plan.situation.live_version
+    if before is None:
+        return ""
+    if step == "confirm" or resumed:
+        return (
+            f"; a host that heard the confirmation stays on {plan.version}, any other goes back to "
+            f"{before} by itself within {DEADMAN_SECONDS} s"
+        )
+    return f"; each host goes back to {before} by itself within {DEADMAN_SECONDS} s"
+
+
 def _behind(
-    run: Run, plan: Plan, behind: dict[str, ChangeoverError], message: str
+    run: Run, plan: Plan, behind: dict[str, ChangeoverError], message: str, alone: str
 ) -> ChangeoverError:
     """End where some hosts did not go back: until they do, or take themselves back, all is mixed."""
     lost = endings.one_of(behind)
     name, version = run.environment.name, plan.situation.live_version
-    alone = f"; unconfirmed, it goes back by itself within {DEADMAN_SECONDS} s" if version else ""
     again = f"changeover rollback --to {version}" if version else "changeover abort"
     return endings.mixed(
         run,
@@ -125,13 +184,16 @@ def _taken_back(run: Run, version: str | None, error: ChangeoverError) -> Change
     )
 
 
-def interrupted(run: Run, plan: Plan, step: str, *, going_back: bool = False) -> ChangeoverError:
+def interrupted(
+    run: Run, plan: Plan, step: str, *, resumed: bool = False, going_back: bool = False
+) -> ChangeoverError:
     """Journal that a person or the machine stopped a deployment, and say what serves.
 
     Args:
         run: The run.
         plan: Its plan.
         step: The step it was in.
+        resumed: Whether an earlier run of the deployment came before.
         going_back: It was going back already, since that step was red.
     """
     run.unstoppable = True
@@ -140,15 +202,16 @@ def interrupted(run: Run, plan: Plan, step: str, *, going_back: bool = False) ->
     says = f"{before} serves" if before else "nothing is live"
     hint = f"changeover resume --env {name} goes on, changeover abort --env {name} takes it back"
     if step in SWITCHED or going_back:
-        says = f"users may be on {plan.version}, which is not confirmed"
-        if before:
-            says += f"; each host goes back to {before} by itself within {DEADMAN_SECONDS} s"
+        sure = "" if step == "confirm" or resumed else ", which is not confirmed"
+        says = f"users may be on {plan.version}{sure}{_alone(plan, step, resumed=resumed)}"
     elif step in CONFIRMED:
         says = f"{plan.version} serves and is confirmed"
         hint = (
             f"changeover resume --env {name} ends it, "
             f"changeover rollback --env {name} takes it back"
         )
+    elif resumed:
+        says = f"users may be on {plan.version} already; changeover status --env {name} shows it"
     if going_back:
         hint = f"changeover abort --env {name} goes on with going back"
         says = f"{says}; it was going back"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover import plan as planning
-from changeover.errors import Interrupted, Mixed, RolledBack
+from changeover.errors import CheckRed, Interrupted, Mixed, RolledBack
 from changeover.runner import forward
 from changeover.situation import Situation, Target
 from changeover.verdict import judge
@@ -17,7 +17,7 @@ from changeover.verdict import judge
 from .conftest import NEW, OLD, failed
 
 if TYPE_CHECKING:
-    from .conftest import Desk, Machines
+    from .conftest import Desk, Event, Machines
 
 # What needs a bundle, or a program of its own.
 ELSEWHERE = {"preflight", "backup", "place"}
@@ -46,8 +46,21 @@ def plan() -> planning.Plan:
     return replace(made, steps=tuple(each for each in made.steps if each.id not in ELSEWHERE))
 
 
-def deploy(desk: Desk) -> str:
-    return str(forward.walk(desk.run(), plan())["message"])
+def deploy(desk: Desk, *, resumed: bool = False) -> str:
+    return str(forward.walk(desk.run(), plan(), steal=resumed)["message"])
+
+
+def on_new(machines: Machines, confirmed: str) -> None:
+    """Have an earlier run of the deployment sent users on."""
+    for name in ("one", "two"):
+        machine = machines[name]
+        machine.live, machine.confirmed, machine.running = NEW, confirmed, [OLD, NEW]
+        if confirmed == OLD:
+            machine.pending = {"kind": "switch", "deployment": "d", "from": OLD}
+
+
+def break_down() -> None:
+    raise ValueError("nobody thought of this")
 
 
 def test_a_deployment_ends_with_the_new_version_confirmed_everywhere(
@@ -138,7 +151,10 @@ def test_one_host_that_is_lost_after_its_rename_is_named_and_the_others_go_back(
     assert (error.exit_code, error.host) == (4, "two")
     assert machines.live == [OLD, NEW]
     assert "; 1.0.0 serves again on one; not known to be back: two (" in error.message
-    assert "goes back by itself within 120 s" in error.message
+    assert (
+        "a host that heard the confirmation stays on 3.0.0, any other goes back to 1.0.0 by itself "
+        "within 120 s"
+    ) in error.message
     assert "when it answers, changeover rollback --to 1.0.0 --env demo" in error.hint
     assert (machines["one"].running, machines["one"].lock) == ([OLD], None)
 
@@ -161,10 +177,18 @@ def test_a_host_that_is_anothers_ends_the_deployment_and_nothing_is_taken_back(
     [
         ("start", "interrupted at start: 1.0.0 serves", "changeover resume --env demo goes on"),
         (
+            "switch",
+            (
+                "interrupted at switch: users may be on 3.0.0, which is not confirmed; "
+                "each host goes back to 1.0.0 by itself within 120 s"
+            ),
+            "changeover abort --env demo takes it back",
+        ),
+        (
             "confirm",
             (
-                "interrupted at confirm: users may be on 3.0.0, which is not confirmed; "
-                "each host goes back to 1.0.0 by itself within 120 s"
+                "interrupted at confirm: users may be on 3.0.0; a host that heard the confirmation "
+                "stays on 3.0.0, any other goes back to 1.0.0 by itself within 120 s"
             ),
             "changeover abort --env demo takes it back",
         ),
@@ -198,6 +222,155 @@ def test_an_interrupt_while_it_goes_back_is_told_too(desk: Desk, machines: Machi
     assert error.message.endswith("it was going back")
     assert error.hint == "changeover abort --env demo goes on with going back"
     assert desk.events[-1]["outcome"] == "interrupted"
+
+
+def test_a_fault_while_it_goes_back_is_told_and_journaled(desk: Desk, machines: Machines) -> None:
+    machines["two"].on("confirm", partial(machines["two"].refuse, "not-live"))
+    machines["one"].on("revert", break_down)
+
+    error = failed(lambda: deploy(desk))
+
+    assert error.exit_code == 4
+    assert error.message == (
+        "two: not-live; going back stopped half way: unexpected ValueError: nobody thought of this"
+    )
+    assert "changeover status --env demo" in error.hint
+    assert (desk.events[-1]["type"], desk.events[-1]["exit"]) == ("deployment-end", 4)
+    assert machines["one"].lock is None
+
+
+@pytest.mark.parametrize("action", ["prune", "unlock"])
+def test_a_fault_after_the_confirmation_takes_nothing_back(
+    desk: Desk, machines: Machines, action: str
+) -> None:
+    machines["one"].on(action, break_down)
+
+    assert deploy(desk).startswith("3.0.0 serves")
+
+    assert machines.live == [NEW, NEW]
+    assert ": unexpected ValueError: nobody thought of this" in desk.says()
+
+
+def test_a_fault_in_telling_what_comes_after_the_confirmation_takes_nothing_back(
+    desk: Desk, machines: Machines
+) -> None:
+    run, told = desk.run(), desk.events.append
+
+    def report(event: Event) -> None:
+        if event.get("step") == "drain":
+            break_down()
+        told(event)
+        if event["type"] == "warning":
+            break_down()
+
+    run.report = report
+    error = failed(lambda: forward.walk(run, plan()))
+
+    assert error.exit_code == 4
+    assert error.message.startswith("3.0.0 serves and is confirmed; drain is red: unexpected Value")
+    assert "changeover smoke --env demo shows what users get" in error.hint
+    assert machines.live == [NEW, NEW]
+
+
+def test_a_resumed_deployment_that_was_confirmed_is_not_taken_back(
+    desk: Desk, machines: Machines
+) -> None:
+    on_new(machines, confirmed=NEW)
+    machines["one"].on("start", partial(machines["one"].refuse, "unit-failed"))
+
+    error = failed(lambda: deploy(desk, resumed=True))
+
+    assert error.exit_code == 4
+    assert error.message == "3.0.0 serves and is confirmed; start is red: one: unit-failed"
+    assert "changeover rollback --env demo takes it back" in error.hint
+    assert machines.live == [NEW, NEW]
+    assert NEW in machines["one"].running
+
+
+def test_a_resumed_deployment_that_nobody_confirmed_is_taken_back(
+    desk: Desk, machines: Machines
+) -> None:
+    on_new(machines, confirmed=OLD)
+    machines["one"].on("start", partial(machines["one"].refuse, "unit-failed"))
+
+    assert failed(lambda: deploy(desk, resumed=True)).exit_code == 3
+
+    assert machines.live == [OLD, OLD]
+
+
+def test_a_deployment_that_is_beaten_to_the_lease_says_who_has_it(
+    desk: Desk, machines: Machines
+) -> None:
+    on_new(machines, confirmed=OLD)
+    machines["three"].lock = {"owner": "ann@desk", "reason": "deploy 3.0.0"}
+
+    error = failed(lambda: deploy(desk))
+
+    assert error.exit_code == 5
+    assert error.message.startswith("ann@desk holds the lock of hello: deploy 3.0.0")
+    assert machines.live == [NEW, NEW]
+    assert machines["one"].lock is None
+
+
+def test_a_deployment_that_was_overtaken_says_so_and_changes_nothing(
+    desk: Desk, machines: Machines
+) -> None:
+    on_new(machines, confirmed=NEW)
+
+    error = failed(lambda: deploy(desk))
+
+    assert error.exit_code == 1
+    assert error.message == (
+        f"{NEW} is live, and the plan was made for {OLD}: somebody was faster; nothing was changed"
+    )
+    assert machines.live == [NEW, NEW]
+    assert NEW in machines["one"].running
+
+
+def test_an_old_version_that_is_not_proved_is_smoked_next(
+    desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines["two"].on("confirm", partial(machines["two"].refuse, "not-live"))
+    monkeypatch.setattr("changeover.runner.retreat.prove", break_with_red)
+
+    error = failed(lambda: deploy(desk))
+
+    assert error.exit_code == 4
+    assert error.message.endswith("1.0.0 serves again on one, two, and is not proved: it is red")
+    assert error.hint == "changeover smoke --env demo shows what users get"
+    assert [machines[name].running for name in ("one", "two")] == [[OLD], [OLD]]
+
+
+@pytest.mark.parametrize(
+    ("action", "says"),
+    [
+        (
+            "start",
+            (
+                "interrupted at start: users may be on 3.0.0 already; "
+                "changeover status --env demo shows it"
+            ),
+        ),
+        (
+            "switch",
+            (
+                "interrupted at switch: users may be on 3.0.0; a host that heard the confirmation "
+                "stays on 3.0.0, any other goes back to 1.0.0 by itself within 120 s"
+            ),
+        ),
+    ],
+)
+def test_an_interrupt_of_a_resumed_deployment_does_not_claim_what_serves(
+    desk: Desk, machines: Machines, action: str, says: str
+) -> None:
+    on_new(machines, confirmed=OLD)
+    machines["one"].on(action, interrupt)
+
+    assert failed(lambda: deploy(desk, resumed=True)).message == says
+
+
+def break_with_red(*_: object) -> None:
+    raise CheckRed("it is red", hint="look")
 
 
 def interrupt() -> None:
