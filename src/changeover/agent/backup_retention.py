@@ -11,7 +11,7 @@ from changeover.agent import (
     backup_side,
     durable,
 )
-from changeover.agent.backup_store import DROPPED, PARTIAL
+from changeover.agent.backup_store import PARTIAL
 from changeover.agent.failure import ActionError
 from changeover.agent.postgres_session import Session
 
@@ -71,11 +71,10 @@ def _proved(store: Store) -> list[str]:
 def _directories(store: Store) -> list[Path]:
     if not store.root.is_dir():
         return []
-    hidden = (PARTIAL, DROPPED)
     return [
         path
         for path in store.root.iterdir()
-        if path.is_dir() and not path.name.startswith(".") and not path.name.endswith(hidden)
+        if path.is_dir() and not path.name.startswith(".") and not path.name.endswith(PARTIAL)
     ]
 
 

@@ -34,7 +34,6 @@ IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 SUMS = "SHA256SUMS"
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
-DROPPED = ".dropped"
 Record = dict[str, Any]
 
 
@@ -60,7 +59,7 @@ class Store:
         Raises:
             ActionError: ``backup-name`` when the id could leave the store or look unfinished.
         """
-        if not IDENTITY.fullmatch(backup) or backup.endswith((PARTIAL, DROPPED)):
+        if not IDENTITY.fullmatch(backup) or backup.endswith(PARTIAL):
             raise ActionError("backup-name", f"{backup!r} is not a backup id")
         return self.root / backup
 
