@@ -9,7 +9,7 @@ from changeover import plan
 from changeover.agent import filelock, move, processes, turn
 from changeover.executors.migrate import run
 from changeover.executors.preflight import certificates, requirements
-from changeover.runner import safety, takeover
+from changeover.runner import holder, safety
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,8 @@ from changeover.runner import safety, takeover
         ("colours-and-the-switch.md", f"{plan.DEADMAN_SECONDS} s later it renames back"),
         ("verbs/deploy.md", f"renames back after {plan.DEADMAN_SECONDS} s"),
         ("verbs/lock.md", f"ends by itself {plan.LEASE_SECONDS} s after"),
-        ("verbs/resume.md", f"heard less than {takeover.ALIVE_SECONDS} s ago"),
-        ("verbs/abort.md", f"heard less than {takeover.ALIVE_SECONDS} s ago"),
+        ("verbs/resume.md", f"heard less than {holder.ALIVE_SECONDS} s ago"),
+        ("verbs/abort.md", f"heard less than {holder.ALIVE_SECONDS} s ago"),
         ("verbs/preflight.md", f"{requirements.SKEW_RED_SECONDS:g} s away or more"),
         ("verbs/preflight.md", f"{requirements.SKEW_WARN_SECONDS:g} s away or more"),
         ("verbs/preflight.md", f"fewer than {certificates.DAYS_WARN} days left"),

@@ -12,7 +12,7 @@ from changeover.colour import version_of
 from changeover.counts import counted
 from changeover.errors import ChangeoverError
 from changeover.executors import backup as backups
-from changeover.runner import anew, database, endings, forecast, goal, survey
+from changeover.runner import anew, database, endings, forecast, goal, holder, survey
 from changeover.runner.way import Way
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
         backup: A backup to swap the database for; ``None`` leaves the database as it is.
 
     Raises:
+        LockHeld: A deployment is under way.
         NothingToGoBackTo: There is no such colour on the hosts; nothing was changed.
         SchemaGone: The version cannot run on this database any more; users stay where they are.
         Mixed: Some hosts are back and others are not, or the old version is not proved.
@@ -38,6 +39,11 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
     run = context.run()
     run.fleet.any_agent = run.unstoppable = True
     seen = survey.look(run.fleet, run.lease_hosts)
+    if to is None:
+        force = (
+            f"changeover abort --force --env {run.environment.name} where it is gone for certain"
+        )
+        holder.refuse_alive(seen.states.values(), hint=force)
     if backup is not None and seen.lost:
         # An app host that nobody reaches may go on writing, and the backup is on the database's.
         raise endings.one_of(seen.lost)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from changeover.errors import ChangeoverError, CheckRed, Failed, Interrupted, Mixed
 from changeover.executors import lease
+from changeover.fleet import action, on_each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,13 +16,24 @@ if TYPE_CHECKING:
     from changeover.runner.run import Run
 
 
+LAST_SECONDS = 1
+
+
 class HostsLost(CheckRed):
     """Hosts do not answer, or do not do as they are told."""
 
 
-def mixed(run: Run, message: str, error: ChangeoverError, *, hint: str) -> Mixed:
-    """Give the lease back, journal that a person must look, and return what they are told."""
-    lease.unlock(run.fleet, run.lease_hosts)
+def mixed(
+    run: Run, message: str, error: ChangeoverError, *, hint: str, goes_on: bool = False
+) -> Mixed:
+    """Give the lease back, journal that a person must look, and return what they are told.
+
+    Where the same verb ``goes_on``, the lease is left to expire: the hosts know what it was for.
+    """
+    if goes_on:
+        _let_expire(run)
+    else:
+        lease.unlock(run.fleet, run.lease_hosts)
     end = run.end("mixed", Mixed.exit_code, message)
     return Mixed(str(end["message"]), hint=hint, host=error.host, cause=error.cause)
 
@@ -40,10 +52,13 @@ def interrupted(run: Run, message: str, *, hint: str, free: bool) -> Interrupted
         run: The run.
         message: Where it stopped, and what serves.
         hint: The command that goes on.
-        free: Give the lease back; a deployment keeps its own for ``resume`` or ``abort``.
+        free: Give the lease back. A deployment leaves its own to expire, which tells ``resume`` and
+            ``abort`` what it was for, and keeps nobody waiting.
     """
     if free:
         lease.unlock(run.fleet, run.lease_hosts)
+    else:
+        _let_expire(run)
     run.end("interrupted", Interrupted.exit_code, message)
     return Interrupted(message, hint=hint)
 
@@ -51,6 +66,14 @@ def interrupted(run: Run, message: str, *, hint: str, free: bool) -> Interrupted
 def known(error: Exception) -> ChangeoverError:
     """Return a failure as one that can be recovered from and told, whatever it is."""
     return error if isinstance(error, ChangeoverError) else unexpected(error)
+
+
+def _let_expire(run: Run) -> None:
+    """Have the lease end by itself in a second, and say on the hosts whose it was."""
+    held = [host for host in run.lease_hosts if host.name in run.fleet.fences]
+    on_each(run.fleet, held, lambda _: [action("renew", ttl_seconds=LAST_SECONDS)])
+    for host in held:
+        run.fleet.fences.pop(host.name, None)
 
 
 def unexpected(error: Exception) -> Failed:

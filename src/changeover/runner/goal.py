@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from changeover.colour import version_of
 from changeover.errors import InvalidInput
+from changeover.runner import holder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,10 @@ def choose(states: Sequence[HostState], to: str | None, environment: str) -> str
 
 
 def _before(states: Sequence[HostState], environment: str) -> str:
+    unfinished = {s.pending["to"] for s in states if s.pending and s.pending["kind"] == "revert"}
+    if len(unfinished) == 1 and None not in unfinished:
+        # Somebody was going back already: that is ended, and goes no version further.
+        return str(unfinished.pop())
     _refuse_before_switch(states, environment)
     known = {colour for state in states for colour in (state.previous, state.live) if colour}
     goals = {state.previous for state in states}
@@ -91,14 +96,9 @@ def _last_live(state: HostState, builds: set[str]) -> str | None:
 
 def _refuse_before_switch(states: Sequence[HostState], environment: str) -> None:
     """Refuse to go a version further back where a deployment ended before it sent users on."""
-    ended = [
-        state
-        for state in states
-        if state.lock and str(state.lock.get("reason")).startswith("deploy ") and not state.pending
-    ]
+    ended = [state for state in states if holder.deployed(state.lock) and not state.pending]
     if ended and all(state.live == state.confirmed for state in states):
-        lock = ended[0].lock or {}
-        version = str(lock.get("reason")).removeprefix("deploy ")
+        version = holder.deployed(ended[0].lock)
         live = version_of(str(ended[0].live))
         if live != version:
             raise NothingToGoBackTo(

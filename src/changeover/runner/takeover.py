@@ -6,7 +6,6 @@ what they say, and the agents skip what is done.
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,9 @@ from changeover import plan as planning
 from changeover import steps
 from changeover.colour import version_of
 from changeover.counts import counted
-from changeover.errors import ChangeoverError, InvalidInput, LockHeld
+from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, operate
-from changeover.runner import endings, forward, recovery, retreat, stages, survey
+from changeover.runner import endings, forward, holder, recovery, retreat, stages, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,10 +24,6 @@ if TYPE_CHECKING:
     from changeover.runner.run import Event, Run
     from changeover.runner.stages import Context
     from changeover.runner.survey import HostState, Seen
-
-# A live controller renews its lease every 40 s; one that was silent for longer has gone.
-ALIVE_SECONDS = 45
-DEPLOY = "deploy "
 
 
 class NothingInterrupted(InvalidInput):
@@ -43,7 +38,12 @@ def resume(context: Context, *, force: bool) -> Event:
         LockHeld: Its controller is alive; ``force`` takes the lease all the same.
     """
     held, seen = _interrupted(context, force=force)
-    version = _version(held)
+    version = str(holder.deployed(held))
+    if str(held["reason"]).startswith("abort "):
+        raise NothingInterrupted(
+            f"the deployment of {version} is being taken back",
+            hint=f"changeover abort --env {context.environment.name} goes on with that",
+        )
     if seen.lost:
         raise endings.one_of(seen.lost)
     if held["deployment"] is None:
@@ -77,11 +77,11 @@ def abort(context: Context, *, force: bool) -> Event:
         else survey.agreed(seen.apps, "confirmed", name)
     )
     hosts = [host for host in run.lease_hosts if host.name in seen.states]
-    taking = _Taking(run, seen, hosts, goal, _version(held), pending)
+    taking = _Taking(run, seen, hosts, goal, str(holder.deployed(held)), pending)
     run.begin("abort", str(held["reason"]), goal, steps=["lock", "revert", *retreat.proofs(run)])
     try:
         with run.holding(hosts):
-            taking.walk(str(held["deployment"]))
+            taking.walk()
     except KeyboardInterrupt as error:
         raise endings.interrupted(
             run,
@@ -115,11 +115,6 @@ def _steal(run: Run, step: steps.Lock, hosts: Sequence[Host]) -> steps.Outcome:
     return steps.Outcome(says=f"taken on {counted(len(hosts), 'host')}")
 
 
-def _version(held: Event) -> str:
-    """Return the version of the deployment that a lease was taken for."""
-    return str(held["reason"]).removeprefix(DEPLOY)
-
-
 def _interrupted(context: Context, *, force: bool) -> tuple[Event, Seen]:
     """Return the lease of the interrupted deployment, and what the hosts said."""
     run = context.run()
@@ -128,21 +123,19 @@ def _interrupted(context: Context, *, force: bool) -> tuple[Event, Seen]:
     run.fleet.close()
     states = seen.states
     leases = [state.lock for state in states.values() if state.lock]
-    held = next((each for each in leases if str(each["reason"]).startswith(DEPLOY)), None)
+    held = next((each for each in leases if holder.deployed(each)), None)
     name = context.environment.name
     unconfirmed = next((each for each in states.values() if each.live != each.confirmed), None)
     if held is None and unconfirmed is not None:
-        return {"reason": f"{DEPLOY}{version_of(str(unconfirmed.live))}", "deployment": None}, seen
+        return {"reason": f"deploy {version_of(str(unconfirmed.live))}", "deployment": None}, seen
     if held is None:
         raise NothingInterrupted(
             "no host holds the lease of an interrupted deployment",
             hint=f"changeover status --env {name}",
         )
-    silent = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(str(held["heartbeat"]))
-    if silent.total_seconds() < ALIVE_SECONDS and not force and not held.get("expired"):
-        raise LockHeld(
-            f"{held['owner']} held the lease {silent.total_seconds():.0f} s ago: {held['reason']}",
-            hint=f"wait {ALIVE_SECONDS} s, or add --force when that controller is gone",
+    if not force:
+        holder.refuse_alive(
+            states.values(), hint="add --force when that controller is gone for certain"
         )
     return held, seen
 
@@ -150,7 +143,7 @@ def _interrupted(context: Context, *, force: bool) -> tuple[Event, Seen]:
 def _refuse_confirmed(
     states: Iterable[HostState], held: Event, pending: Event | None, environment: str
 ) -> None:
-    version = _version(held)
+    version = str(holder.deployed(held))
     confirmed = {version_of(state.confirmed) for state in states if state.confirmed}
     if pending is None and version in confirmed:
         raise NothingInterrupted(
@@ -206,10 +199,10 @@ class _Taking:
             and colour not in {self.goal, *state.history, state.confirmed}
         }
 
-    def walk(self, deployment: str) -> None:
+    def walk(self) -> None:
         run, names = self.run, tuple(host.name for host in self.hosts)
         lock = steps.Lock(
-            id="lock", hosts=names, reason=f"abort {deployment}", seconds=planning.LEASE_SECONDS
+            id="lock", hosts=names, reason=f"abort {self.version}", seconds=planning.LEASE_SECONDS
         )
         run.step(lock, lambda: _steal(run, lock, self.hosts))
         revert = steps.Revert(
@@ -256,12 +249,13 @@ class _Taking:
         refused = lease.taken(self.run.fleet, error)
         if refused:
             return endings.taken(self.run, refused, "abort")
+        name = self.run.environment.name
         if not self.moved:
             message = f"the deployment is not taken back: {error.message}"
-        elif self.lost_apps:
+            hint = f"changeover status --env {name}, then changeover abort --env {name} again"
+            return endings.mixed(self.run, message, error, hint=hint, goes_on=True)
+        if self.lost_apps:
             return self._half(f"{self._said}, and is not proved: {error.message}")
-        else:
-            message = f"{self._said}, and is not proved: {error.message}"
-        name = self.run.environment.name
-        hint = f"changeover status --env {name}, then changeover abort --env {name} again"
+        message = f"{self._said}, and is not proved: {error.message}"
+        hint = f"changeover smoke --env {name} shows what users get"
         return endings.mixed(self.run, message, error, hint=hint)

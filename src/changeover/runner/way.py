@@ -11,7 +11,7 @@ from changeover.colour import version_of
 from changeover.executors import lease, operate
 from changeover.fleet import action, on_each
 from changeover.plan import LEASE_SECONDS, ROLLBACK_CLOSING_SECONDS
-from changeover.runner import endings, retreat, safety
+from changeover.runner import endings, holder, retreat, safety
 from changeover.runner.apply import apply
 
 if TYPE_CHECKING:
@@ -85,8 +85,11 @@ class Way:
 
     @property
     def there(self) -> bool:
-        """Whether no host has to move."""
-        return all(state.live == state.confirmed == self.colour for state in self.seen.apps)
+        """Whether no host has to move, or to end a move that was cut off."""
+        return all(
+            state.live == state.confirmed == self.colour and state.pending is None
+            for state in self.seen.apps
+        )
 
     @property
     def steps(self) -> list[str]:
@@ -128,7 +131,8 @@ class Way:
         step = steps.Lock(id="lock", hosts=names, reason=reason, seconds=LEASE_SECONDS)
 
         def act() -> steps.Outcome:
-            lease.lock(self.run.fleet, self.hosts, reason, LEASE_SECONDS, steal=False)
+            steal = holder.left_alone(self.seen.states.values())
+            lease.lock(self.run.fleet, self.hosts, reason, LEASE_SECONDS, steal=steal)
             return steps.Outcome(says=f"held on {', '.join(names)}, fenced")
 
         self.run.step(step, act)
@@ -153,7 +157,7 @@ class Way:
         """Stop the colour that was left and give the lease back, in one session a host."""
 
         def actions(host: Host) -> Sequence[Event]:
-            left = self.seen.states[host.name].live if "app" in host.groups else None
+            left = self._left(host)
             ends = []
             if left not in {None, self.colour}:
                 ends.append(action("stop", colour=left, drain_seconds=DRAIN_SECONDS))
@@ -165,6 +169,15 @@ class Way:
         for error in answers.errors.values():
             self.run.note({"type": "warning", "says": f"warning: {error.host}: {error.message}"})
 
+    def _left(self, host: Host) -> str | None:
+        """Return the colour that a host leaves; where a move was cut off, the one that it left."""
+        state = self.seen.states[host.name]
+        if "app" not in host.groups:
+            return None
+        if state.pending and state.live == self.colour:
+            return str(state.pending["from"]) if state.pending["kind"] == "revert" else None
+        return state.live
+
     def end(self) -> Event:
         """Return the event that ends it.
 
@@ -172,7 +185,8 @@ class Way:
             Mixed: An app host is not known to be back.
         """
         if self.lost_apps:
-            raise self._half(f"{self.version} serves again on {retreat.listed(self.back)}, proved")
+            proved = ", proved" if self.steps else ""
+            raise self._half(f"{self.version} serves again on {retreat.listed(self.back)}{proved}")
         said = f"{self.version} serves again, proved"
         if not self.steps:
             said = f"nothing to do: {self.colour} is live already"
@@ -191,13 +205,17 @@ class Way:
 
     def _half(self, said: str) -> ChangeoverError:
         lost = endings.one_of(self.lost_apps)
+        restore = ""
+        if self.backup and self.behind:
+            said += "; the database was not swapped"
+            restore = f" --restore-db {self.backup}"
         return endings.mixed(
             self.run,
             f"{said}; not known to be back: {lost.host}, which may still serve "
             f"{self.live or 'another version'} ({lost.message}){self._not_asked()}",
             lost,
             hint=f"keep users from {lost.host}; when it answers, "
-            f"changeover rollback --to {self.version} --env {self.run.environment.name}",
+            f"changeover rollback --to {self.version}{restore} --env {self.run.environment.name}",
         )
 
     def failed(self, error: ChangeoverError) -> ChangeoverError:

@@ -93,7 +93,7 @@ class Machine:
         }
 
     def _lock(self, action: Event) -> Event:
-        if self.lock:
+        if self.lock and not self.lock.get("expired"):
             raise AgentFailed(
                 f"{self.name}: held",
                 hint="wait",
@@ -107,6 +107,11 @@ class Machine:
     def _steal(self, action: Event) -> Event:
         self.lock = None
         return self._lock(action)
+
+    def _renew(self, action: Event) -> Event:
+        if self.lock:
+            self.lock["expired"] = action["ttl_seconds"] <= 1
+        return {}
 
     def _unlock(self, _: Event) -> Event:
         self.lock = None
@@ -128,6 +133,8 @@ class Machine:
         return {"switch_us": 80, "reloaded": True, "left_open": self.left_open}
 
     def _confirm(self, action: Event) -> Event:
+        if self.pending:
+            self.history = [*self.history, self.pending["from"]]
         self.confirmed, self.pending = action["colour"], None
         return {}
 

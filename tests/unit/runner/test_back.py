@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,9 @@ def test_it_is_not_done_as_long_as_a_host_is_lost(desk: Desk, machines: Machines
     machines["two"].reachable = False
     failed(lambda: rollback(desk))
 
-    assert isinstance(failed(lambda: rollback(desk, "1.0.0")), Mixed)
+    error = failed(lambda: rollback(desk, "1.0.0"))
+    assert isinstance(error, Mixed)
+    assert error.message.startswith("1.0.0 serves again on one; not known to be back: two")
 
     machines["two"].reachable = True
     assert rollback(desk, "1.0.0") == "1.0.0 serves again, proved"
@@ -228,6 +231,77 @@ def test_an_interrupt_says_what_serves_and_what_goes_on(
     assert (error.exit_code, error.message) == (130, says)
     assert error.hint == f"changeover rollback --to {OLD} --env demo goes on"
     assert desk.events[-1]["outcome"] == "interrupted"
+
+
+def lease(reason: str, seconds: float) -> dict[str, str]:
+    """Return a lease whose controller was heard of so long ago."""
+    beat = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds)
+    return {"owner": "ann@desk", "reason": reason, "heartbeat": beat.isoformat()}
+
+
+def test_a_deployment_under_way_is_not_taken_for_one_that_ended(
+    desk: Desk, machines: Machines
+) -> None:
+    machines.before_deployment()
+    for name in ("one", "two", "three"):
+        machines[name].lock = lease("deploy 3.0.0", 10)
+
+    error = failed(lambda: rollback(desk))
+
+    assert isinstance(error, LockHeld)
+    assert error.message == "ann@desk held the lease 10 s ago: deploy 3.0.0"
+    assert "changeover abort --force --env demo" in error.hint
+    assert {name for _, name in machines.order} == {"state"}
+
+
+def test_the_lease_of_a_deployment_whose_controller_is_gone_is_taken_over(
+    desk: Desk, machines: Machines
+) -> None:
+    for name in ("one", "two", "three"):
+        machines[name].lock = lease("deploy 3.0.0", 50)
+
+    assert rollback(desk) == "1.0.0 serves again, proved"
+
+
+def test_a_lease_that_moves_no_users_is_left_to_its_holder(desk: Desk, machines: Machines) -> None:
+    machines["three"].lock = lease("backup restore b1", 50)
+
+    error = failed(lambda: rollback(desk))
+
+    assert (error.exit_code, machines.live) == (5, [NEW, NEW])
+
+
+def test_a_move_back_that_was_cut_off_is_ended_and_goes_no_further(
+    desk: Desk, machines: Machines
+) -> None:
+    older = "0.9.0-99999999"
+    for name in ("one", "two"):
+        machine = machines[name]
+        machine.live = machine.confirmed = OLD
+        machine.placed, machine.history = [older, OLD, NEW], [older, OLD]
+        machine.pending = {"kind": "revert", "deployment": "d", "from": NEW, "to": OLD}
+
+    assert rollback(desk) == "1.0.0 serves again, proved"
+
+    assert ("one", "revert") in machines.order
+    assert [(machines[name].live, machines[name].pending) for name in ("one", "two")] == [
+        (OLD, None),
+        (OLD, None),
+    ]
+    assert machines["one"].running == [OLD]
+
+
+def test_a_database_that_is_not_swapped_is_said_and_the_next_command_swaps_it(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["two"].on("revert", partial(machines["two"].refuse, "unhealthy"))
+
+    error = failed(lambda: rollback(desk, backup="b1"))
+
+    assert error.exit_code == 4
+    assert "; the database was not swapped; not known to be back: two" in error.message
+    assert "changeover rollback --to 1.0.0 --restore-db b1 --env demo" in error.hint
+    assert ("three", "backup_restore") not in machines.order
 
 
 def test_a_lock_of_another_keeps_everything_as_it_is(desk: Desk, machines: Machines) -> None:

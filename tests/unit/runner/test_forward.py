@@ -10,7 +10,7 @@ import pytest
 
 from changeover import plan as planning
 from changeover.errors import CheckRed, Interrupted, Mixed, RolledBack
-from changeover.runner import forward
+from changeover.runner import back, forward, takeover
 from changeover.situation import Situation, Target
 from changeover.verdict import judge
 
@@ -210,6 +210,38 @@ def test_an_interrupt_says_what_serves_and_what_goes_on(
     assert (error.exit_code, error.message) == (130, says)
     assert hint in error.hint
     assert machines["one"].lock is not None
+    assert [machine.lock["expired"] for machine in machines.machines.values() if machine.lock] == [
+        True,
+        True,
+        True,
+    ]
+
+
+def test_a_rollback_right_after_an_interrupt_at_drain_takes_the_deployment_back(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["one"].on("prune", interrupt)
+    failed(lambda: deploy(desk))
+    machines["one"].before.clear()
+
+    end = back.rollback(desk.context, to=None, backup=None)
+
+    assert end["message"] == "1.0.0 serves again, proved"
+    assert machines.live == [OLD, OLD]
+
+
+def test_an_abort_right_after_an_interrupt_before_the_switch_waits_for_nothing(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["one"].on("health", interrupt)
+    failed(lambda: deploy(desk))
+
+    error = failed(lambda: back.rollback(desk.context, to=None, backup=None))
+    assert error.exit_code == 2
+    assert "changeover abort --env demo" in error.hint
+
+    takeover.abort(desk.context, force=False)
+    assert [machines[name].running for name in ("one", "two")] == [[OLD], [OLD]]
 
 
 def test_an_interrupt_while_it_goes_back_is_told_too(desk: Desk, machines: Machines) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from changeover.errors import Mixed
-from changeover.runner import takeover
+from changeover.runner import back, takeover
 
 from .conftest import NEW, OLD, failed
 
@@ -71,6 +72,7 @@ def test_what_users_were_sent_back_to_is_proved(desk: Desk, machines: Machines) 
 
     assert isinstance(error, Mixed)
     assert "and is not proved: 1 of 1 smoke checks are red: health" in error.message
+    assert error.hint == "changeover smoke --env demo shows what users get"
 
 
 def test_the_database_host_is_not_needed(desk: Desk, machines: Machines) -> None:
@@ -79,6 +81,57 @@ def test_the_database_host_is_not_needed(desk: Desk, machines: Machines) -> None
     end = abort(desk)
 
     assert "proved. Not done: the lease there was not given back (three does not" in end["message"]
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_abort_that_was_interrupted_goes_on(desk: Desk, machines: Machines) -> None:
+    machines["one"].on("stop", interrupt)
+    error = failed(lambda: abort(desk))
+    assert (error.exit_code, error.hint) == (130, "changeover abort --env demo goes on")
+    machines["one"].before.clear()
+
+    assert abort(desk)["message"].endswith("as before the deployment, proved")
+    assert machines["one"].running == [OLDER, OLD]
+    assert machines["one"].lock is None
+
+
+def test_a_deployment_that_is_being_taken_back_is_not_resumed(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["one"].on("stop", interrupt)
+    failed(lambda: abort(desk))
+
+    error = failed(lambda: takeover.resume(desk.context, force=False))
+
+    assert error.exit_code == 2
+    assert error.message == "the deployment of 3.0.0 is being taken back"
+
+
+def test_a_rollback_goes_no_version_further_back_after_an_interrupted_abort(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["one"].on("stop", interrupt)
+    failed(lambda: abort(desk))
+
+    error = failed(lambda: back.rollback(desk.context, to=None, backup=None))
+
+    assert error.exit_code == 2
+    assert error.message.startswith("the deployment of 3.0.0 ended before users were sent on")
+
+
+def test_an_abort_that_moved_nobody_can_be_run_again(desk: Desk, machines: Machines) -> None:
+    for name in ("one", "two"):
+        machines[name].on("revert", partial(machines[name].refuse, "unhealthy"))
+    error = failed(lambda: abort(desk))
+    assert error.exit_code == 4
+    assert "then changeover abort --env demo again" in error.hint
+    for name in ("one", "two"):
+        machines[name].before.clear()
+
+    assert abort(desk)["outcome"] == "done"
 
 
 def test_a_lost_app_host_is_named(desk: Desk, machines: Machines) -> None:

@@ -1,0 +1,59 @@
+"""Who holds a lease, by what the hosts say of it: what it is for, and whether its holder lives."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from changeover.errors import LockHeld
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from changeover.runner.survey import HostState
+
+Event = dict[str, Any]
+# A live controller renews its lease every 40 s; one that was silent for longer has gone.
+ALIVE_SECONDS = 45
+
+
+def refuse_alive(states: Iterable[HostState], *, hint: str) -> None:
+    """Refuse while the controller that holds a lease was heard of lately.
+
+    Raises:
+        LockHeld: It is at it, as far as anybody knows.
+    """
+    for state in states:
+        if state.lock and _alive(state.lock):
+            lock = state.lock
+            raise LockHeld(
+                f"{lock['owner']} held the lease {_silent(lock):.0f} s ago: {lock['reason']}",
+                hint=f"wait {ALIVE_SECONDS} s, or {hint}",
+                host=state.host,
+            )
+
+
+def left_alone(states: Iterable[HostState]) -> bool:
+    """Tell whether leases are held, and all of them to move users, by controllers gone silent."""
+    locks = [state.lock for state in states if state.lock and not state.lock.get("expired")]
+    return bool(locks) and all(_moves(lock) and not _alive(lock) for lock in locks)
+
+
+def deployed(lock: Event | None) -> str | None:
+    """Return the version of the deployment that a lease was taken for, or to take it back."""
+    kind, _, version = str((lock or {}).get("reason")).partition(" ")
+    return version if kind in {"deploy", "abort"} else None
+
+
+def _moves(lock: Event) -> bool:
+    kind = str(lock.get("reason")).partition(" ")[0]
+    return "heartbeat" in lock and kind in {"deploy", "abort", "rollback"}
+
+
+def _alive(lock: Event) -> bool:
+    return "heartbeat" in lock and not lock.get("expired") and _silent(lock) < ALIVE_SECONDS
+
+
+def _silent(lock: Event) -> float:
+    beat = dt.datetime.fromisoformat(str(lock["heartbeat"]))
+    return (dt.datetime.now(dt.UTC) - beat).total_seconds()
