@@ -21,14 +21,14 @@ def show(
     from changeover.runner import survey  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app_name, json_lines=json)
-    states, errors = survey.status(desk.environment, desk.app, desk.output.event)
+    states, lost = survey.status(desk.environment, desk.app, desk.output.event)
     for line in states:
         desk.output.data(
             {"type": "lock", "host": line.host, "lock": line.lock},
             f"{line.host}  {line.lock_words}",
         )
-    if errors:
-        raise errors[0]
+    if lost is not None:
+        raise lost
 
 
 @app.command()

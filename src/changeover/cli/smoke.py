@@ -147,9 +147,9 @@ def _live(desk: Desk) -> str:
     from changeover.colour import version_of  # noqa: PLC0415 - only the live version needs it
     from changeover.runner import survey  # noqa: PLC0415
 
-    states, errors = survey.status(desk.environment, desk.app, desk.output.event)
-    if errors:
-        raise errors[0]
+    states, lost = survey.status(desk.environment, desk.app, desk.output.event)
+    if lost is not None:
+        raise lost
     colour = survey.agreed(states, "live", desk.environment.name)
     if colour is None:
         raise NothingLive(

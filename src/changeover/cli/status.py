@@ -24,11 +24,11 @@ def status(
     from changeover.runner import survey  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
-    states, errors = survey.status(desk.environment, desk.app, desk.output.event)
+    states, lost = survey.status(desk.environment, desk.app, desk.output.event)
     for line in states:
         desk.output.data(line.as_json(), line.as_text())
-    if errors:
-        raise errors[0]
+    if lost is not None:
+        raise lost
 
 
 def history(

@@ -9,7 +9,7 @@ from changeover.errors import ChangeoverError, Interrupted
 from changeover.executors import lease
 from changeover.executors.lease import Heartbeat
 from changeover.plan import LEASE_SECONDS
-from changeover.runner import database
+from changeover.runner import database, endings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +42,8 @@ def leased(
     try:
         lease.lock(run.fleet, run.lease_hosts, reason, LEASE_SECONDS, steal=False)
         with Heartbeat(run.fleet, run.lease_hosts, LEASE_SECONDS):
+            # From here on what was done is told, whatever becomes of the journal.
+            run.unstoppable = True
             yield run
     except KeyboardInterrupt as error:
         run.end("interrupted", Interrupted.exit_code, f"interrupted at {reason}")
@@ -49,6 +51,10 @@ def leased(
     except ChangeoverError as error:
         run.end("failed", error.exit_code, error.message)
         raise
+    except Exception as error:
+        failure = endings.unexpected(error)
+        run.end("failed", failure.exit_code, failure.message)
+        raise failure from error
     finally:
         lease.unlock(run.fleet, run.lease_hosts)
     run.end("done", 0, reason)

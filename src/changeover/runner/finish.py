@@ -37,7 +37,7 @@ def prepare(context: Context) -> Stage:
     if live is None:
         raise NothingToFinalize("nothing is live yet", hint="changeover deploy VERSION")
     version = version_of(live)
-    run.release = context.releases[version]
+    run.release = context.release(version)
     old = {colour for state in states.values() for colour in state.placed} - {live}
     host = database.database_host(run.environment, run.app)
     facts: list[verdict.MigrationFact] = []

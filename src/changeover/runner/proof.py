@@ -10,6 +10,7 @@ from changeover.executors import operate
 from changeover.executors import smoke as smoking
 from changeover.executors.smoke.values import Target
 from changeover.release import values
+from changeover.release.reading import unknown_version
 from changeover.runner import requirements
 from changeover.steps import Outcome
 
@@ -87,4 +88,6 @@ def known_values(
 
 def _release(run: Run, version: str) -> tuple[Release, Values]:
     releases = releases_of.load_releases(run.root, run.app.app)
+    if version not in releases:
+        raise unknown_version(run.app.app, version, releases)
     return releases[version], known_values(run.app, releases, version, run.environment)

@@ -10,6 +10,7 @@ from changeover import release as releases_of
 from changeover.colour import version_of
 from changeover.counts import counted
 from changeover.errors import InvalidInput
+from changeover.release.reading import unknown_version
 from changeover.runner import forecast, forward, survey
 from changeover.runner.run import Run, open_run
 
@@ -50,6 +51,16 @@ class Context:
         if not self._releases:
             self._releases = releases_of.load_releases(self.root, self.app)
         return self._releases
+
+    def release(self, version: str) -> Release:
+        """Return one release.
+
+        Raises:
+            VersionUnknown: This checkout has none of that version.
+        """
+        if version not in self.releases:
+            raise unknown_version(self.app, version, self.releases)
+        return self.releases[version]
 
     def run(self, deployment: str | None = None) -> Run:
         """Open a run: an id, a nonce, a journal."""
@@ -122,7 +133,7 @@ def prepare(
         InvalidInput: The release or its environment values are not usable.
         CheckRed: A host or the database cannot be asked.
     """
-    release = context.releases[version]
+    release = context.release(version)
     if release.strategy == "maintenance":
         raise StrategyUnknown(
             f"{version} asks for strategy maintenance, and releases are only run side by side",

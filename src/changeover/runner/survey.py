@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from changeover.errors import ChangeoverError, Failed, InvalidInput, LockHeld, Mixed
 from changeover.executors import operate
 from changeover.fleet import Fleet
+from changeover.runner import endings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -143,7 +144,7 @@ def _seen(answers: Answers, hosts: Sequence[Host]) -> Seen:
 
 def status(
     environment: Environment, app: str, report: Callable[[Event], None]
-) -> tuple[list[HostState], list[ChangeoverError]]:
+) -> tuple[list[HostState], ChangeoverError | None]:
     """Return the state of every host that runs the app or its database, and why some have none."""
     fleet = Fleet(
         environment=environment,
@@ -157,7 +158,9 @@ def status(
     answers = operate.states(fleet, lease_hosts(environment))
     fleet.close()
     seen = _seen(answers, lease_hosts(environment))
-    return list(seen.states.values()), list(seen.lost.values())
+    several = len(seen.lost) > 1
+    lost = endings.one_of(seen.lost) if several else next(iter(seen.lost.values()), None)
+    return list(seen.states.values()), lost
 
 
 def lease_hosts(environment: Environment) -> tuple[Host, ...]:

@@ -197,6 +197,32 @@ def test_a_ledger_that_cannot_be_asked_keeps_nobody_from_going_back(
     assert "not checked whether 1.0.0 can still read the database: three does not" in desk.says()
 
 
+def test_users_go_back_from_a_version_that_this_checkout_lacks(
+    desk: Desk, machines: Machines
+) -> None:
+    for name in ("one", "two"):
+        machines[name].live = machines[name].confirmed = "9.0.0-cccccccc"
+
+    assert rollback(desk, "1.0.0") == "1.0.0 serves again, proved"
+
+    assert "not checked whether 1.0.0 can still read the database: hello has no release" in (
+        desk.says()
+    )
+
+
+def test_users_go_back_to_a_version_that_this_checkout_lacks_and_cannot_prove(
+    desk: Desk, machines: Machines
+) -> None:
+    for name in ("one", "two"):
+        machines[name].placed, machines[name].history = ["0.9.0-99999999", NEW], ["0.9.0-99999999"]
+
+    error = failed(lambda: rollback(desk))
+
+    assert error.exit_code == 4
+    assert error.message.endswith("is not proved: smoke: hello has no release 0.9.0")
+    assert machines.live == ["0.9.0-99999999", "0.9.0-99999999"]
+
+
 def test_a_swap_that_failed_leaves_the_old_version_serving(desk: Desk, machines: Machines) -> None:
     three = machines["three"]
     three.on("backup_restore", lambda: three.refuse("backup-differs", "not equal"))

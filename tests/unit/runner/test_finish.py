@@ -20,6 +20,26 @@ def test_the_old_colours_are_removed_and_the_live_one_stays(desk: Desk, machines
     assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
 
 
+def test_what_was_removed_is_told_where_it_cannot_be_written_down(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["one"].on("retire", desk.fill_disk)
+
+    assert finish.walk(finish.prepare(desk.context))["message"] == "3.0.0 is final"
+
+    assert "this goes on without a journal" in desk.says()
+    assert machines["one"].placed == [NEW]
+
+
+def test_a_live_version_that_this_checkout_lacks_is_named(desk: Desk, machines: Machines) -> None:
+    for name in ("one", "two"):
+        machines[name].live = machines[name].confirmed = "9.0.0-cccccccc"
+
+    error = failed(lambda: finish.prepare(desk.context))
+
+    assert (error.exit_code, error.message) == (2, "hello has no release 9.0.0")
+
+
 def test_nothing_is_final_where_users_were_sent_back_before_the_yes(
     desk: Desk, machines: Machines
 ) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from changeover.errors import LockHeld, Mixed
+from changeover.fleet import Fleet
+from changeover.runner import survey
 from changeover.runner.survey import HostState, Unconfirmed, settled
+
+if TYPE_CHECKING:
+    from .conftest import Desk, Machines
 
 OLD, NEW = "7.0.0-aaaaaaaa", "8.0.0-bbbbbbbb"
 LEASE = {"owner": "ann@desk", "reason": "deploy 8.0.0", "since": "then", "expires": "soon"}
@@ -59,3 +65,17 @@ def test_a_switch_that_nobody_goes_on_with_waits_for_a_person(lock: dict[str, An
 
     with pytest.raises(Mixed):
         settled([state("app1", NEW, OLD, lock), state("app2", OLD, OLD, lock)], "shop")
+
+
+def test_every_host_that_does_not_answer_is_named(
+    desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "Fleet", partial(Fleet, connect=machines.connect))
+    machines["two"].reachable = machines["three"].reachable = False
+
+    states, lost = survey.status(desk.project.environment, "hello", desk.events.append)
+
+    assert [each.host for each in states] == ["one"]
+    assert lost is not None
+    assert lost.message == "two does not answer SSH; three does not answer SSH"
+    assert (lost.host, lost.exit_code) == ("two, three", 6)

@@ -134,6 +134,18 @@ def test_an_abort_that_moved_nobody_can_be_run_again(desk: Desk, machines: Machi
     assert abort(desk)["outcome"] == "done"
 
 
+def test_a_deployment_of_a_version_that_this_checkout_lacks_is_not_resumed(
+    desk: Desk, machines: Machines
+) -> None:
+    for name in ("one", "two", "three"):
+        machines[name].lock = {**LEASE, "reason": "deploy 9.0.0"}
+
+    error = failed(lambda: takeover.resume(desk.context, force=False))
+
+    assert (error.exit_code, error.message) == (2, "hello has no release 9.0.0")
+    assert "name one of: 1.0.0, 2.0.0, 3.0.0" in error.hint
+
+
 def test_a_lost_app_host_is_named(desk: Desk, machines: Machines) -> None:
     machines["two"].reachable = False
 
