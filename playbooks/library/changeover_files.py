@@ -7,6 +7,9 @@ each with its rendered content, needs nothing but Python, and writes nothing of 
 Arguments: ``directories`` (``path``, ``owner``, ``group``, ``mode``), ``files`` (the same with ``content``;
 ``validate``, a command with ``%s`` that must accept a file before any is written; ``secret``, whose
 content is in no difference) and ``absent`` (paths). Owner and group default to root, modes to 0755 and 0644.
+``due`` is a file that names what was changed and no handler has put into force yet: it is written before each
+change, its handler removes it, and while it is there its paths count as changed, so that a handler that failed or
+was never reached is notified again. It belongs under /run: what boots has read its files.
 Answer: ``changed``, ``paths`` (what was changed, or would be, in order) and ``diff``.
 """
 
@@ -37,8 +40,10 @@ class Refused(Exception):
 class Host:
     """The files of this host, and what was done to them."""
 
-    def __init__(self, *, check: bool) -> None:
+    def __init__(self, *, check: bool, due: str | None) -> None:
         self.check = check
+        self.due = Path(due) if due else None
+        self.left = self.due.read_text().splitlines() if self.due and self.due.exists() else []
         self.paths: list[str] = []
         self.differences: list[dict[str, str]] = []
 
@@ -88,7 +93,21 @@ class Host:
                 Path(path).unlink()
 
     def tell(self, path: str, before: str, after: str) -> None:
-        """Remember a change."""
+        """Remember a change, for the next run too: this one may end before it is in force."""
+        if self.due and not self.check and path not in self.left:
+            self.due.parent.mkdir(parents=True, exist_ok=True)
+            with self.due.open("a") as stream:
+                stream.write(f"{path}\n")
+        self.note(path, before, after)
+
+    def recall(self) -> None:
+        """Tell what an earlier run changed and did not put into force."""
+        for path in self.left:
+            if path not in self.paths:
+                self.note(path, "written, and not in force yet\n", "in force\n")
+
+    def note(self, path: str, before: str, after: str) -> None:
+        """Have a path in the answer."""
         self.paths.append(path)
         header = {"before_header": path, "after_header": path}
         self.differences.append({"before": before, "after": after, **header})
@@ -165,7 +184,7 @@ def replace(path: Path, content: bytes, entry: Entry) -> None:
 
 def main(given: dict[str, Any]) -> dict[str, Any]:
     """Do everything in order: directories, files, absences."""
-    host = Host(check=bool(given.get("_ansible_check_mode")))
+    host = Host(check=bool(given.get("_ansible_check_mode")), due=given.get("due"))
     failure: dict[str, Any] = {}
     try:
         for entry in given.get("directories") or ():
@@ -176,6 +195,7 @@ def main(given: dict[str, Any]) -> dict[str, Any]:
             host.file(entry)
         for path in given.get("absent") or ():
             host.absent(path)
+        host.recall()
     except (Refused, OSError, subprocess.TimeoutExpired) as error:
         failure = {"failed": True, "msg": str(error)}
     answer = {"changed": bool(host.paths), "paths": host.paths, **failure}

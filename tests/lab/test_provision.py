@@ -46,6 +46,18 @@ class Platform:
         address: str = self.lab.hosts[HOST]["address"]
         return address
 
+    def served(self) -> bytes:
+        """Return the certificate that a new connection is shown."""
+        name = self.variables["changeover_public_names"]["nox-api"]
+        trusted = ssl.create_default_context(
+            cafile=self.variables["changeover_tls"]["ca_certificate"]
+        )
+        with (
+            socket.create_connection((self.address, 443), timeout=5) as raw,
+            trusted.wrap_socket(raw, server_hostname=name) as secure,
+        ):
+            return secure.getpeercert(binary_form=True) or b""
+
     @property
     def variables(self) -> dict[str, Any]:
         directory: Path = self.inventory / "group_vars/all"
@@ -94,6 +106,32 @@ def test_database_and_cache_are_not_reachable_from_elsewhere(platform: Platform,
     # The same packets are answered on the host itself, so it is the firewall that drops them.
     command = f"timeout 2 bash -c '</dev/tcp/{platform.address}/{port}' && echo open"
     assert platform.lab.ssh(HOST, command) == "open"
+
+
+def test_a_certificate_whose_reload_was_red_is_served_after_the_next_run(
+    platform: Platform,
+) -> None:
+    broken, chain = (
+        "/etc/nginx/sites-enabled/broken.conf",
+        "/etc/ssl/changeover/nox-api/fullchain.pem",
+    )
+    before = platform.served()
+    platform.lab.ssh(HOST, f"echo 'no directive;' >{broken}; rm {chain}")
+
+    try:
+        told = platform.run("provision", status=1)
+    finally:
+        platform.lab.ssh(HOST, f"rm {broken}")
+    assert "Load the certificates" in told[-1]["message"]
+    assert platform.served() == before
+    written = ssl.PEM_cert_to_DER_cert(platform.lab.ssh(HOST, f"openssl x509 -in {chain}") + "\n")
+    assert written != before
+
+    changed = platform.changed()
+
+    assert "tls : Load the certificates" in changed
+    assert platform.served() == written
+    assert platform.changed() == []
 
 
 def test_before_a_release_the_site_answers_503_under_its_own_certificate(

@@ -64,7 +64,7 @@ def installed(tmp_path: Path, authority: Authority) -> Path:
     directory = tmp_path / "host"
     directory.mkdir()
     _, request = host("request", directory, "30", NAME).split("\n", 1)
-    host("install", directory, given=authority.sign(request))
+    host("install", directory, str(tmp_path / "due/tls"), given=authority.sign(request))
     return directory
 
 
@@ -79,6 +79,13 @@ def test_a_host_without_a_certificate_asks_for_one(tmp_path: Path) -> None:
 
 def test_a_signed_certificate_is_left_alone(installed: Path, authority: Authority) -> None:
     assert probe(installed, authority) == "fresh"
+
+
+def test_what_nginx_has_not_loaded_yet_is_noted(installed: Path, tmp_path: Path) -> None:
+    due = tmp_path / "due/tls"
+
+    assert due.read_text() == f"{installed}/fullchain.pem\n"
+    assert due.parent.stat().st_mode & 0o777 == 0o755
 
 
 def test_the_key_never_leaves_the_host(tmp_path: Path) -> None:

@@ -105,6 +105,32 @@ def test_only_builtin_modules_and_our_own_are_used(role: Path) -> None:
             )
 
 
+@each_role
+def test_what_a_handler_did_not_put_into_force_stays_due(role: Path) -> None:
+    handlers = role / "handlers/main.yml"
+    known = yaml.safe_load(handlers.read_text(encoding="utf-8")) if handlers.exists() else []
+    forgets = []
+    judged: dict[str, list[str]] = {}
+    for task in known:
+        if task.get("ansible.builtin.file", {}).get("state") != "absent":
+            # handlers are forced: those after a failed one run, too
+            judged.setdefault(task.get("listen", task["name"]), []).append(task["register"])
+            continue
+        topic, conditions = task["listen"], task["when"]
+        forgets.append((topic, task["ansible.builtin.file"]["path"]))
+        wanted = [f"{name} is not failed" for name in judged.pop(topic)]
+        assert ([conditions] if isinstance(conditions, str) else conditions) == wanted
+    assert judged == {}
+    for path in role.glob("tasks/*.yml"):
+        for task in yaml.safe_load(path.read_text(encoding="utf-8")):
+            if "changeover_files" not in task or "notify" not in task:
+                continue
+            due = task["changeover_files"]["due"]
+            named = document(role / "vars/main.yml").get(due.strip("{} "), due)
+            assert named.startswith(f"/run/changeover/due/{role.name}/")
+            assert any(task["notify"] == topic and named.startswith(at) for topic, at in forgets)
+
+
 def test_readmes_say_what_the_specs_say() -> None:
     done = subprocess.run(
         [sys.executable, "scripts/role_readmes.py", "--check"],

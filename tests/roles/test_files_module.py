@@ -131,3 +131,35 @@ def test_an_owner_that_is_not_there_is_named(tmp_path: Path, who: dict[str, str]
     assert told["failed"]
     assert "nobody-here" in told["msg"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_no_handler_put_into_force_is_told_again(tmp_path: Path) -> None:
+    file, due = tmp_path / "file", tmp_path / "due/role/files"
+    wanted: dict[str, Any] = {"files": [entry(file, "new\n")], "due": str(due)}
+
+    written, again = ask(**wanted), ask(**wanted)
+    checked = ask(check=True, **wanted)
+    due.unlink()  # as the handler does that succeeded
+
+    assert written["paths"] == again["paths"] == checked["paths"] == [str(file)]
+    assert again["diff"][0]["before"] == "written, and not in force yet\n"
+    assert ask(**wanted) == {"changed": False, "paths": [], "diff": []}
+
+
+def test_what_was_written_before_a_failure_is_told_by_the_next_run(tmp_path: Path) -> None:
+    good, bad, due = tmp_path / "good", tmp_path / "bad", tmp_path / "due"
+    bad.mkdir()
+    wanted: dict[str, Any] = {"files": [entry(good, "a\n"), entry(bad, "b\n")], "due": str(due)}
+
+    assert ask(**wanted)["failed"]
+    bad.rmdir()
+
+    assert sorted(ask(**wanted)["paths"]) == [str(bad), str(good)]
+
+
+def test_a_check_notes_nothing_as_due(tmp_path: Path) -> None:
+    due = tmp_path / "due"
+
+    assert ask(check=True, files=[entry(tmp_path / "file", "new\n")], due=str(due))["changed"]
+
+    assert not due.exists()

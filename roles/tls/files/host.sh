@@ -1,6 +1,7 @@
 # Keep one certificate on this host: tell whether it is due, make key and request, install the answer.
 #   probe|request DIRECTORY RENEW_DAYS "NAME ..."   standard input: the authority's certificate
-#   install DIRECTORY                               standard input: the chain, the host's certificate first
+#   install DIRECTORY DUE                           standard input: the chain, the host's certificate first
+#                                                   DUE: a file that names what Nginx has not loaded yet
 set -eu
 action=$1 directory=$2
 certificate=$directory/fullchain.pem key=$directory/privkey.pem
@@ -38,6 +39,8 @@ install)
     chmod 0644 "$certificate.new"
     [ "$(openssl x509 -in "$certificate.new" -noout -pubkey)" = "$(openssl pkey -in "$key.new" -pubout)" ]
     sync "$key.new" "$certificate.new"
+    (umask 022 && mkdir -p "${3%/*}")
+    echo "$certificate" >>"$3"
     mv "$key.new" "$key"
     mv "$certificate.new" "$certificate"
     ;;
