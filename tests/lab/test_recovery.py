@@ -109,8 +109,9 @@ def test_an_interrupted_deployment_ends_with_130_and_is_taken_back_by_abort(
 ) -> None:
     before = host_state(live_single)
     assert cut_off(live_single, "preview", signal.SIGTERM) == 130
+    assert host_state(live_single)["live"] == before["live"]
 
-    changeover(live_single, "abort", "--force")
+    changeover(live_single, "abort")
 
     state = host_state(live_single)
     assert (state["live"], state["confirmed"]) == (before["live"], before["confirmed"])
@@ -169,6 +170,17 @@ def test_a_deployment_that_was_cut_off_after_it_was_confirmed_is_not_aborted_but
     assert str(host_state(live_single)["live"]).startswith("7.0.0-")
 
 
+def test_a_deployment_that_was_cut_off_after_it_was_confirmed_is_taken_back_by_rollback(
+    live_single: Lab,
+) -> None:
+    assert cut_off(live_single, "drain", signal.SIGTERM) == 130
+    assert str(host_state(live_single)["confirmed"]).startswith("8.0.0-")
+
+    assert "7.0.0 serves again, proved" in changeover(live_single, "rollback")
+
+    assert host_state(live_single)["lock"] is None
+
+
 def test_an_interrupt_says_what_serves_and_the_next_command(live_single: Lab) -> None:
     with running(live_single, "deploy", "8.0.0", "--yes") as process:
         for line in process.stdout or ():
@@ -207,3 +219,17 @@ def test_a_version_that_is_on_no_host_is_placed_again_to_go_back_to(live_single:
     assert "6.0.0 serves again, proved" in said
     assert str(host_state(live_single)["confirmed"]).startswith("6.0.0-")
     changeover(live_single, "rollback", "--to", "7.0.0")
+
+
+def test_a_version_that_the_database_is_past_is_refused_and_nothing_is_moved(
+    live_single: Lab,
+) -> None:
+    changeover(live_single, "deploy", "8.0.0", "--yes")
+    changeover(live_single, "finalize", "--yes")
+    before = host_state(live_single)
+
+    said = changeover(live_single, "rollback", "--to", "7.0.0", status=2)
+
+    assert "7.0.0 cannot run on this database any more: 8.0.0/contract/" in said
+    assert "changeover backup restore BACKUP" in said
+    assert host_state(live_single) == before
