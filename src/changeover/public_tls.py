@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
+from changeover.errors import InvalidInput
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -16,11 +18,29 @@ CONNECT_SECONDS = 10.0
 _NOT_YET, _EXPIRED, _OTHER_NAME = 9, 10, {62, 64}
 
 
+class AuthorityUnreadable(InvalidInput):
+    """The file of the authority that clients trust is not there, or holds no certificate."""
+
+
 def trusting(ca_certificate: Path | None) -> ssl.SSLContext:
-    """Return a client context that trusts one authority; the machine's own ones when ``None``."""
-    return ssl.create_default_context(
-        cafile=None if ca_certificate is None else str(ca_certificate)
-    )
+    """Return a client context that trusts one authority; the machine's own ones when ``None``.
+
+    Raises:
+        AuthorityUnreadable: The file is missing, or no certificate is in it.
+    """
+    if ca_certificate is None:
+        return ssl.create_default_context()
+    try:
+        return ssl.create_default_context(cafile=str(ca_certificate))
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        fault = "is not there" if missing else "cannot be read as certificates"
+        raise AuthorityUnreadable(
+            f"the authority's file {ca_certificate} {fault}",
+            hint=f"write the certificate that clients trust into {ca_certificate}, or name"
+            " another file as ca_certificate in changeover_tls",
+            cause=str(error),
+        ) from error
 
 
 def fault(error: BaseException) -> str | None:

@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from changeover import public_tls
 from changeover.errors import ChangeoverError
 from changeover.executors.preflight import certificates, requirements, sign_in
 from changeover.executors.preflight.disks import directories
@@ -13,6 +14,7 @@ from changeover.executors.preflight.facts import HostFacts, Server, gather
 from changeover.executors.preflight.findings import Finding, PreflightOutcome, PreflightRed
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator, Mapping
 
     from changeover.database import Database
@@ -45,14 +47,18 @@ def apply(
             ``None`` for an app without a database. Runs beside the other questions.
         role: The database as the release enters it from its hosts; ``None`` where it does not.
         report: Called with one event a finding.
+
+    Raises:
+        AuthorityUnreadable: The authority that clients trust cannot be read; nothing was asked.
     """
     begun = time.monotonic()
+    context = public_tls.trusting(environment.tls.ca_certificate)
     with ThreadPoolExecutor(max_workers=1) as beside:
         asked = beside.submit(entered, environment, probe, role)
         facts = gather(environment, environment.hosts, (certificate_path(app),), directories(app))
         database, signed_in = asked.result()
     found = []
-    for finding in _all(environment, app, requires, database, facts, signed_in):
+    for finding in _all(environment, app, requires, database, facts, signed_in, context):
         report(finding.as_event())
         found.append(finding)
     return PreflightOutcome(findings=tuple(found), seconds=time.monotonic() - begun)
@@ -78,6 +84,7 @@ def _all(
     database: Server | ChangeoverError | None,
     facts: Mapping[str, HostFacts | ChangeoverError],
     signed_in: Mapping[str, Finding],
+    context: ssl.SSLContext,
 ) -> Iterator[Finding]:
     name, path = environment.public_name(app), certificate_path(app)
     server = database if isinstance(database, Server) else None
@@ -102,7 +109,7 @@ def _all(
         if host.name in signed_in:
             yield signed_in[host.name]
     yield from database_findings(environment, database)
-    yield certificates.served(name, environment.public_address, environment.tls.ca_certificate)
+    yield certificates.served(name, environment.public_address, context)
     yield from requirements.environment_findings(
         requires,
         [host.name for host in environment.hosts_in("lb")],

@@ -13,11 +13,11 @@ from changeover.executors.preflight.findings import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 DAYS_WARN = 14
 RENEW = "changeover provision installs a new one where the environment has a private authority;"
 BRING = f"{RENEW} else bring one (changeover_tls)"
+LOOK = "changeover verify shows whether Nginx runs; correct changeover_public_address if that is it"
 
 
 def in_file(
@@ -72,27 +72,38 @@ def _red(host: str | None, message: str, cause: str | None = None) -> Finding:
     )
 
 
-def served(name: str, address: str, ca_certificate: Path | None, *, port: int = 443) -> Finding:
+def served(name: str, address: str, context: ssl.SSLContext, *, port: int = 443) -> Finding:
     """Return what users' connections find at the public address.
 
-    Nobody listening there is no fault: before the first deployment there is no site.
+    Nobody answering there is a warning: before hosts are provisioned there is no Nginx.
     """
+    place = f"{name} at {address}"
     try:
-        public_tls.served(name, address, port, public_tls.trusting(ca_certificate))
-    except ssl.SSLCertVerificationError as error:
-        fault = public_tls.fault(error)
-        return _red(None, f"{name} at {address}: {fault}", error.verify_message)
-    except OSError as error:
+        public_tls.served(name, address, port, context)
+    except (ConnectionRefusedError, TimeoutError) as error:
         return Finding(
             id="certificate",
-            status="ok",
+            status="warn",
             host=None,
-            message=f"{name} at {address} does not speak TLS yet",
+            message=f"{place}: nobody answers on port {port}",
+            next=f"{LOOK}, unless users come another way",
+            cause=str(error),
+        )
+    except ssl.SSLCertVerificationError as error:
+        return _red(None, f"{place}: {public_tls.fault(error)}", error.verify_message)
+    except OSError as error:
+        fault = public_tls.fault(error) or "a TLS connection cannot be made"
+        return Finding(
+            id="certificate",
+            status="red",
+            host=None,
+            message=f"{place}: {fault}",
+            next=LOOK,
             cause=str(error),
         )
     return Finding(
         id="certificate",
         status="ok",
         host=None,
-        message=f"{name} at {address} shows a certificate that clients trust",
+        message=f"{place} shows a certificate that clients trust",
     )

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
+import threading
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from changeover import public_tls
+from changeover.executors import preflight
 from changeover.executors.preflight import certificates
+from changeover.release.model import Requirements
+
+if TYPE_CHECKING:
+    from tests.unit.conftest import Project
 
 PATH = "/etc/ssl/changeover/shop/fullchain.pem"
 
@@ -64,10 +73,45 @@ def test_an_absent_certificate_is_red_only_where_it_is_needed() -> None:
     assert said(None, needed=False) == []
 
 
-def test_nobody_at_the_public_address_is_no_fault() -> None:
-    finding = certificates.served("shop.test", "127.0.0.1", None, port=1)
+def test_nobody_at_the_public_address_is_a_warning() -> None:
+    finding = certificates.served("shop.test", "127.0.0.1", public_tls.trusting(None), port=1)
 
     assert (finding.status, finding.message) == (
-        "ok",
-        "shop.test at 127.0.0.1 does not speak TLS yet",
+        "warn",
+        "shop.test at 127.0.0.1: nobody answers on port 1",
     )
+
+
+def test_somebody_who_hangs_up_on_users_is_red() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            listener.accept()[0].close()
+
+        threading.Thread(target=hang_up).start()
+        port = listener.getsockname()[1]
+
+        finding = certificates.served(
+            "shop.test", "127.0.0.1", public_tls.trusting(None), port=port
+        )
+
+    assert finding.status == "red"
+    assert finding.message.startswith("shop.test at 127.0.0.1: ")
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "is not there"), ("", "cannot be read")])
+def test_an_authority_that_cannot_be_read_stops_preflight_before_a_host_is_asked(
+    project: Project, content: str | None, said: str
+) -> None:
+    authority = project.root / "keys/ca.pem"
+    project.edit(project.variables, "{mode: files,", "{mode: files, ca_certificate: keys/ca.pem,")
+    if content is not None:
+        authority.parent.mkdir()
+        authority.write_text(content)
+
+    with pytest.raises(public_tls.AuthorityUnreadable, match=said) as caught:
+        preflight.apply(project.environment, "hello", Requirements(), None, None, print)
+
+    assert caught.value.exit_code == 2
+    assert str(authority) in caught.value.message
+    assert "changeover_tls" in caught.value.hint
