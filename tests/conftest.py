@@ -1,19 +1,27 @@
-"""Which tests may run at the same time: those that deploy go one after the other."""
+"""Which tests may run at the same time: those that share a lab go one after the other."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-HERE = Path(__file__).resolve().parent
-LABS = HERE / "lab"
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+
+# Beside each folder's own lab: two that deploy would sign the same built bundle with two keys.
+TOGETHER = ("tests/lab/agent/", "tests/lab/")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests together, and all that share a provisioned lab or the built bundles."""
-    for item in items:
-        together = item.path
-        if LABS in item.path.parents and LABS / "agent" not in item.path.parents:
-            together = LABS
-        item.add_marker(pytest.mark.xdist_group(str(together.relative_to(HERE))))
+class Together(LoadScopeScheduling):  # type: ignore[misc]
+    """Keep a file's tests together, and those of a folder that shares a lab."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    return Together(config, log)
