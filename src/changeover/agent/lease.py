@@ -44,7 +44,8 @@ class Lease:
 
     def as_shown(self, moment: clock.Moment) -> dict[str, Any]:
         """Return the lease for others to see: everything but its nonce."""
-        left = self.seconds - clock.elapsed(self.heartbeat, moment)
+        silent = clock.elapsed(self.heartbeat, moment)
+        left = self.seconds - silent
         return {
             "owner": self.owner,
             "reason": self.reason,
@@ -52,6 +53,7 @@ class Lease:
             "deployment": self.deployment,
             "since": self.since,
             "heartbeat": clock.stamp(self.heartbeat.wall),
+            "silent": round(silent, 3),
             "expires": clock.stamp(moment.wall + left),
             "expired": left <= 0,
         }

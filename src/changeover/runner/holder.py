@@ -55,5 +55,8 @@ def _alive(lock: Event) -> bool:
 
 
 def _silent(lock: Event) -> float:
+    if "silent" in lock:
+        return float(lock["silent"])
+    # An older agent does not count: the clocks of the host and of this controller have to agree.
     beat = dt.datetime.fromisoformat(str(lock["heartbeat"]))
     return (dt.datetime.now(dt.UTC) - beat).total_seconds()

@@ -39,6 +39,16 @@ def test_a_held_lease_names_its_holder_and_not_its_proof(machine: Machine) -> No
     assert "nonce" not in str(failure)
 
 
+def test_a_lease_tells_how_long_its_holder_was_silent_whatever_the_wall_clock_says(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(monkeypatch, 1000, "boot", 100)
+    machine.do("renew", ttl_seconds=60)
+
+    at(monkeypatch, 90000, "boot", 112.5)
+    assert machine.do("state")["lock"]["silent"] == 12.5
+
+
 def test_the_holder_takes_its_lease_again_under_the_same_number(machine: Machine) -> None:
     assert lock(machine, "nonce-of-a-test")["result"]["number"] == machine.number
 

@@ -280,6 +280,19 @@ def test_a_deployment_under_way_is_not_taken_for_one_that_ended(
     assert {name for _, name in machines.order} == {"state"}
 
 
+def test_a_controller_whose_clock_is_ahead_does_not_take_over_a_living_deployment(
+    desk: Desk, machines: Machines
+) -> None:
+    for name in ("one", "two", "three"):
+        machines[name].lock = {**lease("deploy 3.0.0", 600), "silent": 10.0}
+
+    error = failed(lambda: rollback(desk))
+
+    assert isinstance(error, LockHeld)
+    assert error.message == "ann@desk held the lease 10 s ago: deploy 3.0.0"
+    assert machines.live == [NEW, NEW]
+
+
 def test_the_lease_of_a_deployment_whose_controller_is_gone_is_taken_over(
     desk: Desk, machines: Machines
 ) -> None:
