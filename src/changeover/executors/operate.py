@@ -99,7 +99,8 @@ def _left_open(results: Sequence[Event]) -> int:
 
 
 def _open_words(left_open: int) -> str:
-    return f", {left_open} connections from before still open at it" if left_open else ""
+    said = counted(left_open, "connection")
+    return f", {said} from before still open at it" if left_open else ""
 
 
 def confirm(fleet: Fleet, hosts: Sequence[Host], step: Confirm) -> Outcome:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PROC = Path("/proc")
 JOIN = 'for group in $0; do echo $$ >"$group/cgroup.procs" || exit 70; done; cd "$1" && shift && exec "$@"'
 POLL_SECONDS = 0.05
+STANDARD_ERROR = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +92,26 @@ def spawn(
             (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
             (os.POSIX_SPAWN_DUP2, 1, 2),
+            *((os.POSIX_SPAWN_CLOSE, number) for number in _handed_down()),
         ),
         setsid=True,
     )
     return record(pid)
+
+
+def _handed_down() -> list[int]:
+    """Return the open files that a child would get from us: a lock of our caller's, or its pipe.
+
+    What lives on after us must not keep them open.
+    """
+    numbers = (int(entry.name) for entry in (PROC / "self/fd").iterdir())
+    found: list[int] = []
+    for number in numbers:
+        # the directory that is read here is closed by now
+        with contextlib.suppress(OSError):
+            if number > STANDARD_ERROR and os.get_inheritable(number):
+                found.append(number)
+    return found
 
 
 def signal_process(process: ProcessRecord | None, number: signal.Signals) -> bool:

@@ -83,3 +83,19 @@ def test_output_goes_to_a_private_file_and_the_session_is_its_own(tmp_path: Path
     assert process is not None
     assert os.getsid(process.pid) == process.pid
     kill_tree(process, 5)
+
+
+def test_what_lives_on_keeps_no_file_of_its_starter_open(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.set_inheritable(writer, True)  # noqa: FBT003 - as the library has it
+    process = spawn(
+        ["sleep", "60"], log=tmp_path / "log", directory=tmp_path, environment={"PATH": os.defpath}
+    )
+    assert process is not None
+    os.close(writer)
+    try:
+        assert os.read(reader, 1) == b""
+        assert is_alive(process)
+    finally:
+        os.close(reader)
+        signal_process(process, signal.SIGKILL)
