@@ -14,6 +14,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from changeover.errors import InvalidInput
 from changeover.ssh_failures import (
     AgentFailed,
     AgentMissing,
@@ -26,6 +27,7 @@ from changeover.ssh_failures import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from changeover.errors import CheckRed, Failed
     from changeover.inventory import Environment, Host
@@ -39,6 +41,10 @@ CHUNK = 65536
 DEAD_PEER_MILLISECONDS = 30_000
 
 Event = dict[str, Any]
+
+
+class AccessUnreadable(InvalidInput):
+    """A file that the deploy user signs in with is missing, or is not what it must be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +61,7 @@ def connection(environment: Environment, host: Host) -> Iterator[Any]:
     """Open one verified SSH connection as the deploy user and close it afterwards.
 
     Raises:
+        AccessUnreadable: The deploy key or the recorded host keys cannot be read here.
         HostUnreachable: The host does not answer in ten seconds.
         HostKeyChanged: Its key is not the recorded one.
         SignInRefused: The deploy key is not accepted.
@@ -63,6 +70,7 @@ def connection(environment: Environment, host: Host) -> Iterator[Any]:
 
     # its thread tells every end of a connection, ours included, and failures are told by us
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+    require_access(environment)
     opened = _unopened(environment, host)
     try:
         opened.open()
@@ -76,6 +84,53 @@ def connection(environment: Environment, host: Host) -> Iterator[Any]:
         yield opened
     finally:
         opened.close()
+
+
+def require_access(environment: Environment) -> None:
+    """Raise unless the deploy key and the recorded host keys can be read on this machine.
+
+    Raises:
+        AccessUnreadable: One of them cannot; the hint names the file to write.
+    """
+    import paramiko  # noqa: PLC0415 - 160 ms that only commands with hosts should pay
+
+    known_hosts = environment.known_hosts
+    try:
+        paramiko.HostKeys(str(known_hosts))
+    except (OSError, ValueError) as error:
+        place = f"changeover_known_hosts in {environment.file_of('changeover_known_hosts')}"
+        raise AccessUnreadable(
+            f"the recorded host keys {known_hosts} {_unread(error)}",
+            hint=f"write the host keys into {known_hosts} ({place})",
+            cause=str(error),
+        ) from error
+    if fault := _key_fault(environment.deploy_key):
+        place = f"changeover_deploy_key in {environment.file_of('changeover_deploy_key')}"
+        raise AccessUnreadable(
+            f"the deploy key {environment.deploy_key} {fault}",
+            hint=f"write the deploy user's private key into {environment.deploy_key} ({place})",
+        )
+
+
+def _key_fault(file: Path) -> str | None:
+    """Return why a file is no private key that can be used unattended, or ``None``."""
+    import paramiko  # noqa: PLC0415
+
+    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
+        try:
+            kind.from_private_key_file(str(file))
+        except paramiko.PasswordRequiredException:
+            return "asks for a passphrase, and nobody is there to type it"
+        except OSError as error:
+            return _unread(error)
+        except (paramiko.SSHException, ValueError):
+            continue
+        return None
+    return "is not an SSH private key"
+
+
+def _unread(error: Exception) -> str:
+    return "is not there" if isinstance(error, FileNotFoundError) else "cannot be read"
 
 
 def _unopened(environment: Environment, host: Host) -> Any:  # noqa: ANN401 - fabric's, untyped

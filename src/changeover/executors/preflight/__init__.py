@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from changeover import public_tls
+from changeover import public_tls, ssh
 from changeover.errors import ChangeoverError
 from changeover.executors.preflight import certificates, requirements, sign_in
 from changeover.executors.preflight.disks import directories
@@ -49,10 +49,12 @@ def apply(
         report: Called with one event a finding.
 
     Raises:
-        AuthorityUnreadable: The authority that clients trust cannot be read; nothing was asked.
+        InvalidInput: The authority that clients trust, the deploy key or the recorded host keys
+            cannot be read on this machine; nothing was asked.
     """
     begun = time.monotonic()
     context = public_tls.trusting(environment.tls.ca_certificate)
+    ssh.require_access(environment)
     with ThreadPoolExecutor(max_workers=1) as beside:
         asked = beside.submit(entered, environment, probe, role)
         facts = gather(environment, environment.hosts, (certificate_path(app),), directories(app))
