@@ -38,6 +38,8 @@ def recover(
         return endings.taken(run, refused, red.id)
     if red.id in CONFIRMED:
         return _stays(run, plan, red, error)
+    if red.id == "switch" and not resumed and _moved_nobody(run, plan):
+        return _before_switch(run, plan, red, error)
     if red.id in SWITCHED:
         return _after_switch(run, plan, red, error, resumed=resumed)
     if resumed and plan.situation.live != plan.colour:
@@ -69,6 +71,15 @@ def gave_up(run: Run, error: ChangeoverError, second: ChangeoverError) -> Change
 def _states(run: Run) -> list[dict[str, Any]]:
     answers = operate.states(run.fleet, run.app_hosts)
     return [dict(replies["state"].result) for replies in answers.replies.values()]
+
+
+def _moved_nobody(run: Run, plan: Plan) -> bool:
+    """Tell whether every app host says that it refused the switch, and is as it was."""
+    before = (plan.situation.live, plan.situation.live, None)
+    states = _states(run)
+    return len(states) == len(run.app_hosts) and all(
+        (each.get("live"), each.get("confirmed"), each.get("pending")) == before for each in states
+    )
 
 
 def _settled_on(plan: Plan, state: dict[str, Any]) -> bool:
@@ -107,6 +118,15 @@ def _before_switch(
 def _after_switch(
     run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError, *, resumed: bool
 ) -> ChangeoverError:
+    try:
+        return _send_back(run, plan, red, error, resumed=resumed)
+    except lease.LeaseTaken as refused:
+        return endings.taken(run, refused, red.id)
+
+
+def _send_back(
+    run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError, *, resumed: bool
+) -> ChangeoverError:
     before, version = plan.situation.live, plan.situation.live_version
     step = steps.Revert(
         id="revert",
@@ -117,6 +137,8 @@ def _after_switch(
     try:
         behind = retreat.send(run, step, run.app_hosts)
     except ChangeoverError as second:
+        if refused := lease.taken(run.fleet, second):
+            raise refused from second
         message = f"{error.message}; no host went back to {before or 'nothing'}: {second.message}"
         return endings.mixed(run, message, second, hint=_look(run))
     back = retreat.but(run.app_hosts, behind)
@@ -124,6 +146,8 @@ def _after_switch(
         if before is not None:
             retreat.prove(run, before, back)
     except ChangeoverError as second:
+        if refused := lease.taken(run.fleet, second):
+            raise refused from second
         message = (
             f"{error.message}; {version} serves again on {retreat.listed(back)}, and is not "
             f"proved: {second.message}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from changeover import steps
 from changeover.colour import version_of
-from changeover.executors import operate
+from changeover.executors import lease, operate
 from changeover.runner import proof
 
 if TYPE_CHECKING:
@@ -31,12 +31,16 @@ def send(run: Run, step: steps.Revert, hosts: Sequence[Host]) -> dict[str, Chang
     A host keeps what it went back to over a boot.
 
     Raises:
+        LeaseTaken: A host is another run's by now, whatever the others did.
         ChangeoverError: None of them went.
     """
     failed: dict[str, ChangeoverError] = {}
 
     def act() -> steps.Outcome:
         outcome, answers = operate.revert(run.fleet, hosts, step)
+        for error in answers.errors.values():
+            if refused := lease.taken(run.fleet, error):
+                raise refused
         if not answers.replies:
             answers.check()
         failed.update(answers.errors)

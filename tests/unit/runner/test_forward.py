@@ -95,6 +95,60 @@ def test_one_host_that_is_ill_behind_the_balancer_takes_all_back(
     assert ("one", "confirm") not in machines.order
 
 
+@pytest.mark.parametrize("hosts", [("one", "two"), ("two",)])
+def test_a_deployment_that_was_overtaken_while_it_smoked_says_so_and_leaves_it_to_the_other(
+    desk: Desk, machines: Machines, hosts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("changeover.runner.proof.smoke", break_with_red)
+    for name in hosts:
+        refuse = partial(machines[name].refuse, "fenced", "the lease 7 was overtaken by 8 of ann")
+        machines[name].on("revert", refuse)
+
+    error = failed(lambda: deploy(desk))
+
+    assert error.exit_code == 5
+    assert error.message.startswith("stopped at smoke: the lease on ")
+    assert "overtaken by 8 of ann" in error.message
+    assert ("one", "stop") not in machines.order
+
+
+def test_a_deployment_that_was_overtaken_while_it_proved_the_old_version_says_so(
+    desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines["two"].on("confirm", partial(machines["two"].refuse, "not-live"))
+    overtaken = "the lease 7 was overtaken by 8 of ann"
+    monkeypatch.setattr(
+        "changeover.runner.retreat.prove", lambda *_: machines["one"].refuse("fenced", overtaken)
+    )
+
+    error = failed(lambda: deploy(desk))
+
+    assert error.exit_code == 5
+    assert error.message.startswith("stopped at confirm: the lease on one is ours no more")
+    assert ("one", "stop") not in machines.order
+
+
+def test_a_switch_that_every_host_refused_moved_nobody(desk: Desk, machines: Machines) -> None:
+    for name in ("one", "two"):
+        machines[name].on("switch", partial(machines[name].refuse, "nginx-invalid", "no such file"))
+
+    error = failed(lambda: deploy(desk))
+
+    assert error.exit_code == 1
+    assert error.message.endswith(": no such file; 1.0.0 serves, nothing is half done")
+    assert ("one", "revert") not in machines.order
+    assert machines["one"].running == [OLD]
+    assert machines["one"].lock is None
+
+
+def test_a_switch_that_one_host_refused_is_taken_back(desk: Desk, machines: Machines) -> None:
+    machines["two"].on("switch", partial(machines["two"].refuse, "nginx-invalid"))
+
+    assert failed(lambda: deploy(desk)).exit_code == 3
+
+    assert machines.live == [OLD, OLD]
+
+
 def test_nothing_is_begun_where_the_controller_can_write_nothing_down(
     desk: Desk, machines: Machines
 ) -> None:
