@@ -3,7 +3,7 @@
 from changeover.inventory.environment import Environment
 from changeover.inventory.reading import EnvironmentUnknown, load
 from changeover.inventory.records import Host, Tls
-from changeover.inventory.root import RootMissing, project_root
+from changeover.inventory.root import RootMissing, located, project_root
 from changeover.inventory.variables import VariableInvalid, VariableMissing
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "VariableInvalid",
     "VariableMissing",
     "load",
+    "located",
     "project_root",
 ]

@@ -31,7 +31,7 @@ class Environment:
     Args:
         name: What ``--env`` takes: its name in ``inventories/``, or its path where it lies elsewhere.
         directory: The directory.
-        root: The project root; relative paths in variables start there.
+        root: The project root; relative paths in variables start there, but for those with ``./``.
         hosts: Its hosts in the order of hosts.yml.
         variables: What holds for every host (group ``all``). Vault texts are ``Secret``.
         files: The file that each of these variables was last set in.

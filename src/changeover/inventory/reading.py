@@ -183,7 +183,7 @@ class _Reader:
             if scope == "all" and file in plain
             for key, value in plain[file].data.items()
         }
-        password = password_reader(everywhere, self.root)
+        password = password_reader(everywhere, self.directory, self.root)
         for scope, file in files:
             found[scope].add(self._variables(file, scope, plain.get(file), password), file)
         return found

@@ -8,6 +8,7 @@ from pathlib import Path
 from changeover.errors import InvalidInput
 
 ROOT_VARIABLE = "CHANGEOVER_ROOT"
+BESIDE = "./"
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 
@@ -41,6 +42,17 @@ def project_root(start: Path | None = None) -> Path:
         f"there is no inventories/ in {here} or above it",
         hint=f"change to the project's root, or set {ROOT_VARIABLE} to it",
     )
+
+
+def located(text: str, directory: Path, root: Path) -> Path:
+    """Return a path as a variable names it, made absolute.
+
+    ``./`` at its start is the environment's directory, ``~`` the home directory; any other relative
+    path starts at the root.
+    """
+    if text.startswith(BESIDE):
+        return directory / text.removeprefix(BESIDE)
+    return root / Path(text).expanduser()
 
 
 def near(path: Path, root: Path) -> Path:

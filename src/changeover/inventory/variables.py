@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from changeover.errors import InvalidInput
-from changeover.inventory.root import near
+from changeover.inventory.root import located, near
 from changeover.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 SECRET_VARIABLES = frozenset(
     {"changeover_secrets", "changeover_database_passwords", "changeover_cache_passwords"}
@@ -33,7 +33,7 @@ class Variables:
     Args:
         environment: The environment's name.
         directory: Its directory.
-        root: The project root; relative paths start there.
+        root: The project root.
         values: The variables by name.
         files: The file that each was last set in.
     """
@@ -91,8 +91,8 @@ class Variables:
         return self.as_path(self.text(name))
 
     def as_path(self, text: object) -> Path:
-        """Return a path from the project root on; ``~`` is the home directory."""
-        return self.root / Path(str(text)).expanduser()
+        """Return a path, made absolute."""
+        return located(str(text), self.directory, self.root)
 
     def missing(self, variable: str, dotted: str) -> VariableMissing:
         """Return the error for a value that is not set."""

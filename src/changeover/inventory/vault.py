@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from changeover.document import Document, DocumentMissing, parse
 from changeover.errors import InvalidInput
+from changeover.inventory.root import located
 from changeover.secret import Secret
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ def sealed(value: object) -> object:
     return value
 
 
-def password_reader(variables: dict[str, Any], root: Path) -> Callable[[Path], Secret]:
+def password_reader(
+    variables: dict[str, Any], directory: Path, root: Path
+) -> Callable[[Path], Secret]:
     """Return a function that gives the password for a vault file, read once, when first needed.
 
     The password file is what ``ANSIBLE_VAULT_PASSWORD_FILE`` names, else the environment's variable
@@ -80,18 +83,18 @@ def password_reader(variables: dict[str, Any], root: Path) -> Callable[[Path], S
 
     def read_password(vault: Path) -> Secret:
         if not known:
-            known.append(_password(vault, variables, root))
+            known.append(_password(vault, variables, directory, root))
         return known[0]
 
     return read_password
 
 
-def _password(vault: Path, variables: dict[str, Any], root: Path) -> Secret:
+def _password(vault: Path, variables: dict[str, Any], directory: Path, root: Path) -> Secret:
     named = os.environ.get(PASSWORD_VARIABLE)
     if named:
         path = Path(named).expanduser()
     elif isinstance(named := variables.get("changeover_vault_password_file"), str):
-        path = root / Path(named).expanduser()
+        path = located(named, directory, root)
     else:
         raise VaultLocked(
             f"{vault} is encrypted, and no password file is named",

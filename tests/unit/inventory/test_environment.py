@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import ipaddress
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from changeover import inventory
+from changeover import inventory, ssh
 from changeover.errors import InvalidInput
+from changeover.executors.provision.brought import require_certificate
+from changeover.executors.provision.command import process_environment
 from changeover.inventory import Environment, VariableInvalid, VariableMissing
 from changeover.secret import Secret
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Project
+
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def refused(project: Project) -> InvalidInput:
@@ -214,3 +219,42 @@ def test_the_root_is_found_from_below_it(project: Project, monkeypatch: pytest.M
     assert inventory.project_root() == project.root
     monkeypatch.delenv("CHANGEOVER_ROOT")
     assert inventory.project_root() == Path(__file__).parents[3]
+
+
+def test_a_copy_of_the_example_reads_its_own_key_material(tmp_path: Path) -> None:
+    copy = tmp_path / "inventories/production"
+    shutil.copytree(CHECKOUT / "inventories/example", copy)
+    environment = inventory.load("production", root=tmp_path)
+
+    assert environment.known_hosts == copy / "known_hosts"
+    assert environment.tls.certificate == copy / "tls/fullchain.pem"
+    assert environment.tls.key == copy / "tls/privkey.pem"
+
+
+def test_a_copy_of_the_example_says_which_files_it_lacks(tmp_path: Path) -> None:
+    for name in ("playbooks", "roles"):
+        (tmp_path / name).symlink_to(CHECKOUT / name)
+    copy = tmp_path / "inventories/production"
+    shutil.copytree(CHECKOUT / "inventories/example", copy)
+    environment = inventory.load("production", root=tmp_path)
+
+    with pytest.raises(InvalidInput) as uncertified:
+        require_certificate(environment)
+    with pytest.raises(InvalidInput) as unknown:
+        ssh.require_access(environment)
+
+    assert str(copy / "tls/fullchain.pem") in uncertified.value.message
+    assert str(copy / "known_hosts") in unknown.value.hint
+
+
+def test_the_vault_s_password_may_lie_beside_the_hosts(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANSIBLE_VAULT_PASSWORD_FILE")
+    place = project.root / "inventories/demo/password"
+    (project.root / "vault_password").rename(place)
+    text = project.variables.read_text()
+    project.variables.write_text(f"{text}changeover_vault_password_file: ./password\n")
+
+    assert project.environment.cache_password("hello").reveal() == "cache-p@ss#word"
+    assert process_environment(project.environment, {})["ANSIBLE_VAULT_PASSWORD_FILE"] == str(place)

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from changeover.inventory import located
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -46,7 +48,7 @@ def process_environment(environment: Environment, ours: Mapping[str, str]) -> di
     made["ANSIBLE_DEPRECATION_WARNINGS"] = "0"
     password = environment.variables.get("changeover_vault_password_file")
     if VAULT_PASSWORD not in made and isinstance(password, str):
-        made[VAULT_PASSWORD] = str(environment.root / password)
+        made[VAULT_PASSWORD] = str(located(password, environment.directory, environment.root))
     return made
 
 
