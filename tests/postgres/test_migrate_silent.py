@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.postgres
 
 SESSION = "SELECT pid FROM pg_stat_activity WHERE application_name = 'changeover migrate {}'"
+END_SESSIONS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+)
 SLOW = {"expand/001_slow.sql": "SELECT pg_sleep(300)"}
 
 
@@ -75,3 +78,25 @@ def test_a_lock_session_that_stands_still_counts_as_lost(
         runner = pool.submit(migrate.apply, shop.owner, release(SLOW))
         with standing_still(process_of(shop, "lock")), pytest.raises(failures.RunnerLockLost):
             runner.result(timeout=60)
+
+
+def test_a_server_that_ends_sessions_at_any_moment_is_told_in_words(
+    shop: Shop, release: Release
+) -> None:
+    folder = release({f"expand/{n:03}_t.sql": f"CREATE TABLE t{n} (id int)" for n in range(1, 31)})
+    hints: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(200):
+            runner = pool.submit(migrate.apply, shop.owner, folder)
+            while not runner.done():
+                shop.server.run(f"{END_SESSIONS} AND datname = '{shop.name}'")
+            try:
+                runner.result()
+            except (failures.ConnectionLost, failures.RunnerLockLost) as error:
+                hints.append(error.hint)
+            except failures.DatabaseUnreachable:
+                continue
+    assert len(hints) > 10
+    assert {hint.partition(":")[0] for hint in hints} == {"run the same command again"}
+    migrate.apply(shop.owner, folder)
+    assert shop.value("SELECT count(*) FROM changeover.migration WHERE state = 'applied'") == 30

@@ -218,34 +218,40 @@ def take_turn(
         RunnerBusy: Another runner held the lock for all that time.
         RunnerFenced: A newer deployment was here.
         LedgerUnusable: The ledger cannot be made or read.
+        ConnectionLost: The server ended a session.
     """
     deadline = Deadline(deadline_seconds)
-    with runner_lock(database, deadline) as lock:
-        ledger.prepare(lock, database)
-        mandate = ledger.Mandate(fence=fence or 0, runner=secrets.token_hex(8))
-        mandate = ledger.take(lock, mandate, newest=fence is None)
-        with _work_session(database, deadline, report) as work:
+    try:
+        with (
+            runner_lock(database, deadline) as lock,
+            _work_session(database, deadline, report) as work,
+        ):
             turn = Turn(
                 database=database,
                 work=work,
                 lock=lock,
-                mandate=mandate,
+                mandate=_mandate(lock, database, fence),
                 deadline=deadline,
                 lock_timeout_milliseconds=lock_timeout_milliseconds,
                 report=report,
             )
             with contextlib.closing(turn):
                 yield turn
+    except psycopg.Error as error:
+        raise turn_failures.untold(database, error) from error
+
+
+def _mandate(lock: Connection, database: Database, fence: int | None) -> Mandate:
+    ledger.prepare(lock, database)
+    mandate = ledger.Mandate(fence=fence or 0, runner=secrets.token_hex(8))
+    return ledger.take(lock, mandate, newest=fence is None)
 
 
 @contextlib.contextmanager
 def _work_session(database: Database, deadline: Deadline, report: Report) -> Iterator[Connection]:
     with connect(database, WORK) as work, answering(work, deadline.remaining + GRACE_SECONDS):
         work.add_notice_handler(lambda notice: _notice(notice, report))
-        try:
-            yield work
-        except psycopg.Error as error:
-            raise turn_failures.untold(database, error) from error
+        yield work
 
 
 def _notice(notice: psycopg.errors.Diagnostic, report: Report) -> None:
