@@ -46,6 +46,8 @@ def _before(states: Sequence[HostState], environment: str) -> str:
     if len(unfinished) == 1 and None not in unfinished:
         # Somebody was going back already: that is ended, and goes no version further.
         return str(unfinished.pop())
+    if killed := _ended_unproved(states):
+        return killed
     _refuse_before_switch(states, environment)
     known = {colour for state in states for colour in (state.previous, state.live) if colour}
     goals = {state.previous for state in states}
@@ -61,6 +63,17 @@ def _before(states: Sequence[HostState], environment: str) -> str:
         hint=f"changeover status --env {environment}, then "
         f"changeover rollback --to VERSION --env {environment}",
     )
+
+
+def _ended_unproved(states: Sequence[HostState]) -> str | None:
+    """Return the colour that a rollback brought every host to, and did not give its lease back.
+
+    It is proved, and what was left is stopped: going further back is not what was asked for.
+    """
+    went = {found[1] for state in states if (found := holder.went_back(state.lock))}
+    if len(went) == 1 and all({state.live, state.confirmed} == went for state in states):
+        return went.pop()
+    return None
 
 
 def _named(states: Sequence[HostState], to: str, environment: str) -> str:

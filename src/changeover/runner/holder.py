@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Event = dict[str, Any]
 # A live controller renews its lease every 40 s; one that was silent for longer has gone.
 ALIVE_SECONDS = 45
+# What a rollback takes its lease for: the colours that it leaves and goes to.
+ROLLBACK = ("rollback", "COLOUR", "->", "COLOUR")
 
 
 def refuse_alive(states: Iterable[HostState], *, hint: str) -> None:
@@ -43,6 +45,14 @@ def deployed(lock: Event | None) -> str | None:
     """Return the version of the deployment that a lease was taken for, or to take it back."""
     kind, _, version = str((lock or {}).get("reason")).partition(" ")
     return version if kind in {"deploy", "abort"} else None
+
+
+def went_back(lock: Event | None) -> tuple[str, str] | None:
+    """Return the colours that the rollback left and went to that a lease was taken for."""
+    words = str((lock or {}).get("reason")).split(" ")
+    if len(words) == len(ROLLBACK) and (words[0], words[2]) == (ROLLBACK[0], ROLLBACK[2]):
+        return words[1], words[3]
+    return None
 
 
 def _moves(lock: Event) -> bool:

@@ -92,13 +92,20 @@ class Way:
         )
 
     @property
+    def unproved(self) -> bool:
+        """Whether a rollback to this colour moved users, and was killed before it gave its lease back."""
+        went = [holder.went_back(state.lock) for state in self.seen.apps]
+        return any(found is not None and found[1] == self.colour for found in went)
+
+    @property
     def steps(self) -> list[str]:
         """The ids of the steps that it takes."""
         moves = [] if self.there else ["revert"]
         restores = ["restore"] if self.backup else []
         proofs = retreat.proofs(self.run)
         placing = [step.id for step in self.placing]
-        return ["lock", *placing, *moves, *restores, *proofs] if moves or restores else []
+        needed = moves or restores or self.unproved
+        return ["lock", *placing, *moves, *restores, *proofs] if needed else []
 
     def walk(self) -> None:
         """Do all of it; what is red is raised."""
@@ -126,7 +133,7 @@ class Way:
         self._leave()
 
     def _lock(self) -> None:
-        reason = f"rollback {self.live or 'several'} -> {self.version}"
+        reason = f"rollback {self.live or 'several'} -> {self.colour}"
         names = tuple(host.name for host in self.hosts)
         step = steps.Lock(id="lock", hosts=names, reason=reason, seconds=LEASE_SECONDS)
 
@@ -176,6 +183,9 @@ class Way:
             return None
         if state.pending and state.live == self.colour:
             return str(state.pending["from"]) if state.pending["kind"] == "revert" else None
+        went = holder.went_back(state.lock)
+        if went is not None and state.live == self.colour == went[1]:
+            return went[0] if went[0] in state.running else None
         return state.live
 
     def end(self) -> Event:

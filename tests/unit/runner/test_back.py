@@ -330,6 +330,37 @@ def test_a_move_back_that_was_cut_off_is_ended_and_goes_no_further(
     assert machines["one"].running == [OLD]
 
 
+@pytest.mark.parametrize("expired", [False, True])
+@pytest.mark.parametrize("to", [None, "1.0.0"])
+def test_a_killed_rollback_is_proved_and_ended_and_goes_no_further(
+    desk: Desk, machines: Machines, to: str | None, expired: bool
+) -> None:
+    older = "0.9.0-99999999"
+    for name in ("one", "two"):
+        machine = machines[name]
+        machine.live = machine.confirmed = OLD
+        machine.placed, machine.history = [older, OLD, NEW], [older]
+    for name in ("one", "two", "three"):
+        left = {**lease(f"rollback {NEW} -> {OLD}", 60), "expired": expired}
+        machines[name].lock = left
+
+    assert rollback(desk, to) == "1.0.0 serves again, proved"
+
+    assert machines.live == [OLD, OLD]
+    assert [machines[name].running for name in ("one", "two")] == [[OLD], [OLD]]
+    assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+
+
+def test_the_lease_of_a_rollback_names_both_colours(desk: Desk, machines: Machines) -> None:
+    reasons: list[str] = []
+    one = machines["one"]
+    one.on("revert", lambda: reasons.append(str((one.lock or {})["reason"])))
+
+    rollback(desk)
+
+    assert reasons == [f"rollback {NEW} -> {OLD}"]
+
+
 def test_a_database_that_is_not_swapped_is_said_and_the_next_command_swaps_it(
     desk: Desk, machines: Machines
 ) -> None:
