@@ -139,6 +139,22 @@ class Environment:
         """Return the age recipients that secret backup members are encrypted to."""
         return self._variables.texts("changeover_backup_recipients")
 
+    def require_recipients(self) -> None:
+        """Raise where a backup recipient is set that nothing can be encrypted to.
+
+        Raises:
+            VariableInvalid: With the recipient and the file it stands in.
+        """
+        import pyrage  # noqa: PLC0415 - only what makes a backup needs it
+
+        name = "changeover_backup_recipients"
+        for text in self.backup_recipients if name in self.variables else ():
+            try:
+                pyrage.x25519.Recipient.from_str(text)
+            except pyrage.RecipientError:
+                problem = f"{text} is not an age recipient (age1...)"
+                raise self._variables.invalid(name, problem) from None
+
     @property
     def backup_identity(self) -> Path | None:
         """Return the age identity that opens them, where this controller has it."""

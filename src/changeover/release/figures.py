@@ -46,6 +46,12 @@ def written(pattern: str, description: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError(f"must be printable text of one line, and it is {value!r}")
+    return value
+
+
 Version = Annotated[
     str,
     BeforeValidator(_quoted),
@@ -73,6 +79,9 @@ RelativePath = Annotated[
     written(r"(?!/)(?!.*(^|/)\.{1,2}(/|$))[^\0\n]*[^/\0\n]", "a path inside the app's directory"),
 ]
 """A path inside the app's directory, without ``..``."""
+
+PrintableText = Annotated[str, AfterValidator(_printable)]
+"""Text of one line: it gets into a unit file, where a line break would begin another setting."""
 
 UrlPath = Annotated[str, written(r"/[^\s;{}\"']*", "the path of a URL, from its slash on")]
 """The path of a URL."""

@@ -14,6 +14,7 @@ from changeover.release.figures import (
     Declared,
     MinimumVersion,
     Name,
+    PrintableText,
     RelativePath,
     Size,
     UrlPath,
@@ -78,7 +79,7 @@ class Build(Declared):
 class Process(Declared):
     """One process: a systemd unit with its unix sockets."""
 
-    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    command: Annotated[tuple[PrintableText, ...], Field(min_length=1)]
     sockets: tuple[Name, ...] = ()
     health: HealthProbe | None = None
     drain_seconds: Annotated[int, Field(ge=1, le=3600)] = 20

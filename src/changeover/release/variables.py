@@ -18,6 +18,8 @@ Kind = Literal["string", "integer", "number", "boolean", "url", "duration"]
 Source = Literal["database", "cache", "public_url"]
 Scalar = str | bool | int | float
 
+# systemd drops a variable whose value has one of these, and says nothing
+DROPPED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _KINDS = {
     "string": "text",
     "integer": "a whole number",
@@ -81,8 +83,8 @@ class Variable(Declared):
         if text is None or not _matches(self.type, value, text):
             quotes = self.type == "string" and isinstance(value, bool | int | float)
             return "", f"is not {_KINDS[self.type]}" + (": put it in quotes" if quotes else "")
-        if "\0" in text:
-            return "", "holds a NUL byte"
+        if not _readable(text):
+            return "", "holds a control character other than tab and newline, or is not UTF-8"
         if self.min_length is not None and len(text) < self.min_length:
             return "", f"is shorter than {self.min_length} characters"
         if self.minimum is not None and float(text) < self.minimum:
@@ -98,6 +100,15 @@ def _as_text(value: object) -> str | None:
     if isinstance(value, int | float):
         return str(value)
     return value if isinstance(value, str) else None
+
+
+def _readable(text: str) -> bool:
+    """Tell whether systemd takes the text from an environment file as it is."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return DROPPED.search(text) is None
 
 
 def _matches(kind: Kind, value: object, text: str) -> bool:

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.conftest import make_key
 
 from changeover import inventory, ssh
 from changeover.errors import InvalidInput
+from changeover.executors import preflight
 from changeover.executors.provision.brought import require_certificate
 from changeover.executors.provision.command import process_environment
 from changeover.inventory import Environment, VariableInvalid, VariableMissing
+from changeover.release.model import Requirements
 from changeover.secret import Secret
 
 if TYPE_CHECKING:
@@ -258,3 +261,17 @@ def test_the_vault_s_password_may_lie_beside_the_hosts(
 
     assert project.environment.cache_password("hello").reveal() == "cache-p@ss#word"
     assert process_environment(project.environment, {})["ANSIBLE_VAULT_PASSWORD_FILE"] == str(place)
+
+
+def test_preflight_refuses_a_recipient_that_no_backup_could_be_encrypted_to(
+    project: Project,
+) -> None:
+    make_key(project.root / "keys", "deploy")
+    (project.root / "keys/known_hosts").write_text("")
+    old = "changeover_backup_recipients: []"
+    project.edit(project.variables, old, "changeover_backup_recipients: [age1bogus]")
+
+    with pytest.raises(VariableInvalid, match="age1bogus is not an age recipient") as caught:
+        preflight.apply(project.environment, "hello", Requirements(), None, None, print)
+
+    assert "inventories/demo/group_vars/all/main.yml" in caught.value.hint

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover import release
+from changeover.agent import environment_file
+from changeover.agent.failure import ActionError
 from changeover.release import Values, ValuesInvalid, Variable
 from changeover.secret import Secret
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Project
 
+UNREADABLE = "holds a control character other than tab and newline, or is not UTF-8"
 TOKEN = 'tok/en with "quotes" & more'
 
 
@@ -189,7 +192,9 @@ def test_a_value_becomes_the_text_of_its_type(
         ({"type": "duration"}, 30, "is not a duration such as 30s, 5m or 1h"),
         ({"type": "string"}, 5, "is not text: put it in quotes"),
         ({"type": "string"}, ["x"], "is not text"),
-        ({"type": "string"}, "a\0b", "holds a NUL byte"),
+        ({"type": "string"}, "a\0b", UNREADABLE),
+        ({"type": "string"}, "a\r\nb", UNREADABLE),
+        ({"type": "string"}, "a\udcffb", UNREADABLE),
         ({"type": "string", "choices": ["a", "b"]}, "c", "is not one of a, b"),
     ],
 )
@@ -197,6 +202,18 @@ def test_a_value_of_another_type_is_refused(
     declared: dict[str, object], given: object, problem: str
 ) -> None:
     assert Variable.model_validate_json(_json(declared)).text_of(given)[1] == problem
+
+
+@pytest.mark.parametrize("number", [*range(0xA1), 0xD7FF, 0xD800, 0x1F600])
+def test_what_the_agent_would_refuse_is_refused_before(number: int) -> None:
+    text = f"a{chr(number)}b"
+    try:
+        environment_file.render({"TEXT": text})
+        accepted = True
+    except ActionError:
+        accepted = False
+
+    assert (Variable().text_of(text)[1] is None) is accepted
 
 
 def _json(declared: dict[str, object]) -> str:

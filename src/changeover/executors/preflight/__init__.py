@@ -49,12 +49,13 @@ def apply(
         report: Called with one event a finding.
 
     Raises:
-        InvalidInput: The authority that clients trust, the deploy key or the recorded host keys
-            cannot be read on this machine; nothing was asked.
+        InvalidInput: The authority that clients trust, the deploy key, the recorded host keys or
+            the recipients of backups are not usable as they stand; nothing was asked.
     """
     begun = time.monotonic()
     context = public_tls.trusting(environment.tls.ca_certificate)
     ssh.require_access(environment)
+    environment.require_recipients()
     with ThreadPoolExecutor(max_workers=1) as beside:
         asked = beside.submit(entered, environment, probe, role)
         facts = gather(environment, environment.hosts, (certificate_path(app),), directories(app))
