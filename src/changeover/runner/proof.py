@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from changeover import release as releases_of
 from changeover.counts import counted
+from changeover.errors import InvalidInput
 from changeover.executors import operate
 from changeover.executors import smoke as smoking
 from changeover.executors.smoke.values import Target
 from changeover.release import values
-from changeover.release.reading import unknown_version
 from changeover.runner import requirements
 from changeover.steps import Outcome
 
@@ -87,7 +87,26 @@ def known_values(
 
 
 def _release(run: Run, version: str) -> tuple[Release, Values]:
-    releases = releases_of.load_releases(run.root, run.app.app)
-    if version not in releases:
-        raise unknown_version(run.app.app, version, releases)
-    return releases[version], known_values(run.app, releases, version, run.environment)
+    """Return a release and the values that its checks may name.
+
+    Users are sent back to it whatever the others are like: one that cannot be read is left out.
+    """
+    root, app, environment = run.root, run.app, run.environment
+    release = releases_of.load_release(root, app.app, version)
+    releases: dict[str, Release] = {}
+    unread: list[str] = []
+    for each in releases_of.versions(root, app.app):
+        try:
+            releases[each] = (
+                release if each == version else releases_of.load_release(root, app.app, each)
+            )
+        except InvalidInput as error:
+            unread.append(f"{each} ({error.message})")
+    if unread:
+        says = f"warning: left out, so a name that only these give a value is not known: {', '.join(unread)}"
+        run.note({"type": "warning", "says": says})
+        found = values.resolve(app, release, releases, environment)
+        # A name that no release reads may be one of theirs.
+        if all(problem.kind == "unknown" for problem in found.problems):
+            return release, found
+    return release, known_values(app, releases, version, environment)

@@ -223,6 +223,20 @@ def test_users_go_back_to_a_version_that_this_checkout_lacks_and_cannot_prove(
     assert machines.live == ["0.9.0-99999999", "0.9.0-99999999"]
 
 
+def test_a_mistake_in_another_release_keeps_nobody_from_proving_the_old_version(
+    desk: Desk, machines: Machines
+) -> None:
+    file = desk.project.release_file("3.0.0")
+    file.write_text(file.read_text() + "\nnonsense: true\n")
+
+    assert rollback(desk) == "1.0.0 serves again, proved"
+
+    assert machines.live == [OLD, OLD]
+    assert "warning: left out, so a name that only these give a value is not known: 3.0.0 (" in (
+        desk.says()
+    )
+
+
 def test_a_swap_that_failed_leaves_the_old_version_serving(desk: Desk, machines: Machines) -> None:
     three = machines["three"]
     three.on("backup_restore", lambda: three.refuse("backup-differs", "not equal"))
