@@ -103,7 +103,7 @@ def summarise(events: Sequence[Event]) -> Summary:
     begin = next((event for event in events if event["type"] == "deployment-begin"), {})
     end = next((event for event in reversed(events) if event["type"] == "deployment-end"), {})
     started = str(begin.get("at", ""))
-    last = str(events[-1]["at"]) if events else started
+    sittings = _sittings(events)
     return Summary(
         deployment=str(begin.get("deployment", "")),
         command=str(begin.get("command", "")),
@@ -114,7 +114,7 @@ def summarise(events: Sequence[Event]) -> Summary:
         way=way(begin),
         owner=str(begin.get("owner", "")),
         started=started,
-        seconds=_seconds(started, last),
+        seconds=round(sum(_seconds(str(run[0]["at"]), str(run[-1]["at"])) for run in sittings), 3),
         outcome=str(end.get("outcome", "open")),
         exit=end.get("exit"),
         message=str(end.get("message", "")),
@@ -123,8 +123,31 @@ def summarise(events: Sequence[Event]) -> Summary:
             for event in events
             if event["type"] == "step-done"
         ),
-        steps=tuple(_lines(events)),
+        steps=tuple(line for number, run in enumerate(sittings) for line in _told(number, run)),
     )
+
+
+def _sittings(events: Sequence[Event]) -> list[list[Event]]:
+    """Return the events of each controller that worked on it: one, and one more a resumption."""
+    sittings: list[list[Event]] = []
+    for event in events:
+        if event["type"] == "deployment-begin" or not sittings:
+            sittings.append([])
+        sittings[-1].append(event)
+    return sittings
+
+
+def _told(number: int, run: Sequence[Event]) -> list[StepLine]:
+    """Return the lines of one sitting; between two of them stands how the first one ended."""
+    lines = _lines(run)
+    begin, end = run[0], run[-1]
+    if number:
+        says = f"by {begin.get('owner', 'somebody')} at {begin.get('at', '')}"
+        lines.insert(0, StepLine(step="resumed", state="done", says=says, seconds=0.0))
+    if end["type"] == "deployment-end" and end.get("outcome") == "interrupted":
+        says = str(end.get("message", ""))
+        lines.append(StepLine(step="interrupted", state="red", says=says, seconds=0.0))
+    return lines
 
 
 def way(begin: Event) -> str:

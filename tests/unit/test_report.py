@@ -52,6 +52,25 @@ def test_a_summary_times_each_step_and_knows_how_it_ended() -> None:
     assert (summary.outcome, summary.exit, summary.seconds) == ("failed", 1, 5.0)
 
 
+def test_a_resumed_deployment_tells_where_it_was_interrupted_and_who_went_on() -> None:
+    interrupted = {**END, "outcome": "interrupted", "exit": 130, "message": "interrupted at start"}
+    hour_later = [{**event, "at": event["at"].replace("T00", "T01")} for event in EVENTS[:3]]
+    done = {**END, "at": END["at"].replace("T00", "T01"), "outcome": "done", "exit": 0}
+
+    summary = report.summarise([*EVENTS[:4], interrupted, *hour_later, done])
+
+    assert [(line.step, line.state) for line in summary.steps] == [
+        ("place", "done"),
+        ("start", "open"),
+        ("interrupted", "red"),
+        ("resumed", "done"),
+        ("place", "done"),
+    ]
+    assert summary.steps[2].says == "interrupted at start"
+    assert summary.steps[3].says == "by sre@desk at 2026-01-01T01:00:00.000+00:00"
+    assert (summary.outcome, summary.seconds) == ("done", 10.0)
+
+
 def test_a_deployment_without_an_end_is_open_and_names_the_step_it_stopped_in() -> None:
     summary = report.summarise(EVENTS[:4])
 
