@@ -137,4 +137,6 @@ def _message(report: pytest.TestReport) -> str:
     if isinstance(report.longrepr, tuple):
         return str(report.longrepr[2]).removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)
-    return str(crash.message) if crash else str(report.longrepr or "")
+    told = str(crash.message) if crash else str(report.longrepr or "")
+    # the first line is what was compared; pytest's own account of the objects in it follows
+    return told.removeprefix("AssertionError: ").partition("\n")[0]

@@ -104,7 +104,7 @@ class VerifyOutcome:
             f"{len(self.red)} of {len(self.checks)} checks of the hosts are red",
             hint=hint,
             host=first.host,
-            cause="\n".join(f"{check.host}: {check.says}: {check.message}" for check in self.red),
+            cause="\n".join(f"{check.host}: not so: {check.says}" for check in self.red),
         )
 
 
