@@ -85,9 +85,12 @@ def is_executable(file: Path) -> bool:
 
 def files_in(top: Path, entry: str) -> Iterator[tuple[str, Path]]:
     """Yield ``(path from top, file)`` of a file or of all files in a directory; absent is none."""
-    place = top / entry
-    if place.is_symlink():
-        raise _unfit(place)
+    place = top
+    for part in entry.split("/"):
+        place /= part
+        # a folder on the way may be a link, too, and leads out as well
+        if place.is_symlink():
+            raise _unfit(place)
     if place.is_dir():
         for inner in sorted(place.iterdir()):
             if inner.name not in LEFT_BEHIND:

@@ -216,6 +216,18 @@ def test_a_link_among_the_code_is_refused(project: Project, signing_key: Path) -
         built(project, signing_key)
 
 
+def test_a_linked_folder_on_the_way_to_the_code_is_refused(
+    project: Project, signing_key: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "outside/sub").mkdir(parents=True)
+    (tmp_path / "outside/sub/secret.js").write_text("")
+    (project.root / "apps/hello/leak").symlink_to(tmp_path / "outside")
+    project.edit(project.release_file("2.0.0"), "code: [", "code: [leak/sub, ")
+
+    with pytest.raises(CodeUnfit, match="apps/hello/leak is neither a file nor a directory"):
+        built(project, signing_key)
+
+
 def test_a_key_that_cannot_sign_is_told(project: Project, signing_key: Path) -> None:
     with pytest.raises(SigningFailed, match="absent"):
         built(project, signing_key.with_name("absent"))
