@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 REDACTED = "[REDACTED]"
 SHORTEST_MASKED = 4
+SHORTEST_LINE_MASKED = 8
 
 
 def in_texts(value: Any, redact: Callable[[str], str]) -> Any:  # noqa: ANN401 - JSON data
@@ -57,8 +58,9 @@ class Secret:
 
 
 class Redactor:
-    """Replaces known secrets in text: plain, base64, URL-quoted and JSON-escaped.
+    """Replaces known secrets in text: plain, base64, URL-quoted, JSON-escaped and as ``repr`` shows.
 
+    Of a secret of several lines each longer line is one, too: others may print it line by line.
     Values shorter than four characters are left alone: masking them would blank half of any text.
     """
 
@@ -72,18 +74,32 @@ class Redactor:
         value = secret.reveal()
         if len(value) < SHORTEST_MASKED:
             return
-        encoded = value.encode()
-        self._forms |= {
-            value,
-            urllib.parse.quote(value, safe=""),
-            urllib.parse.quote_plus(value),
-            json.dumps(value)[1:-1],
-            base64.b64encode(encoded).decode(),
-            base64.urlsafe_b64encode(encoded).decode(),
-        }
+        self._forms |= _forms(value)
+        for line in value.splitlines():
+            if len(line.strip()) >= SHORTEST_LINE_MASKED:
+                self._forms |= _forms(line.strip())
 
     def __call__(self, text: str) -> str:
         """Return ``text`` with every form of every known secret replaced."""
         for form in sorted(self._forms, key=len, reverse=True):
             text = text.replace(form, REDACTED)
         return text
+
+
+def _forms(value: str) -> set[str]:
+    """Return a secret as it stands in text, and as others write it."""
+    encoded = value.encode()
+    # which quotes are escaped depends on the text around it
+    shown = repr(f'{value}"')[1:-2]
+    return {
+        value,
+        urllib.parse.quote(value, safe=""),
+        urllib.parse.quote_plus(value),
+        json.dumps(value)[1:-1],
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        repr(value)[1:-1],
+        shown,
+        shown.replace("\\'", "'"),
+        base64.b64encode(encoded).decode(),
+        base64.urlsafe_b64encode(encoded).decode(),
+    }

@@ -36,5 +36,26 @@ def test_every_form_is_taken_out_of_text(form: str) -> None:
     assert redacted == "before [REDACTED] after"
 
 
+SEVERAL = '-- begin --\nfirst\'line\\of it\n  second "line"\nend\n'
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        repr(SEVERAL),
+        repr([SEVERAL]),
+        repr(f"{SEVERAL} and 'quotes' of \"both\" kinds"),
+        repr("first'line\\of it"),
+        SEVERAL.replace("\n", "\n         "),
+        "one line alone: first'line\\of it",
+    ],
+)
+def test_no_line_of_a_secret_of_several_lines_is_left(form: str) -> None:
+    redacted = Redactor([Secret(SEVERAL)])(form)
+
+    assert "first" not in redacted
+    assert "second" not in redacted
+
+
 def test_a_very_short_value_is_left_alone() -> None:
     assert Redactor([Secret("on")])("on and on") == "on and on"

@@ -122,7 +122,8 @@ class Output:
         if error.host:
             lines.append(f"  host:  {error.host}")
         if error.cause:
-            cause = error.cause.strip().splitlines()
+            # before lines are indented: a secret may have several
+            cause = self.redactor(error.cause).strip().splitlines()
             lines.append(f"  cause: {cause[0] if cause else ''}")
             lines += [f"         {line}" for line in cause[1:]]
         lines.append(f"  next:  {error.hint}")

@@ -14,6 +14,7 @@ import pytest
 
 from changeover.cli.output import Output, OutputUnwritten
 from changeover.cli.stream import put
+from changeover.errors import Failed
 from changeover.secret import Redactor, Secret
 
 if TYPE_CHECKING:
@@ -92,3 +93,12 @@ def test_a_secret_that_looks_like_json_leaves_the_stream_readable(
     assert [version["type"], done["type"], note["type"]] == ["version", "step-done", "note"]
     assert (done["changed"], done["bytes"], done["host"], done["exit"]) == (True, 154321, None, 0)
     assert note["says"] == "it is [REDACTED]"
+
+
+def test_a_failure_s_cause_shows_no_line_of_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(redactor=Redactor([Secret("one\ntwo\nthree")]))
+
+    output.error(Failed("it failed", hint="look", cause="it said:\none\ntwo\nthree\nthe end"))
+
+    said = capsys.readouterr().err.splitlines()
+    assert [line.strip() for line in said[1:4]] == ["cause: it said:", "[REDACTED]", "the end"]
