@@ -69,6 +69,7 @@ def report(
     path = journal.find(journal_directory(desk.root, desk.environment), deployment)
     summary = telling.summarise(journal.read(path))
     if html is not None:
+        html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text(desk.output.redactor(telling.as_html(summary)), encoding="utf-8")
         desk.output.note(f"written to {html}")
         return
