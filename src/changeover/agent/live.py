@@ -157,13 +157,29 @@ def confirmed(record: Record, switch: Pending) -> Record:
     )
 
 
+def _goes_forward(revert: Reverting) -> bool:
+    if revert.origin is None or revert.target is None or revert.origin == revert.target:
+        return False
+    return _order(revert.target) >= _order(revert.origin)
+
+
+def _order(colour: str) -> list[int]:
+    version = colour.partition("-")[0]
+    return [int(part) for part in version.split(".") if part.isdigit()]
+
+
 def reverted(record: Record, revert: Reverting, outcome: str) -> Record:
-    """Return the record after a revert: what was live after its target is history no more."""
+    """Return the record after a revert: what was live after its target is history no more.
+
+    One that goes forward, to a later version than the one it leaves, leaves that as the way back.
+    """
     history = list(record.history)
     if revert.target in history:
         history = history[: history.index(revert.target)]
+    elif record.pending is None and _goes_forward(revert):
+        history.append(str(revert.origin))
     return Record(
-        history=tuple(history),
+        history=tuple(history[-LONGEST_HISTORY:]),
         ended=Ended(
             deployment=revert.deployment,
             origin=revert.origin,

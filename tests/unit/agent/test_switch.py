@@ -153,6 +153,9 @@ def test_history_goes_back_one_by_one_and_never_forward(machine: Machine) -> Non
     assert machine.do("revert", "r2")["to"] == colours[0]
     assert machine.refuse("revert", "r3")["error"] == "nothing-before"
     assert machine.do("revert", "r4", to=colours[2])["to"] == colours[2]
+    assert machine.do("state")["previous"] == colours[0], "forward again: the way back is kept"
+    assert machine.do("revert", "r5")["to"] == colours[0]
+    assert machine.do("state")["previous"] is None, "back again: what was left is no way back"
 
 
 def test_a_revert_of_a_deployment_leaves_hosts_alone_where_it_did_not_switch(
