@@ -52,7 +52,8 @@ def plan(
     if out is not None:
         document = [each.as_json() for each in made]
         out.write_text(desk.output.redactor(encoding.dumps(document, indent=1)), encoding="utf-8")
-        desk.output.note(f"written to {out}; use it with: changeover deploy {version} --plan {out}")
+        use = f"changeover deploy {version} --plan {out} --env {env}"
+        desk.output.note(f"written to {out}; use it with: {use}")
 
 
 def deploy(

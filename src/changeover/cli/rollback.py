@@ -33,6 +33,7 @@ def rollback(
         from changeover.cli.confirm import ask  # noqa: PLC0415 - only this way needs it
 
         cost = back.price(context_of(desk).run(), restore_db)
+        back.refuse_contracted(context_of(desk), to=to, backup=restore_db)
         desk.output.note(cost)
         ask(yes=yes, question=f"go back and leave that behind on {desk.environment.name}?")
     end = back.rollback(context_of(desk), to=to, backup=restore_db)

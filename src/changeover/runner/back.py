@@ -12,6 +12,7 @@ from changeover.colour import version_of
 from changeover.counts import counted
 from changeover.errors import ChangeoverError
 from changeover.executors import backup as backups
+from changeover.release.reading import unknown_version
 from changeover.runner import anew, database, endings, forecast, goal, holder, survey
 from changeover.runner.way import Way
 
@@ -67,9 +68,8 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
 def _way(context: Context, run: Run, seen: Seen, to: str | None) -> Way:
     try:
         return Way(run, seen, goal.choose(seen.apps, to, run.environment.name))
-    except goal.NotPlaced:
-        if to not in context.releases:
-            raise
+    except goal.NotPlaced as error:
+        _refuse_unknown(context, str(to), seen, error)
         if seen.lost:
             # What has to be placed has to be placed everywhere, and the ledger has to be read.
             raise endings.one_of(seen.lost) from None
@@ -79,6 +79,56 @@ def _way(context: Context, run: Run, seen: Seen, to: str | None) -> Way:
         {"type": "note", "says": f"{to} is on no host any more: it is placed and proved first"}
     )
     return Way(run, seen, forecast.target(run).colour, placing=placing)
+
+
+def _refuse_unknown(context: Context, to: str, seen: Seen, error: goal.NotPlaced) -> None:
+    """Refuse what is neither on the hosts nor in this checkout.
+
+    Raises:
+        NotPlaced: It is a colour, and of a release that there is.
+        VersionUnknown: There is no such release.
+    """
+    if to in context.releases:
+        return
+    if version_of(to) in context.releases:
+        raise error
+    placed = sorted({colour for state in seen.apps for colour in state.placed})
+    unknown = unknown_version(context.app, to, context.releases)
+    unknown.message += f", and the app hosts have only {', '.join(placed) or 'nothing'}"
+    raise unknown from error
+
+
+def refuse_contracted(context: Context, *, to: str | None, backup: str) -> None:
+    """Refuse, before anybody is asked, what has to be placed on a schema that only the backup has.
+
+    Raises:
+        SchemaGone: The database has to be restored first; the hint holds both commands.
+    """
+    run = context.run()
+    run.fleet.any_agent = True
+    seen = survey.look(run.fleet, run.lease_hosts)
+    run.fleet.close()
+    name = run.environment.name
+    try:
+        goal.choose(seen.apps, to, name)
+    except goal.NotPlaced as error:
+        _refuse_unknown(context, str(to), seen, error)
+    else:
+        return
+    live = survey.agreed(seen.apps, "live", name)
+    if live is None:
+        return
+    try:
+        anew.refuse_contracted(run, context.releases, str(to), version_of(live))
+    except anew.SchemaGone as gone:
+        gone.message = gone.message.replace(
+            f"{to} cannot", f"{to} is on no host any more, and cannot", 1
+        )
+        gone.hint = (
+            f"changeover backup restore {backup} --env {name}, "
+            f"then changeover rollback --to {to} --env {name}"
+        )
+        raise
 
 
 def _ask_ledger(context: Context, run: Run, seen: Seen, version: str) -> None:

@@ -35,7 +35,9 @@ def prepare(context: Context) -> Stage:
     name = context.environment.name
     live = survey.settled(states.values(), name)
     if live is None:
-        raise NothingToFinalize("nothing is live yet", hint="changeover deploy VERSION")
+        raise NothingToFinalize(
+            "nothing is live yet", hint=f"changeover deploy VERSION --env {name}"
+        )
     version = version_of(live)
     run.release = context.release(version)
     old = {colour for state in states.values() for colour in state.placed} - {live}

@@ -237,6 +237,41 @@ def test_a_mistake_in_another_release_keeps_nobody_from_proving_the_old_version(
     )
 
 
+def test_a_version_that_there_is_no_release_of_is_named_as_such(
+    desk: Desk, machines: Machines
+) -> None:
+    error = failed(lambda: rollback(desk, "5.0.0"))
+
+    assert (error.exit_code, machines.live) == (2, [NEW, NEW])
+    assert error.message == f"hello has no release 5.0.0, and the app hosts have only {OLD}, {NEW}"
+    assert "changeover deploy 5.0.0" not in error.hint
+
+
+def test_a_backup_for_a_version_that_was_removed_is_refused_before_the_question(
+    desk: Desk, machines: Machines
+) -> None:
+    machines.contracted = ["2.0.0/contract/001_names.sql"]
+    for name in ("one", "two"):
+        machines[name].placed, machines[name].history = [NEW], []
+
+    error = failed(lambda: back.refuse_contracted(desk.context, to="1.0.0", backup="b1"))
+
+    assert error.exit_code == 2
+    assert error.message.startswith("1.0.0 is on no host any more, and cannot run on this database")
+    assert error.hint == (
+        "changeover backup restore b1 --env demo, then changeover rollback --to 1.0.0 --env demo"
+    )
+
+
+def test_a_backup_for_a_version_that_is_placed_is_not_refused(
+    desk: Desk, machines: Machines
+) -> None:
+    machines.contracted = ["2.0.0/contract/001_names.sql"]
+
+    back.refuse_contracted(desk.context, to="1.0.0", backup="b1")
+    back.refuse_contracted(desk.context, to=None, backup="b1")
+
+
 def test_a_swap_that_failed_leaves_the_old_version_serving(desk: Desk, machines: Machines) -> None:
     three = machines["three"]
     three.on("backup_restore", lambda: three.refuse("backup-differs", "not equal"))
