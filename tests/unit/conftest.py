@@ -71,7 +71,7 @@ class Project:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     root = tmp_path / "project"
     shutil.copytree(PROJECT, root)
-    for name in ("CHANGEOVER_ROOT", "CHANGEOVER_RELEASES"):
+    for name in ("CHANGEOVER_ROOT", "CHANGEOVER_RELEASES", "CHANGEOVER_LAB"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", str(root / "vault_password"))
     return Project(root)

@@ -11,7 +11,7 @@ from changeover.errors import InvalidInput
 from changeover.inventory.environment import Environment
 from changeover.inventory.hosts import read_tree
 from changeover.inventory.records import Host
-from changeover.inventory.root import near, project_root
+from changeover.inventory.root import LAB_VARIABLE, named_lab, near, project_root
 from changeover.inventory.variables import SECRET_VARIABLES, VariableInvalid
 from changeover.inventory.vault import is_vault, password_reader, sealed, unlock
 
@@ -87,6 +87,8 @@ class _Scope:
 def load(name_or_path: str | Path, *, root: Path | None = None) -> Environment:
     """Read an environment by its name in ``inventories/`` or by its directory.
 
+    ``lab`` is the lab that ``CHANGEOVER_LAB`` names, where it names one.
+
     Raises:
         EnvironmentUnknown: There is no such directory, or no hosts.yml in it.
         DocumentInvalid: A file is not plain YAML.
@@ -135,6 +137,14 @@ def _locate(named: str, root: Path | None) -> tuple[Path, Path]:
         root = root or project_root()
         directory = root / "inventories" / named
     root = root.resolve()
+    lab = named_lab()
+    if named == LAB and lab is not None:
+        if not (lab / "hosts.yml").is_file():
+            raise EnvironmentUnknown(
+                f"the lab {lab.parent.name} is not up: there is no {lab}/hosts.yml",
+                hint=f"{LAB_VARIABLE}={lab.parent.name} changeover lab up",
+            )
+        return lab, root
     if directory.is_dir() or (directory.parent.is_dir() and named == LAB):
         return directory, root
     known = sorted(each.name for each in (root / "inventories").glob("*") if each.is_dir())

@@ -9,6 +9,9 @@ from changeover.errors import InvalidInput
 
 ROOT_VARIABLE = "CHANGEOVER_ROOT"
 BESIDE = "./"
+LAB_VARIABLE = "CHANGEOVER_LAB"
+LAB_STATE_VARIABLE = "CHANGEOVER_LAB_STATE"
+LAB_STATE_DIRECTORY = Path("/var/lib/changeover-lab")
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 
@@ -42,6 +45,14 @@ def project_root(start: Path | None = None) -> Path:
         f"there is no inventories/ in {here} or above it",
         hint=f"change to the project's root, or set {ROOT_VARIABLE} to it",
     )
+
+
+def named_lab() -> Path | None:
+    """Return the inventory directory of the lab that ``CHANGEOVER_LAB`` names, if it names one."""
+    name = os.environ.get(LAB_VARIABLE)
+    if not name:
+        return None
+    return Path(os.environ.get(LAB_STATE_VARIABLE, LAB_STATE_DIRECTORY)) / name / "inventory"
 
 
 def located(text: str, directory: Path, root: Path) -> Path:

@@ -11,15 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from changeover.errors import InvalidInput
-from changeover.inventory.root import project_root
+from changeover.inventory.root import (
+    LAB_STATE_DIRECTORY,
+    LAB_STATE_VARIABLE,
+    LAB_VARIABLE,
+    project_root,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-NAME_VARIABLE = "CHANGEOVER_LAB"
-STATE_VARIABLE = "CHANGEOVER_LAB_STATE"
+NAME_VARIABLE = LAB_VARIABLE
+STATE_VARIABLE = LAB_STATE_VARIABLE
 CACHE_VARIABLE = "CHANGEOVER_LAB_CACHE"
-STATE_DIRECTORY = Path("/var/lib/changeover-lab")
+STATE_DIRECTORY = LAB_STATE_DIRECTORY
 CACHE_DIRECTORY = Path("/var/cache/changeover")
 NAME_SHAPE = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 SUBNETS = 64 * 256

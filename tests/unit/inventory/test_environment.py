@@ -14,6 +14,7 @@ from changeover.executors import preflight
 from changeover.executors.provision.brought import require_certificate
 from changeover.executors.provision.command import process_environment
 from changeover.inventory import Environment, VariableInvalid, VariableMissing
+from changeover.lab.identity import identify
 from changeover.release.model import Requirements
 from changeover.secret import Secret
 
@@ -203,6 +204,24 @@ def test_the_lab_says_how_it_comes_up(project: Project) -> None:
     with pytest.raises(InvalidInput, match="the lab is not up") as caught:
         inventory.load("lab", root=project.root)
     assert caught.value.hint == "changeover lab up"
+
+
+def test_the_lab_is_the_one_that_was_named(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHANGEOVER_LAB", "blue")
+    monkeypatch.setenv("CHANGEOVER_LAB_STATE", str(tmp_path / "labs"))
+    with pytest.raises(InvalidInput, match="the lab blue is not up") as caught:
+        inventory.load("lab", root=project.root)
+    assert caught.value.hint == "CHANGEOVER_LAB=blue changeover lab up"
+
+    mine = identify(project.root).inventory
+    shutil.copytree(project.root / "inventories/demo", mine)
+    lab = inventory.load("lab", root=project.root)
+
+    assert (lab.directory, lab.name) == (mine, str(mine))
+    assert inventory.load(lab.name, root=project.root) == lab
+    assert inventory.load("demo", root=project.root).name == "demo"
 
 
 def test_an_environment_may_be_named_by_its_directory(project: Project) -> None:
