@@ -109,7 +109,9 @@ def route(context: Context, version: str, *, direct: bool, alone: bool = False) 
         known = tuple(releases)
         if before in known and known.index(version) < known.index(before):
             name = context.environment.name
-            error.hint = f"changeover rollback --to {version} --env {name} goes back; {error.hint}"
+            # What may follow instead; its own way back names neither this version nor the environment.
+            follows = error.hint.partition("; to go back:")[0]
+            error.hint = f"changeover rollback --to {version} --env {name} goes back; {follows}"
         raise
     return found or (version,)
 

@@ -10,7 +10,7 @@ import pytest
 
 from changeover import plan as planning
 from changeover.errors import CheckRed, Interrupted, Mixed, RolledBack
-from changeover.runner import back, forward, takeover
+from changeover.runner import back, forward, stages, takeover
 from changeover.situation import Situation, Target
 from changeover.verdict import judge
 
@@ -147,6 +147,18 @@ def test_a_switch_that_one_host_refused_is_taken_back(desk: Desk, machines: Mach
     assert failed(lambda: deploy(desk)).exit_code == 3
 
     assert machines.live == [OLD, OLD]
+
+
+def test_a_deployment_of_an_older_version_names_the_way_back_once_with_its_environment(
+    desk: Desk, machines: Machines
+) -> None:
+    on_new(machines, confirmed=NEW)
+
+    error = failed(lambda: stages.route(desk.context, "1.0.0", direct=False))
+
+    assert error.exit_code == 2
+    assert error.hint.count("changeover rollback") == 1
+    assert error.hint.startswith("changeover rollback --to 1.0.0 --env demo goes back; ")
 
 
 def test_nothing_is_begun_where_the_controller_can_write_nothing_down(
