@@ -66,7 +66,11 @@ def report(
     from changeover.runner.run import journal_directory  # noqa: PLC0415
 
     desk = open_desk(env, app, json_lines=json)
-    path = journal.find(journal_directory(desk.root, desk.environment), deployment)
+    try:
+        path = journal.find(journal_directory(desk.root, desk.environment), deployment)
+    except journal.DeploymentUnknown as error:
+        error.hint = f"changeover history --env {env}"
+        raise
     summary = telling.summarise(journal.read(path))
     if html is not None:
         html.parent.mkdir(parents=True, exist_ok=True)
