@@ -143,7 +143,7 @@ def test_a_disk_below_the_minimum(user: User) -> None:
 
     assert error["message"].startswith("disk: ")
     assert error["message"].endswith(
-        "GB free under /opt/nox-api/releases, at least 10.0 GB is needed"
+        "GB free under /opt/nox-api/releases, at least 10.0 GB is needed; nothing was changed"
     )
     assert error["host"] == "host1"
     assert error["next"] == "free or add disk on host1, then run this again"
