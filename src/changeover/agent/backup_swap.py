@@ -28,13 +28,15 @@ SET lock_timeout = '10s'; SET statement_timeout = '20s';
 SELECT extract(epoch FROM clock_timestamp());
 ALTER DATABASE {live} ALLOW_CONNECTIONS false;
 ALTER DATABASE {side} ALLOW_CONNECTIONS false;
-DO $swap$ DECLARE until timestamptz := clock_timestamp() + interval '10 s';
+DO $swap$ DECLARE until timestamptz := clock_timestamp() + interval '10 s'; quiet integer := 0;
 BEGIN
 LOOP
     PERFORM pg_stat_clear_snapshot();
     PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname IN ({live_text}, {side_text}) AND pid <> pg_backend_pid();
-    EXIT WHEN NOT FOUND OR clock_timestamp() > until;
+    -- a session that was let in before the gate closed may show itself only at a later look
+    quiet := CASE WHEN FOUND THEN 0 ELSE quiet + 1 END;
+    EXIT WHEN quiet > 2 OR clock_timestamp() > until;
     PERFORM pg_sleep(0.01);
 END LOOP;
 END $swap$;
