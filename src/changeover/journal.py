@@ -101,7 +101,9 @@ class Journal:
 
     def spoken(self, event: Event) -> Event:
         """Return an event as it would be written, for telling it where it cannot be."""
-        clean: Event = in_texts({"at": now(), **event}, self._redact)
+        # as a reader gets it back: the chain is over that
+        plain = json.loads(json.dumps({"at": now(), **event}))
+        clean: Event = in_texts(plain, self._redact)
         return clean
 
     def _catch_up(self, handle: int) -> None:

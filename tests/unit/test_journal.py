@@ -219,3 +219,13 @@ def test_a_secret_that_looks_like_json_leaves_the_journal_readable(
     assert (done["changed"], done["bytes"], done["host"]) == (True, 154321, None)
     assert note["says"] == ["it is [REDACTED]"]
     assert journal.verify(path) == 2
+
+
+def test_a_figure_named_by_a_number_is_no_alteration(tmp_path: Path) -> None:
+    path = tmp_path / "one.jsonl"
+    written = journal.Journal(path, str)
+
+    written.append({"type": "step-done", "figures": {9: "nine", 10: ("a", "b")}})
+
+    assert journal.read(path)[0]["figures"] == {"9": "nine", "10": ["a", "b"]}
+    assert journal.verify(path) == 1
