@@ -7,13 +7,15 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from changeover import agent_archive, ssh
+from changeover import agent_archive
 from changeover.errors import ChangeoverError
+from changeover.line import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from changeover.inventory import Environment, Host
+    from changeover.line import Reply
 
 Action = dict[str, Any]
 Event = dict[str, Any]
@@ -51,11 +53,11 @@ class Fleet:
     fences: dict[str, int] = field(default_factory=dict)
     beyond: dict[str, int] = field(default_factory=dict)
     sessions: int = 0
-    connect: Callable[[Environment, Host], ssh.Line] = ssh.Line
-    _lines: dict[str, ssh.Line] = field(default_factory=dict)
+    connect: Callable[[Environment, Host], Line] = Line
+    _lines: dict[str, Line] = field(default_factory=dict)
     _count: threading.Lock = field(default_factory=threading.Lock)
 
-    def line(self, host: Host) -> ssh.Line:
+    def line(self, host: Host) -> Line:
         """Return the kept connection to a host, and count one session on it."""
         with self._count:
             self.sessions += 1
@@ -73,7 +75,7 @@ class Fleet:
 class Answers:
     """What every host answered: replies by action id, or the error that ended it."""
 
-    replies: Mapping[str, Mapping[str, ssh.Reply]]
+    replies: Mapping[str, Mapping[str, Reply]]
     errors: Mapping[str, ChangeoverError]
 
     def each(self, action: str) -> dict[str, Event]:
@@ -103,8 +105,8 @@ def call(
     actions: Sequence[Action],
     *,
     fresh: bool = False,
-    line: ssh.Line | None = None,
-) -> dict[str, ssh.Reply]:
+    line: Line | None = None,
+) -> dict[str, Reply]:
     """Run actions on one host in one session; return the replies by action id.
 
     Args:
@@ -143,7 +145,7 @@ def on_each(
         actions: What each is asked.
         fresh: Connect anew first.
     """
-    replies: dict[str, dict[str, ssh.Reply]] = {}
+    replies: dict[str, dict[str, Reply]] = {}
     errors: dict[str, ChangeoverError] = {}
 
     def one(host: Host) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from changeover import fleet as fleets
 from changeover.fleet import Fleet, action, on_each
-from changeover.ssh import Line, Reply
+from changeover.line import Line, Reply
 from changeover.ssh_failures import SessionLost
 
 if TYPE_CHECKING:

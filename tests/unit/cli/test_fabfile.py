@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from changeover import ssh
+from changeover.line import Line, Reply
 
 if TYPE_CHECKING:
     import pytest
@@ -19,15 +19,13 @@ def test_the_logs_are_read_from_a_host_with_another_agent(
 ) -> None:
     asked: list[dict[str, Any]] = []
 
-    def agent(
-        _line: ssh.Line, request: dict[str, Any], *_: object, **__: object
-    ) -> list[ssh.Reply]:
+    def agent(_line: Line, request: dict[str, Any], *_: object, **__: object) -> list[Reply]:
         asked.append(request)
         name = request["actions"][0]["id"]
         result = {"live": "8.0.0-aaaaaaaa"} if name == "state" else {"lines": ["served"]}
-        return [ssh.Reply(id=name, result=result, skipped=False)]
+        return [Reply(id=name, result=result, skipped=False)]
 
-    monkeypatch.setattr(ssh.Line, "agent", agent)
+    monkeypatch.setattr(Line, "agent", agent)
     specification = importlib.util.spec_from_file_location("fabfile", FABFILE)
     assert specification is not None
     assert specification.loader is not None

@@ -14,9 +14,9 @@ from changeover.database import Database
 from changeover.errors import ChangeoverError
 from changeover.executors.backup.records import Restored
 from changeover.executors.migrate import MigrationStatus
+from changeover.line import Line, Reply
 from changeover.runner import stages
 from changeover.secret import Redactor, Secret
-from changeover.ssh import Line, Reply
 from changeover.ssh_failures import AgentFailed, HostUnreachable
 
 if TYPE_CHECKING:

@@ -1,0 +1,195 @@
+"""A kept connection to a host, and the agent's requests on it, a session each."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from changeover import ssh
+from changeover.ssh_failures import AgentFailed, AgentMissing, AgentOutdated, SessionLost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from changeover.errors import CheckRed, Failed
+    from changeover.inventory import Environment, Host
+
+AGENT_COMMAND = "sudo -n /usr/local/lib/changeover/agent"
+# A silent agent is a hung one: its longest quiet action reports progress at least this often.
+SILENCE_SECONDS = 600
+CHUNK = 65536
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What one action answered: its result, and whether it had been done before."""
+
+    id: str
+    result: Event
+    skipped: bool
+
+
+class Line:
+    """A kept connection to one host: each request is a session of its own on it."""
+
+    def __init__(self, environment: Environment, host: Host) -> None:
+        self._environment = environment
+        self._host = host
+        self._opening = threading.Lock()
+        self._kept = contextlib.ExitStack()
+        self._opened: Any = None
+
+    def agent(
+        self, request: Mapping[str, Any], report: Callable[[Event], None], *, fresh: bool = False
+    ) -> list[Reply]:
+        """Run one request on the host's agent, in one session, and return its replies in order.
+
+        Args:
+            request: What the agent is asked.
+            report: Hears what it says on the way.
+            fresh: Connect anew, so that the answer proves that the host can still be reached.
+
+        Raises:
+            AgentMissing: There is no agent to run.
+            AgentOutdated: It is of another version.
+            AgentFailed: An action failed; the replies before it are in the host's journal.
+            SessionLost: The session ended early; what the agent had begun, it finishes.
+        """
+        import paramiko  # noqa: PLC0415 - 160 ms that only commands with hosts should pay
+
+        try:
+            channel = self._channel(fresh=fresh)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise self._broke_off(error) from error
+        try:
+            channel.settimeout(SILENCE_SECONDS)
+            channel.exec_command(AGENT_COMMAND)
+            channel.sendall(json.dumps(request).encode())
+            channel.shutdown_write()
+            actions = request.get("actions", ())
+            return _replies(self._environment, self._host, channel, actions, report)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise self._broke_off(error) from error
+        finally:
+            channel.close()
+
+    def _broke_off(self, error: Exception) -> SessionLost:
+        return SessionLost(
+            f"the session with {self._host.name} broke off",
+            hint=f"changeover status --env {self._environment.name}",
+            host=self._host.name,
+            cause=str(error) or type(error).__name__,
+        )
+
+    def close(self) -> None:
+        """End the connection."""
+        with self._opening:
+            self._kept.close()
+            self._opened = None
+
+    def _channel(self, *, fresh: bool) -> Any:  # noqa: ANN401 - paramiko's channel, untyped by fabric
+        import paramiko  # noqa: PLC0415
+
+        with self._opening:
+            if not fresh and self._opened is not None and self._opened.is_connected:
+                with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
+                    return self._opened.transport.open_session(timeout=ssh.CONNECT_SECONDS)
+            self._kept.close()
+            self._opened = self._kept.enter_context(ssh.connection(self._environment, self._host))
+            return self._opened.transport.open_session(timeout=ssh.CONNECT_SECONDS)
+
+
+def _events(channel: Any) -> Iterator[Event]:  # noqa: ANN401 - paramiko's channel, untyped by fabric
+    """Yield what the agent said; a line that the end of the session cut off is nothing it said."""
+    pending = b""
+    while chunk := channel.recv(CHUNK):
+        pending += chunk
+        *complete, pending = pending.split(b"\n")
+        for line in complete:
+            with contextlib.suppress(ValueError):
+                event = json.loads(line)
+                if isinstance(event, dict) and "type" in event:
+                    yield event
+
+
+def _replies(
+    environment: Environment,
+    host: Host,
+    channel: Any,  # noqa: ANN401 - paramiko's channel, untyped by fabric
+    actions: Sequence[Mapping[str, Any]],
+    report: Callable[[Event], None],
+) -> list[Reply]:
+    replies: list[Reply] = []
+    try:
+        for event in _events(channel):
+            if event["type"] == "failed":
+                raise _failure(environment, host, event)
+            if event["type"] == "done":
+                replies.append(
+                    Reply(
+                        id=str(event["id"]),
+                        result=event.get("result") or {},
+                        skipped=bool(event.get("skipped")),
+                    )
+                )
+            elif event["type"] in {"intent", "progress"}:
+                report({**event, "type": f"host-{event['type']}", "host": host.name})
+    except TimeoutError as error:
+        raise SessionLost(
+            f"{host.name} has been silent for {SILENCE_SECONDS} s",
+            hint=f"changeover status --env {environment.name}",
+            host=host.name,
+        ) from error
+    if len(replies) == len(actions):
+        return replies
+    raise _early_end(environment, host, channel, f"{len(replies)} of {len(actions)} actions")
+
+
+def _failure(environment: Environment, host: Host, event: Event) -> CheckRed | Failed:
+    error = str(event.get("error", ""))
+    if error == "agent-version":
+        return AgentOutdated(
+            f"the agent of {host.name} is of another version than this controller",
+            hint=f"changeover provision --env {environment.name} --limit {host.name}",
+            host=host.name,
+            cause=str(event.get("message", "")),
+        )
+    return AgentFailed(
+        f"{host.name}: {event.get('message', error)}",
+        hint=str(event.get("hint") or f"changeover status --env {environment.name}"),
+        host=host.name,
+        cause=str(event["cause"]) if event.get("cause") else None,
+        error=error,
+        detail=event,
+    )
+
+
+def _early_end(
+    environment: Environment,
+    host: Host,
+    channel: Any,  # noqa: ANN401 - paramiko's channel, untyped by fabric
+    progress: str,
+) -> CheckRed | Failed:
+    said = ""
+    with contextlib.suppress(TimeoutError, OSError):
+        channel.settimeout(2)
+        while chunk := channel.recv_stderr(CHUNK):
+            said += chunk.decode("utf-8", "replace")
+    if "sudo" in said or "not found" in said or "No such file" in said:
+        return AgentMissing(
+            f"the agent cannot be run on {host.name}",
+            hint=f"changeover provision --env {environment.name} --limit {host.name}",
+            host=host.name,
+            cause=said.strip(),
+        )
+    return SessionLost(
+        f"the session with {host.name} ended after {progress}",
+        hint=f"changeover status --env {environment.name}",
+        host=host.name,
+        cause=said.strip() or None,
+    )

@@ -1,0 +1,71 @@
+"""What of an agent's words counts when its session is cut."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import paramiko
+import pytest
+
+from changeover.line import Line
+from changeover.ssh_failures import SessionLost
+
+if TYPE_CHECKING:
+    from tests.unit.conftest import Project
+
+
+class Session(socket.socket):
+    """A session of which only the agent's words matter."""
+
+    def exec_command(self, _command: str) -> None:
+        pass
+
+    def shutdown_write(self) -> None:
+        pass
+
+    def recv_stderr(self, _count: int) -> bytes:
+        return b""
+
+
+class CutLine(Line):
+    """A connection whose only session is the one that was given."""
+
+    session: Session
+
+    def _channel(self, *, fresh: bool) -> Session:
+        del fresh
+        return self.session
+
+
+@pytest.mark.parametrize(
+    "cut", [b'{"type": "done", "id": "confi', b"{", b"\xc3", b"[1, 2]\n", b'{"x": 1}\n']
+)
+def test_a_session_that_is_cut_within_a_line_is_lost(project: Project, cut: bytes) -> None:
+    near, far = socket.socketpair()
+    line = CutLine(project.environment, project.environment.hosts[0])
+    line.session = Session(fileno=near.detach())
+    with far:
+        far.sendall(b'a banner\n{"type": "done", "id": "switch"}\n' + cut)
+        far.shutdown(socket.SHUT_WR)
+
+        with pytest.raises(SessionLost, match="ended after 1 of 2 actions"):
+            line.agent({"actions": [{}, {}]}, print)
+
+
+class DeadLine(Line):
+    """A connection that opens no session any more."""
+
+    def _channel(self, *, fresh: bool) -> Session:
+        del fresh
+        raise paramiko.SSHException("Timeout opening channel.")
+
+
+def test_a_connection_that_opens_no_session_is_lost(project: Project) -> None:
+    line = DeadLine(project.environment, project.environment.hosts[0])
+
+    with pytest.raises(SessionLost, match="broke off") as caught:
+        line.agent({"actions": [{}]}, print)
+
+    assert caught.value.cause == "Timeout opening channel."
+    assert caught.value.host == project.environment.hosts[0].name
