@@ -82,8 +82,9 @@ def eventually(seconds: float, what: str, holds: Callable[[], bool]) -> None:
 def serving(lab: Lab) -> None:
     """Wait until every host has booted and each app host serves."""
     for host in (*APP_HOSTS, "db1"):
-        on_console(lab, host, "systemctl is-system-running --wait || true")
-    socket = "test -S /run/nox-api/current/http.sock && echo up || true"
+        booted = on_console(lab, host, "systemctl is-system-running --wait; true")
+        assert booted in {"running", "degraded"}, f"{host} is {booted}"
+    socket = "if test -S /run/nox-api/current/http.sock; then echo up; else echo down; fi"
     for host in APP_HOSTS:
         up = lambda host=host: on_console(lab, host, socket) == "up"  # noqa: E731 - read once
         eventually(UP_SECONDS, f"{host} does not serve", up)

@@ -23,6 +23,8 @@ HERE = Path(__file__).resolve().parent
 APP = "sample"
 NONCE = "nonce-of-the-tests"
 AGENT = "sudo -n /usr/local/lib/changeover/agent"
+BOOT = "cat /proc/sys/kernel/random/boot_id"
+REBOOT_SECONDS = 120
 
 
 @dataclass
@@ -159,11 +161,19 @@ class Site:
         return colour
 
     def reboot(self) -> None:
-        before = self.root("cat /proc/sys/kernel/random/boot_id")
+        """Reboot the host and wait until it has started all that it starts.
+
+        Its container ends some seconds after the host was asked to go down, and boots again when
+        the lab is brought up after that.
+        """
+        before = self.root(BOOT)
         self.ssh("root", "systemctl reboot")
-        self.lab.up("single")
-        wait_for(lambda: self.root("cat /proc/sys/kernel/random/boot_id") != before)
-        self.root("systemctl is-system-running --wait || true")
+
+        def rebooted() -> bool:
+            self.lab.up("single")
+            return self.root(BOOT) != before
+
+        wait_for(rebooted, REBOOT_SECONDS)
 
     def cut(self, command: str, stdin: bytes) -> None:
         """Run a command over SSH and kill its session on the host as soon as it answers."""
