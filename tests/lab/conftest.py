@@ -50,7 +50,7 @@ class Lab:
         done = subprocess.run(
             [sys.executable, "-m", "changeover", *words],
             cwd=CHECKOUT,
-            env={**os.environ, "CHANGEOVER_LAB": self.name, **self.environment},
+            env=self._as_typed,
             capture_output=True,
             text=True,
             timeout=seconds,
@@ -61,6 +61,21 @@ class Lab:
                 f"changeover {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}"
             )
         return done
+
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """Start ``changeover WORDS --json`` and let it run; its stream and its words can be read."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "changeover", *words, "--json"],
+            cwd=CHECKOUT,
+            env=self._as_typed,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @property
+    def _as_typed(self) -> dict[str, str]:
+        return {**os.environ, "CHANGEOVER_LAB": self.name, **self.environment}
 
     def up(self, topology: str) -> None:
         self.changeover("lab", "up", "--topology", topology)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +14,7 @@ import yaml
 from changeover.lab.vault import KEPT, write_vault
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
 
     from .conftest import Lab
@@ -87,12 +85,8 @@ class User:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start ``changeover WORDS --env COPY --json`` and let it run."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "changeover", *words, "--env", str(self.inventory), "--json"],
-            env={**os.environ, **self.environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+        return replace(self.lab, environment=self.environment).begin(
+            *words, "--env", str(self.inventory)
         )
 
     def refused(self, *words: str, status: int, **environment: str) -> Event:

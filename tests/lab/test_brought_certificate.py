@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import socket
 import ssl
@@ -13,9 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from .certificates import signed
 from .live import CHECKOUT, back_to_live
 
 if TYPE_CHECKING:
@@ -27,33 +25,6 @@ pytestmark = pytest.mark.lab
 
 HOST = "host1"
 PROCESSES = "systemctl show 'nox-api-*' --property=Id,ActiveState,InvocationID"
-
-
-def signed(authority: Path, name: str) -> tuple[bytes, bytes]:
-    """Return a chain of an authority, made just now, and its key."""
-    signer = x509.load_pem_x509_certificate(authority.read_bytes())
-    key_file = authority.with_name("ca.key").read_bytes()
-    signing = serialization.load_pem_private_key(key_file, password=None)
-    assert isinstance(signing, ec.EllipticCurvePrivateKey)
-    key = ec.generate_private_key(ec.SECP256R1())
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
-        .issuer_name(signer.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=60))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(signing, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return made.public_bytes(serialization.Encoding.PEM), private
 
 
 @dataclass
@@ -109,7 +80,7 @@ class Client:
 def bring(user: User, name: str) -> int:
     """Put a new pair beside the inventory's copy and tell its number."""
     state = user.lab.identity.state
-    chain, key = signed(state / "keys" / "ca.pem", name)
+    chain, key = signed(state / "keys" / "ca.pem", name, since_days=-1, until_days=60)
     (user.inventory / "chain.pem").write_bytes(chain)
     (user.inventory / "key.pem").write_bytes(key)
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from .conftest import Lab
 
 pytestmark = pytest.mark.lab
-CHECKOUT = Path(__file__).resolve().parents[2]
 APP_HOSTS = ("app1", "app2")
 OLD, NEW = "old-live", "new-live"
 UP_SECONDS = 60
@@ -119,17 +116,7 @@ def run(lab: Lab, *words: str, status: int) -> Event:
 def deploy(lab: Lab, step: str, act: Callable[[], object]) -> tuple[int, list[Event]]:
     """Deploy 8.0.0, do something as soon as a step has begun; return exit code and events."""
     events: list[Event] = []
-    with subprocess.Popen(
-        [
-            *(sys.executable, "-m", "changeover", "deploy", "8.0.0", "--yes", "--json"),
-            *("--env", str(lab.inventory)),
-        ],
-        cwd=CHECKOUT,
-        env={**os.environ, "CHANGEOVER_LAB": lab.name, **lab.environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
+    with lab.begin("deploy", "8.0.0", "--yes", "--env", str(lab.inventory)) as process:
         try:
             for line in process.stdout or ():
                 events.append(json.loads(line))

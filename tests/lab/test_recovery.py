@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,12 +12,12 @@ import pytest
 from .live import back_to_live
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
     from .conftest import Lab
 
 pytestmark = pytest.mark.lab
-CHECKOUT = Path(__file__).resolve().parents[2]
 STEP_SECONDS = 300
 
 
@@ -41,17 +37,7 @@ def host_state(lab: Lab) -> dict[str, object]:
 
 def cut_off(lab: Lab, step: str, number: signal.Signals) -> int:
     """Start a deployment of 8.0.0 and end its controller as soon as a step has begun."""
-    with subprocess.Popen(
-        [
-            *(sys.executable, "-m", "changeover", "deploy", "8.0.0", "--yes", "--json"),
-            *("--env", str(lab.inventory)),
-        ],
-        cwd=CHECKOUT,
-        env={**os.environ, "CHANGEOVER_LAB": lab.name, **lab.environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
+    with begun(lab, "deploy", "8.0.0", "--yes") as process:
         deadline = time.monotonic() + STEP_SECONDS
         for line in process.stdout or ():
             event = json.loads(line)
@@ -62,16 +48,8 @@ def cut_off(lab: Lab, step: str, number: signal.Signals) -> int:
         return process.wait(timeout=120)
 
 
-def running(lab: Lab, *words: str) -> subprocess.Popen[str]:
-    """Start a verb as a user would, its stream and its words to be read."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "changeover", *words, "--json", "--env", str(lab.inventory)],
-        cwd=CHECKOUT,
-        env={**os.environ, "CHANGEOVER_LAB": lab.name, **lab.environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def begun(lab: Lab, *words: str) -> subprocess.Popen[str]:
+    return lab.begin(*words, "--env", str(lab.inventory))
 
 
 def placed(lab: Lab) -> list[object]:
@@ -182,7 +160,7 @@ def test_a_deployment_that_was_cut_off_after_it_was_confirmed_is_taken_back_by_r
 
 
 def test_an_interrupt_says_what_serves_and_the_next_command(live_single: Lab) -> None:
-    with running(live_single, "deploy", "8.0.0", "--yes") as process:
+    with begun(live_single, "deploy", "8.0.0", "--yes") as process:
         for line in process.stdout or ():
             if json.loads(line).get("step") == "confirm":
                 process.send_signal(signal.SIGINT)
@@ -197,7 +175,7 @@ def test_an_interrupt_says_what_serves_and_the_next_command(live_single: Lab) ->
 
 
 def test_an_output_that_nobody_reads_any_more_ends_no_deployment(live_single: Lab) -> None:
-    with running(live_single, "deploy", "8.0.0", "--yes") as process:
+    with begun(live_single, "deploy", "8.0.0", "--yes") as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.stdout.close()

@@ -16,9 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from changeover import inventory, parallel, tunnel
 from changeover.errors import CheckRed
@@ -26,6 +23,7 @@ from changeover.executors import lease
 from changeover.fleet import Fleet, action, call
 from changeover.ssh_failures import AgentFailed
 
+from .certificates import signed
 from .live import APP, CHECKOUT, back_to_live
 
 if TYPE_CHECKING:
@@ -41,33 +39,6 @@ pytestmark = pytest.mark.lab
 NEXT = "8.0.0"
 TLS = f"/etc/ssl/changeover/{APP}"
 INCOMING = "/var/lib/changeover/incoming"
-
-
-def expired(authority: Path, name: str) -> tuple[bytes, bytes]:
-    """Return a certificate of the lab's authority that ended yesterday, and its key."""
-    signer = x509.load_pem_x509_certificate(authority.read_bytes())
-    key_file = authority.with_name("ca.key").read_bytes()
-    signing = serialization.load_pem_private_key(key_file, password=None)
-    assert isinstance(signing, ec.EllipticCurvePrivateKey)
-    key = ec.generate_private_key(ec.SECP256R1())
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
-        .issuer_name(signer.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=90))
-        .not_valid_after(now - dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(signing, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return certificate.public_bytes(serialization.Encoding.PEM), private
 
 
 def put(user: User, content: bytes, path: str) -> None:
@@ -96,7 +67,7 @@ def assert_mended(user: User) -> None:
 
 def test_an_expired_certificate(user: User) -> None:
     authority = user.lab.identity.state / "keys" / "ca.pem"
-    certificate, key = expired(authority, "nox.lab.test")
+    certificate, key = signed(authority, "nox.lab.test", since_days=-90, until_days=-1)
     yesterday = (dt.datetime.now(dt.UTC) - dt.timedelta(days=1)).date()
 
     with meanwhile(

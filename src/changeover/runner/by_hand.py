@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from changeover.errors import ChangeoverError, Interrupted
 from changeover.executors import lease
-from changeover.executors.lease import Heartbeat
 from changeover.plan import LEASE_SECONDS
 from changeover.runner import database, endings
 
@@ -41,7 +40,7 @@ def leased(
     reason = f"{command} {about or ''}".strip()
     try:
         lease.lock(run.fleet, run.lease_hosts, reason, LEASE_SECONDS, steal=False)
-        with Heartbeat(run.fleet, run.lease_hosts, LEASE_SECONDS):
+        with run.holding(run.lease_hosts):
             # From here on what was done is told, whatever becomes of the journal.
             run.unstoppable = True
             yield run

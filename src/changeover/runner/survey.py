@@ -117,6 +117,14 @@ class Seen:
         """Return the answers of app hosts."""
         return tuple(state for state in self.states.values() if "app" in state.groups)
 
+    def answered(self, hosts: Iterable[Host]) -> list[Host]:
+        """Return those of the hosts that answered."""
+        return [host for host in hosts if host.name in self.states]
+
+    def lost_of(self, hosts: Iterable[Host]) -> dict[str, ChangeoverError]:
+        """Return why there is no answer, for those of the hosts that gave none."""
+        return {host.name: self.lost[host.name] for host in hosts if host.name in self.lost}
+
 
 def look(fleet: Fleet, hosts: Sequence[Host]) -> Seen:
     """Ask every host for its state and go on without those that do not answer.

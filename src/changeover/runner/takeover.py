@@ -76,11 +76,10 @@ def abort(context: Context, *, force: bool) -> Event:
         if pending and pending["kind"] == "switch"
         else survey.agreed(seen.apps, "confirmed", name)
     )
-    hosts = [host for host in run.lease_hosts if host.name in seen.states]
-    taking = _Taking(run, seen, hosts, goal, str(holder.deployed(held)), pending)
+    taking = _Taking(run, seen, goal, str(holder.deployed(held)), pending)
     run.begin("abort", str(held["reason"]), goal, steps=["lock", "revert", *retreat.proofs(run)])
     try:
-        with run.holding(hosts):
+        with run.holding(taking.hosts):
             taking.walk()
     except KeyboardInterrupt as error:
         raise endings.interrupted(
@@ -160,7 +159,6 @@ class _Taking:
     Args:
         run: The run.
         seen: What the hosts said before.
-        hosts: Those that said it.
         goal: The colour that is gone back to; ``None`` before the first deployment.
         version: The version that the deployment was of.
         pending: Its switch that nobody confirmed.
@@ -168,7 +166,6 @@ class _Taking:
 
     run: Run
     seen: Seen
-    hosts: list[Host]
     goal: str | None
     version: str
     pending: Event | None
@@ -176,14 +173,16 @@ class _Taking:
     moved: bool = False
 
     @property
+    def hosts(self) -> list[Host]:
+        return self.seen.answered(self.run.lease_hosts)
+
+    @property
     def app_hosts(self) -> list[Host]:
-        return [host for host in self.hosts if "app" in host.groups]
+        return self.seen.answered(self.run.app_hosts)
 
     @property
     def lost_apps(self) -> dict[str, ChangeoverError]:
-        apps = {host.name for host in self.run.app_hosts}
-        lost = {name: error for name, error in self.seen.lost.items() if name in apps}
-        return {**lost, **self.behind}
+        return {**self.seen.lost_of(self.run.app_hosts), **self.behind}
 
     @property
     def started(self) -> set[str]:

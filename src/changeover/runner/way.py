@@ -58,19 +58,17 @@ class Way:
     @property
     def hosts(self) -> list[Host]:
         """The hosts that answered."""
-        return [host for host in self.run.lease_hosts if host.name in self.seen.states]
+        return self.seen.answered(self.run.lease_hosts)
 
     @property
     def app_hosts(self) -> list[Host]:
         """The app hosts that answered."""
-        return [host for host in self.hosts if "app" in host.groups]
+        return self.seen.answered(self.run.app_hosts)
 
     @property
     def lost_apps(self) -> dict[str, ChangeoverError]:
         """The app hosts that are not known to be back, and why."""
-        apps = {host.name for host in self.run.app_hosts}
-        lost = {name: error for name, error in self.seen.lost.items() if name in apps}
-        return {**lost, **self.behind}
+        return {**self.seen.lost_of(self.run.app_hosts), **self.behind}
 
     @property
     def back(self) -> list[Host]:
@@ -203,8 +201,8 @@ class Way:
         return self.run.end("done", 0, said + self._not_asked())
 
     def _not_asked(self) -> str:
-        apps = {host.name for host in self.run.app_hosts}
-        lost = {name: error for name, error in self.seen.lost.items() if name not in apps}
+        apps = self.run.app_hosts
+        lost = self.seen.lost_of(host for host in self.run.lease_hosts if host not in apps)
         if not lost:
             return ""
         return (

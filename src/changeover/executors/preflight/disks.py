@@ -59,28 +59,18 @@ def _finding(
     if not needed and better is None:
         return
     where = ", ".join(place.path for place in places)
-    has = f"disk: {_size(free)} free under {where}"
     why = f" for copies of the database ({_size(database)})" if copies > minimum else ""
+    red = warn = None
+    enough = f", {_size(needed)} is needed{why}"
     if free < needed:
-        yield Finding(
-            id="disk",
-            status="red",
-            host=host,
-            message=f"{has}, at least {_size(needed)} is needed{why}",
-            next=f"free or add disk on {host}, then run this again",
+        red = (
+            f"at least {_size(needed)} is needed{why}",
+            f"free or add disk on {host}, then run this again",
         )
-    elif better is not None and free < size_bytes(better):
-        yield Finding(
-            id="disk",
-            status="warn",
-            host=host,
-            message=f"{has}, {_size(size_bytes(better))} is recommended",
-            next=f"plan for more disk on {host}",
-        )
-    else:
-        yield Finding(
-            id="disk", status="ok", host=host, message=f"{has}, {_size(needed)} is needed{why}"
-        )
+    if better is not None and free < size_bytes(better):
+        warn = f"{_size(size_bytes(better))} is recommended", f"plan for more disk on {host}"
+    has = f"disk: {_size(free)} free under {where}"
+    yield Finding.ranked("disk", host, has if red or warn else has + enough, red=red, warn=warn)
 
 
 def _size(count: int) -> str:

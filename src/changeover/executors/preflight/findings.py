@@ -49,6 +49,30 @@ class Finding:
             error=error,
         )
 
+    @classmethod
+    def ranked(
+        cls,
+        question: str,
+        host: str,
+        holds: str,
+        *,
+        red: tuple[str, str] | None,
+        warn: tuple[str, str] | None,
+    ) -> Finding:
+        """Return what is held against a minimum and a recommendation.
+
+        Args:
+            question: What was asked.
+            host: The host's inventory name.
+            holds: What is there.
+            red: What the minimum says and the next step, where it is not reached.
+            warn: What the recommendation says and the next step, where it is not reached.
+        """
+        status: Status = "red" if red else "warn" if warn else "ok"
+        says, following = red or warn or ("", "")
+        message = f"{holds}, {says}" if says else holds
+        return cls(id=question, status=status, host=host, message=message, next=following)
+
     def as_event(self) -> dict[str, Any]:
         """Return the finding as one JSON-ready event."""
         return {

@@ -128,49 +128,25 @@ def _version(
             message=f"{program} is not installed, {least or better} or newer is needed",
             next=provision,
         )
-    elif least is not None and _below(found, least):
-        yield Finding(
-            id=program,
-            status="red",
-            host=host,
-            message=f"{program} is {found}, at least {least} is needed",
-            next=f"upgrade {program} on {host}, then run this again",
-        )
-    elif better is not None and _below(found, better):
-        yield Finding(
-            id=program,
-            status="warn",
-            host=host,
-            message=f"{program} is {found}, {better} or newer is recommended",
-            next=f"plan an upgrade of {program} on {host}",
-        )
-    else:
-        yield Finding(id=program, status="ok", host=host, message=f"{program} is {found}")
+        return
+    red = warn = None
+    if least is not None and _below(found, least):
+        red = f"at least {least} is needed", f"upgrade {program} on {host}, then run this again"
+    if better is not None and _below(found, better):
+        warn = f"{better} or newer is recommended", f"plan an upgrade of {program} on {host}"
+    yield Finding.ranked(program, host, f"{program} is {found}", red=red, warn=warn)
 
 
 def _memory(host: str, found: int | None, requires: Requirements) -> Iterator[Finding]:
     least, better = requires.minimum.memory, requires.recommended.memory
     if found is None or (least is None and better is None):
         return
-    has = f"memory: {found / 10**9:.1f} GB"
+    red = warn = None
     if least is not None and found < size_bytes(least):
-        yield Finding(
-            id="memory",
-            status="red",
-            host=host,
-            message=f"{has}, at least {least} is needed",
-            next=f"add memory on {host}, then run this again",
-        )
-    elif better is not None and found < size_bytes(better):
-        yield Finding(
-            id="memory",
-            status="warn",
-            host=host,
-            message=f"{has}, {better} is recommended",
-            next=f"plan for more memory on {host}",
-        )
-    else:
-        yield Finding(id="memory", status="ok", host=host, message=has)
+        red = f"at least {least} is needed", f"add memory on {host}, then run this again"
+    if better is not None and found < size_bytes(better):
+        warn = f"{better} is recommended", f"plan for more memory on {host}"
+    yield Finding.ranked("memory", host, f"memory: {found / 10**9:.1f} GB", red=red, warn=warn)
 
 
 def _ports(host: str, listeners: Sequence[Listener]) -> Iterator[Finding]:
