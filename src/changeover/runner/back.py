@@ -41,10 +41,12 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
     run.fleet.any_agent = run.unstoppable = True
     seen = survey.look(run.fleet, run.lease_hosts)
     if to is None:
-        force = (
-            f"changeover abort --force --env {run.environment.name} where it is gone for certain"
+        holder.refuse_alive(
+            seen.states.values(),
+            hint=lambda lock: (
+                f"{holder.wrest(lock, run.environment.name)} where it is gone for certain"
+            ),
         )
-        holder.refuse_alive(seen.states.values(), hint=force)
     if backup is not None and seen.lost:
         # An app host that nobody reaches may go on writing, and the backup is on the database's.
         raise endings.one_of(seen.lost)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from changeover.errors import LockHeld
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from changeover.runner.survey import HostState
 
@@ -19,8 +19,12 @@ ALIVE_SECONDS = 45
 ROLLBACK = ("rollback", "COLOUR", "->", "COLOUR")
 
 
-def refuse_alive(states: Iterable[HostState], *, hint: str) -> None:
+def refuse_alive(states: Iterable[HostState], *, hint: Callable[[Event], str]) -> None:
     """Refuse while the controller that holds a lease was heard of lately.
+
+    Args:
+        states: What the hosts said.
+        hint: Returns what to type where that controller is gone for certain, by its lease.
 
     Raises:
         LockHeld: It is at it, as far as anybody knows.
@@ -30,9 +34,20 @@ def refuse_alive(states: Iterable[HostState], *, hint: str) -> None:
             lock = state.lock
             raise LockHeld(
                 f"{lock['owner']} held the lease {_silent(lock):.0f} s ago: {lock['reason']}",
-                hint=f"wait {ALIVE_SECONDS} s, or {hint}",
+                hint=f"wait {ALIVE_SECONDS} s, or {hint(lock)}",
                 host=state.host,
             )
+
+
+def wrest(lock: Event, environment: str) -> str:
+    """Return what takes the work of a lease over, where its controller is gone for certain."""
+    if deployed(lock):
+        return f"changeover abort --force --env {environment}"
+    steal = f'changeover lock steal --reason "it is gone" --env {environment}'
+    went = went_back(lock)
+    return (
+        f"{steal}, then changeover rollback --to {went[1]} --env {environment}" if went else steal
+    )
 
 
 def left_alone(states: Iterable[HostState]) -> bool:

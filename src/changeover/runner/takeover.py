@@ -134,7 +134,7 @@ def _interrupted(context: Context, *, force: bool) -> tuple[Event, Seen]:
         )
     if not force:
         holder.refuse_alive(
-            states.values(), hint="add --force when that controller is gone for certain"
+            states.values(), hint=lambda _: "add --force when that controller is gone for certain"
         )
     return held, seen
 

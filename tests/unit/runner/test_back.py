@@ -329,6 +329,27 @@ def test_a_deployment_under_way_is_not_taken_for_one_that_ended(
     assert {name for _, name in machines.order} == {"state"}
 
 
+@pytest.mark.parametrize(
+    ("reason", "following"),
+    [
+        (f"rollback {NEW} -> {OLD}", f", then changeover rollback --to {OLD} --env demo where"),
+        ("backup create", " where"),
+    ],
+)
+def test_a_lease_without_a_deployment_is_not_said_to_be_aborted(
+    desk: Desk, machines: Machines, reason: str, following: str
+) -> None:
+    machines["one"].lock = lease(reason, 10)
+
+    error = failed(lambda: rollback(desk))
+
+    assert isinstance(error, LockHeld)
+    assert error.hint == (
+        'wait 45 s, or changeover lock steal --reason "it is gone" --env demo'
+        f"{following} it is gone for certain"
+    )
+
+
 def test_a_controller_whose_clock_is_ahead_does_not_take_over_a_living_deployment(
     desk: Desk, machines: Machines
 ) -> None:
