@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import secrets
@@ -21,6 +22,8 @@ from changeover.agent.parameters import Parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.postgres.own_server import Shop
 
 SEED = """
 CREATE TABLE users (
@@ -154,8 +157,8 @@ class Site:
         path.write_text(json.dumps(record))
 
 
-@pytest.fixture
-def site(shop: Any) -> Iterator[Site]:  # noqa: ANN401 - the record of the folder above
+@contextlib.contextmanager
+def fresh_site(shop: Shop) -> Iterator[Site]:
     """Give a host whose database holds a little of everything."""
     root = Path(tempfile.mkdtemp(prefix="changeover-backup-", dir="/tmp"))
     root.chmod(0o755)
@@ -172,6 +175,13 @@ def site(shop: Any) -> Iterator[Site]:  # noqa: ANN401 - the record of the folde
             shop.server.run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
             shop.server.run(f'DROP DATABASE "{name}" WITH (FORCE)')
         shutil.rmtree(root)
+
+
+@pytest.fixture
+def site(shop: Shop) -> Iterator[Site]:
+    """Give a host whose database holds a little of everything."""
+    with fresh_site(shop) as found:
+        yield found
 
 
 @pytest.fixture
