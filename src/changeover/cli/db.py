@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from changeover.cli import options
-from changeover.cli.desk import Desk, context_of, open_desk, output_of, releases_of
+from changeover.cli.db_lint import lint
+from changeover.cli.desk import Desk, context_of, open_desk, releases_of
 from changeover.counts import counted
-from changeover.errors import CheckRed, InvalidInput
+from changeover.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from changeover.database import Database
     from changeover.executors.migrate import StatementPreview
-    from changeover.migrations.hazards import Finding
-    from changeover.migrations.records import Migration, MigrationFolder, Phase
+    from changeover.migrations.records import MigrationFolder, Phase
     from changeover.release import Release
 
 app = typer.Typer(no_args_is_help=True)
@@ -35,13 +34,6 @@ Additions = Annotated[
     list[str] | None,
     typer.Option("--phase", help="expand or backfill; may be repeated. Contract is `finalize`."),
 ]
-Files = Annotated[
-    list[Path], typer.Argument(help="Migration files, or folders with expand, backfill, contract.")
-]
-
-
-class HazardsFound(CheckRed):
-    """Files hold statements that shut users out or break the old version."""
 
 
 class ContractByHand(InvalidInput):
@@ -103,28 +95,7 @@ def plan(
     desk.output.note(f"{counted(count, 'statement')} to run")
 
 
-@app.command()
-def lint(files: Files, *, json: options.Json = False) -> None:
-    """Find what would hurt a database in use; exit 6 when it shuts users out."""
-    from changeover.migrations import hazards  # noqa: PLC0415 - `--help` does without
-
-    output = output_of(json_lines=json)
-    found: list[Finding] = []
-    for path in files:
-        found += hazards.lint(_migrations(path))
-    for finding in found:
-        output.data(finding.as_event(), finding.text)
-    errors = sum(finding.severity == "error" for finding in found)
-    output.note(f"{counted(len(found), 'finding')}, {counted(errors, 'error')} among them")
-    if errors:
-        raise HazardsFound(
-            counted(
-                errors,
-                "statement shuts users out or breaks the old version",
-                "statements shut users out or break the old version",
-            ),
-            hint="write them as the findings say, and lint again",
-        )
+app.command()(lint)
 
 
 @app.command("migrate")
@@ -189,18 +160,6 @@ def _releases(desk: Desk, version: str | None) -> tuple[Mapping[str, Release], s
             hint="name an app that has one with --app NAME",
         )
     return releases, meant
-
-
-def _migrations(path: Path) -> tuple[Migration, ...]:
-    from changeover.migrations import folder  # noqa: PLC0415 - `--help` does without
-    from changeover.migrations.records import PHASES  # noqa: PLC0415 - `--help` does without
-
-    if path.is_dir():
-        return folder.load(path, path.parent.name or "release").migrations
-    if not path.is_file():
-        raise InvalidInput(f"{path} does not exist", hint="give migration files or folders")
-    phase: Phase = next((name for name in PHASES if name == path.parent.name), "expand")
-    return (folder.load_file(path, path.parent.parent.parent.name or "release", phase),)
 
 
 def _phases(names: list[str] | None, *, every: bool) -> tuple[Phase, ...]:

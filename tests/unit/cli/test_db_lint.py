@@ -3,18 +3,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
+
+from changeover.migrations.rules import RULES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def lint(*words: str | Path) -> subprocess.CompletedProcess[str]:
+def lint(*words: str | Path, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "changeover", "db", "lint", *words],
         capture_output=True,
         text=True,
         check=False,
+        cwd=folder,
     )
 
 
@@ -49,3 +53,70 @@ def test_a_file_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
     told = lint(tmp_path / "001_none.sql")
     assert told.returncode == 2
     assert "001_none.sql does not exist" in told.stderr
+
+
+def migrations(tmp_path: Path) -> Path:
+    folder = tmp_path / "releases" / "2.0.0" / "migrations"
+    for name, text in {
+        "expand/001_index.sql": "SELECT 1;\nCREATE INDEX users_name ON users (name)",
+        "expand/002_quiet.sql": "CREATE TABLE other (id int)",
+        "expand/002_quiet.verify.sql": "SELECT true",
+        "expand/002_quiet.revert.sql": "DROP TABLE other",
+    }.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def test_findings_are_written_as_sarif_and_junit_whatever_the_exit_code(tmp_path: Path) -> None:
+    folder = migrations(tmp_path)
+    sarif, junit = tmp_path / "out" / "lint.sarif", tmp_path / "out" / "lint.xml"
+
+    told = lint(folder.relative_to(tmp_path), "--sarif", sarif, "--junit", junit, folder=tmp_path)
+
+    assert told.returncode == 6
+    run = json.loads(sarif.read_text())["runs"][0]
+    assert len(run["tool"]["driver"]["rules"]) == len(RULES)
+    found = {
+        (result["ruleId"], result["level"], place["region"]["startLine"])
+        for result in run["results"]
+        for place in [result["locations"][0]["physicalLocation"]]
+        if place["artifactLocation"]["uri"] == "releases/2.0.0/migrations/expand/001_index.sql"
+    }
+    assert found == {
+        ("index-not-concurrent", "error", 2),
+        ("verify-missing", "warning", 1),
+        ("revert-missing", "note", 1),
+    }
+    cases = ET.fromstring(junit.read_bytes())[0]  # noqa: S314 - our own text
+    red = [case.get("name") for case in cases if case.find("failure") is not None]
+    assert red == ["index-not-concurrent line 2"]
+    assert {case.get("name"): case.get("classname") for case in cases}["no finding"] == (
+        "db-lint.releases/2.0.0/migrations/expand/002_quiet.sql"
+    )
+    assert f"results written to {sarif}" in told.stderr
+
+
+def test_results_that_cannot_be_written_are_a_usage_error(tmp_path: Path) -> None:
+    folder = migrations(tmp_path)
+    (tmp_path / "taken").write_text("a file")
+
+    told = lint(folder, "--sarif", tmp_path / "taken" / "lint.sarif")
+
+    assert told.returncode == 2
+    assert "lint.sarif cannot be written" in told.stderr
+    assert "next:  name a file" in told.stderr
+
+
+def test_unreadable_sql_leaves_results_of_before_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "expand" / "001_broken.sql"
+    path.parent.mkdir()
+    path.write_text("CREATE TABL users")
+    before = tmp_path / "lint.sarif"
+    before.write_text("before")
+
+    told = lint(path, "--sarif", before)
+
+    assert told.returncode == 2
+    assert before.read_text() == "before"
