@@ -3,6 +3,7 @@
 Truth is in the ledger inside the database: a run that was killed is continued by running it again.
 """
 
+from changeover.executors.migrate.observation import Observed, Observer
 from changeover.executors.migrate.preview import StatementPreview, TargetPreview, preview
 from changeover.executors.migrate.run import MigrateOutcome, apply, revert
 from changeover.executors.migrate.server import ServerFacts, probe
@@ -11,6 +12,8 @@ from changeover.executors.migrate.status import MigrationStatus, fence, pending,
 __all__ = [
     "MigrateOutcome",
     "MigrationStatus",
+    "Observed",
+    "Observer",
     "ServerFacts",
     "StatementPreview",
     "TargetPreview",

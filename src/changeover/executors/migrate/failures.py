@@ -89,6 +89,10 @@ class StatementFailed(Failed):
     """PostgreSQL refused a statement; its transaction was rolled back."""
 
 
+class SlowerThanRehearsed(Failed):
+    """A statement ran far longer than in its rehearsal and was cancelled; its transaction was rolled back."""
+
+
 class VerifyFailed(Failed):
     """A verify query did not come out true; the migration's transaction was rolled back."""
 

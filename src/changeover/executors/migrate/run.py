@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from changeover.database import Database
     from changeover.executors.migrate.ledger import MigrationRow, StatementRow
-    from changeover.executors.migrate.turn import Report, Turn
+    from changeover.executors.migrate.observation import Observer
+    from changeover.executors.migrate.turn import Rehearsed, Report, Turn
     from changeover.migrations.records import Migration, MigrationFolder, Statement
 
 DEADLINE_SECONDS = 600.0
@@ -59,12 +60,17 @@ class Limits(TypedDict, total=False):
         deadline_seconds: For everything, waiting for locks included.
         lock_timeout_milliseconds: How long a statement queues for a lock before it lets others by.
         report: Receives one event a statement, retry and migration.
+        observer: Watches what each statement does; for a rehearsal.
+        rehearsed: Milliseconds that statements took in a rehearsal, by migration and number: one
+            that takes far longer is cancelled.
     """
 
     fence: int | None
     deadline_seconds: float
     lock_timeout_milliseconds: int
     report: Report
+    observer: Observer | None
+    rehearsed: Rehearsed
 
 
 def apply(
@@ -139,6 +145,8 @@ def _walk(
         ),
         report=limits.get("report", lambda _event: None),
     ) as turn:
+        turn.observer = limits.get("observer")
+        turn.rehearsed = limits.get("rehearsed", {})
         known = {row.id: row for row in ledger.migrations(turn.work)}
         check_ledger(database, folder, known)
         names = tuple(migration.id for migration in walk(turn, known))

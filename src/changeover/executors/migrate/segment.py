@@ -10,6 +10,7 @@ import psycopg
 
 from changeover.executors.migrate import ledger
 from changeover.executors.migrate.failures import StatementFailed
+from changeover.executors.migrate.patience import no_longer_than_rehearsed
 from changeover.executors.migrate.verify import verify
 
 if TYPE_CHECKING:
@@ -121,9 +122,15 @@ def tell(turn: Turn, move: Move, statement: Statement, how: str, milliseconds: f
 
 
 def _run(turn: Turn, move: Move, statement: Statement) -> float:
+    watching = turn.observer if move.forward else None
+    if watching:
+        watching.before(turn.work)
     begun = time.perf_counter()
-    execute(turn, move, statement)
+    with no_longer_than_rehearsed(turn, move, statement):
+        execute(turn, move, statement)
     milliseconds = (time.perf_counter() - begun) * 1000
+    if watching:
+        watching.after(turn.work, move, statement)
     ledger.done(
         turn.work,
         move.migration,

@@ -25,13 +25,15 @@ from changeover.executors.migrate.session import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from changeover.database import Database
     from changeover.executors.migrate.ledger import Mandate
+    from changeover.executors.migrate.observation import Observer
     from changeover.executors.migrate.session import Connection
 
     Report = Callable[[dict[str, object]], None]
+    Rehearsed = Mapping[tuple[str, int], float]
 
 Result = TypeVar("Result")
 WATCH_SECONDS = 0.04  # under half of the lock timeout, so that a blocker is seen before we let go
@@ -55,6 +57,8 @@ class Turn:
         deadline: When everything must be over.
         lock_timeout_milliseconds: How long a statement may queue for a lock, readers behind it.
         report: Receives events.
+        observer: Watches what statements do, in a rehearsal.
+        rehearsed: Milliseconds that statements took in a rehearsal, by migration and number.
         retries: How often a lock was not to be had.
     """
 
@@ -65,6 +69,8 @@ class Turn:
     deadline: Deadline
     lock_timeout_milliseconds: int
     report: Report
+    observer: Observer | None = None
+    rehearsed: Rehearsed = dataclasses.field(default_factory=dict)
     retries: int = 0
     blockers: tuple[Blocker, ...] = ()
     _silent: bool = False

@@ -1,0 +1,116 @@
+"""What a rehearsal sees of a statement, and what the live run makes of that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from changeover.executors import migrate
+from changeover.executors.migrate import failures, patience
+from changeover.migrations.records import LockMode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.postgres.conftest import Shop
+
+    from changeover.executors.migrate import Observed
+    from changeover.migrations.records import MigrationFolder
+
+    Release = Callable[..., MigrationFolder]
+
+pytestmark = pytest.mark.postgres
+
+USERS = """
+CREATE TABLE users (id bigint PRIMARY KEY, score int, name text);
+INSERT INTO users SELECT n, n, 'user ' || n FROM generate_series(1, 2000) n
+"""
+
+
+def observed(shop: Shop, folder: MigrationFolder) -> list[Observed]:
+    observer = migrate.Observer()
+    migrate.apply(shop.owner, folder, observer=observer, report=observer.timed)
+    return list(observer.seen)
+
+
+def test_locks_rewrites_and_times_are_seen_statement_by_statement(
+    shop: Shop, release: Release
+) -> None:
+    with psycopg.connect(**dict(shop.owner.parameters())) as connection:  # type: ignore[arg-type]
+        connection.execute(USERS.encode())
+    folder = release(
+        {
+            "expand/001_note.sql": "ALTER TABLE users ADD COLUMN note text;\n"
+            "ALTER TABLE users ALTER COLUMN score TYPE bigint;\n"
+            "SELECT pg_sleep(0.05);\n"
+            "CREATE TABLE notes (id bigint)",
+            "expand/002_names.sql": "CREATE INDEX CONCURRENTLY users_name ON users (name)",
+        }
+    )
+
+    note, score, sleep, notes, index = observed(shop, folder)
+
+    assert [(each.number, each.of) for each in (note, score, sleep, notes, index)] == [
+        (1, 4),
+        (2, 4),
+        (3, 4),
+        (4, 4),
+        (1, 1),
+    ]
+    assert [(lock.table, lock.mode) for lock in note.locks] == [
+        ("users", LockMode.ACCESS_EXCLUSIVE)
+    ]
+    assert note.locks[0].size_bytes > 100_000
+    assert note.rewritten == ()
+    assert (score.locks, score.rewritten) == ((), ("users",))
+    assert [lock.table for lock in notes.locks] == ["notes"]
+    assert sleep.milliseconds >= 50
+    assert note.milliseconds < note.held_milliseconds
+    assert note.held_milliseconds >= score.held_milliseconds + sleep.milliseconds - 50
+    assert note.held_milliseconds >= 50
+    assert notes.held_milliseconds < note.held_milliseconds
+    assert (index.kind, index.locks) == ("CREATE INDEX CONCURRENTLY", ())
+    assert index.milliseconds > 0
+
+
+def test_a_statement_that_takes_far_longer_than_rehearsed_is_stopped_and_leaves_nothing(
+    shop: Shop, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "LEAST_MILLISECONDS", 200.0)
+    folder = release(
+        {"expand/001_slow.sql": "CREATE TABLE made (id int);\nSELECT pg_sleep(5);\nSELECT 1"}
+    )
+    rehearsed = {("1.0.0/expand/001_slow", number): 2.0 for number in (1, 2, 3)}
+
+    with pytest.raises(failures.SlowerThanRehearsed) as caught:
+        migrate.apply(shop.owner, folder, rehearsed=rehearsed)
+
+    assert "001_slow.sql:2: SELECT was stopped after 0 s" in caught.value.message
+    assert caught.value.exit_code == 1
+    assert shop.value("SELECT to_regclass('made') IS NULL") is True
+    assert [each.state for each in migrate.status(shop.owner, folder)] == ["pending"]
+
+
+def test_a_statement_without_a_rehearsal_or_within_its_bound_is_left_alone(
+    shop: Shop, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "LEAST_MILLISECONDS", 200.0)
+    folder = release({"expand/001_slow.sql": "SELECT pg_sleep(0.5);\nSELECT pg_sleep(0.5)"})
+    name = "1.0.0/expand/001_slow"
+
+    done = migrate.apply(shop.owner, folder, rehearsed={(name, 1): 300.0})
+
+    assert done.done == (name,)
+
+
+def test_a_statement_that_somebody_else_cancels_is_not_said_to_be_slow(
+    shop: Shop, release: Release
+) -> None:
+    folder = release(
+        {"expand/001_self.sql": "SELECT pg_cancel_backend(pg_backend_pid());\nSELECT pg_sleep(3)"}
+    )
+
+    with pytest.raises(failures.DeadlinePassed):
+        migrate.apply(shop.owner, folder, rehearsed={("1.0.0/expand/001_self", 1): 1.0})
