@@ -1,0 +1,24 @@
+"""T16: SIGKILL at random moments; the whole count is `bench/kills.py`."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.postgres.kills import KINDS, round_of
+
+if TYPE_CHECKING:
+    from tests.postgres.own_server import Server
+
+pytestmark = pytest.mark.postgres
+
+AT_WORK_SECONDS = 0.5  # shorter than any of them takes, so that most moments fall into the work
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_killed_converges_by_a_plain_rerun(postgres_server: Server, kind: str) -> None:
+    chance = random.Random(kind)  # noqa: S311 - the same moments in every run
+    kills = 0
+    while not kills:
+        kills += len(round_of(kind, postgres_server, AT_WORK_SECONDS, chance))
