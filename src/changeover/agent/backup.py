@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from changeover.agent import (
     backup_attach,
     backup_create,
+    backup_diff,
     backup_leftovers,
     backup_price,
     backup_restore,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 BACKUPS = "var/backups/changeover"
 MOST_CONTENT = 48 << 20
+MOST_EXAMPLES = 100
 
 
 def store_of(call: Call) -> Store:
@@ -108,6 +110,17 @@ def _price(call: Call, parameters: Parameters) -> Result:
     return backup_price.price(store_of(call), parameters.text("backup"))
 
 
+def _diff(call: Call, parameters: Parameters) -> Result:
+    parameters.only("database", "examples")
+    store = store_of(call)
+    return backup_diff.diff(
+        store,
+        [one["backup"] for one in backup_retention.found(store)],
+        parameters.text("database", ""),
+        examples=int(parameters.number("examples", 0, most=MOST_EXAMPLES)),
+    )
+
+
 def _restore(call: Call, parameters: Parameters) -> Result:
     parameters.only("backup", "jobs")
     backup, jobs = parameters.text("backup"), int(parameters.number("jobs", 0, most=64))
@@ -132,6 +145,7 @@ ACTIONS: dict[str, Callable[[Call, Parameters], Result]] = {
     "backup_fetch": _fetch,
     "backup_verify": _verify,
     "backup_price": _price,
+    "backup_diff": _diff,
     "backup_restore": _restore,
     "backup_due": _due,
     "backup_retain": _retain,

@@ -95,7 +95,8 @@ def check(store: Store, session: Session, directory: Path, manifest: Record, sid
     wanted = (directory / backup_create.SCHEMA).read_text()
     if found == wanted:
         return
-    wanted = _settled(store, session, wanted, side, manifest)
+    scratch = f"{side[:50]}_definition"
+    wanted = settled(store, session, wanted, scratch, manifest["settings"])
     if found != wanted:
         raise ActionError(
             "backup-differs",
@@ -105,16 +106,22 @@ def check(store: Store, session: Session, directory: Path, manifest: Record, sid
         )
 
 
-def _settled(store: Store, session: Session, wanted: str, side: str, manifest: Record) -> str:
-    """Return the definitions as they read after one load.
+def settled(store: Store, session: Session, wanted: str, scratch: str, settings: Record) -> str:
+    """Return definitions as they read after one load.
 
     PostgreSQL writes some expressions differently once they went through its parser, for example
     ``varchar IN (...)`` in a CHECK, so texts can only be compared after the same number of loads.
+
+    Args:
+        store: The app's backups.
+        session: A session in the maintenance database.
+        wanted: The definitions as SQL.
+        scratch: The database to load them into; it is dropped before and after.
+        settings: The properties of the database that they are from.
     """
-    scratch = f"{side[:50]}_definition"
     drop(session, scratch)
     try:
-        session.run(backup_settings.create(scratch, manifest["settings"], session.major))
+        session.run(backup_settings.create(scratch, settings, session.major))
         psql = store.server.program("psql", session.major)
         options = ("-X", "-q", "-v", "ON_ERROR_STOP=1")
         postgres_tools.run(store.server, [psql, *options, "-d", scratch], script=wanted)

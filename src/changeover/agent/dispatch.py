@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Function = Callable[[Call, Parameters], Result]
 
 WAY_BACK = "revert"
-READING_BACKUPS = {"backup_list", "backup_fetch", "backup_price", "backup_due"}
+READING_BACKUPS = {"backup_list", "backup_fetch", "backup_price", "backup_diff", "backup_due"}
 
 # Change nothing, need no lease, and are not written down.
 READING: dict[str, Function] = {

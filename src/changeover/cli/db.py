@@ -1,4 +1,4 @@
-"""The verbs ``db status``, ``db plan``, ``db lint`` and ``db migrate``."""
+"""The verbs ``db status``, ``db plan``, ``db lint``, ``db diff`` and ``db migrate``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from changeover.cli import options
+from changeover.cli.db_diff import diff
 from changeover.cli.db_lint import lint
 from changeover.cli.desk import Desk, context_of, open_desk, releases_of
 from changeover.counts import counted
@@ -96,6 +97,7 @@ def plan(
 
 
 app.command()(lint)
+app.command()(diff)
 
 
 @app.command("migrate")

@@ -60,6 +60,11 @@ def restore(context: Context, backup: str) -> backups.Restored:
         return backups.restore(backups.vault_of(run.fleet), backup)
 
 
+def diff(context: Context, database: str | None, *, examples: int) -> backups.Difference:
+    """Compare a database beside the live one with it; the one that was kept last by default."""
+    return backups.diff(backups.vault_of(context.run().fleet), database, examples=examples)
+
+
 def due(context: Context, keep: int) -> backups.Due:
     """Return what ``retain`` would remove, with the rows that would go."""
     return backups.due(backups.vault_of(context.run().fleet), keep)

@@ -192,3 +192,29 @@ def test_only_what_is_older_than_the_newest_proved_goes(site: Site, vault: Vault
     assert backups.retain(vault, 1, due.names).backups == ("b", "a")
     assert [one.backup for one in backups.list_(vault)] == ["d", "c"]
     assert backups.due(vault, 1).names == ()
+
+
+def test_a_difference_is_told_by_table_and_an_unknown_database_with_those_there_are(
+    site: Site, vault: Vault
+) -> None:
+    create(vault)
+    site.shop.rows("INSERT INTO users (id, email) VALUES (9001, 'since'); DELETE FROM audit")
+    site.shop.rows("CREATE TABLE notes (said text); INSERT INTO notes VALUES ('x')")
+    kept = backups.restore(vault, "one").kept
+    assert kept is not None
+
+    found = backups.diff(vault, examples=2)
+
+    assert (found.kept, found.live, found.same) == (kept, site.shop.name, False)
+    words = found.words().splitlines()
+    assert "  public.users: 1 only in the kept one, 0 only in the live one, 0 changed" in words
+    assert "    only in the kept one: id = 9001" in words
+    assert "  public.notes: only the kept one has this table, 1 row" in words
+    assert any(line.startswith("  public.audit: 0 only in the kept one, 10 ") for line in words)
+    assert "    -CREATE TABLE public.notes (" in words
+    assert found.as_json()["tables"][2]["examples"]["only_kept"] == [{"id": 9001}]
+
+    with pytest.raises(backups.DatabaseUnknown, match=f"there are: {kept}") as unknown:
+        backups.diff(vault, "none_such")
+    assert unknown.value.exit_code == 2
+    assert unknown.value.hint == "changeover backup list --env test names them"

@@ -1,10 +1,12 @@
 """Back up an app and go back: its database on the database host, its configuration encrypted."""
 
 from changeover.executors.backup.configuration import open_attachment
+from changeover.executors.backup.difference import Difference, TableDifference
 from changeover.executors.backup.failures import (
     BackupDamaged,
     BackupDiffers,
     BackupUnknown,
+    DatabaseUnknown,
     DiskTooSmall,
     NotEncryptable,
     NotOpened,
@@ -25,6 +27,7 @@ from changeover.executors.backup.vault import Vault, vault_of
 from changeover.executors.backup.work import (
     beside,
     create,
+    diff,
     due,
     list_,
     price,
@@ -40,6 +43,8 @@ __all__ = [
     "BackupUnknown",
     "Beside",
     "BesideDue",
+    "DatabaseUnknown",
+    "Difference",
     "DiskTooSmall",
     "Due",
     "NotEncryptable",
@@ -49,10 +54,12 @@ __all__ = [
     "Pruned",
     "Restored",
     "SwapRefused",
+    "TableDifference",
     "TablePrice",
     "Vault",
     "beside",
     "create",
+    "diff",
     "due",
     "list_",
     "open_attachment",

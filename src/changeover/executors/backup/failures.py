@@ -28,6 +28,10 @@ class BackupUnknown(InvalidInput):
     """There is no such backup, or its name cannot be one."""
 
 
+class DatabaseUnknown(InvalidInput):
+    """There is no such database beside the live one."""
+
+
 class NotEncryptable(InvalidInput):
     """The environment names nobody to encrypt the configuration to, or somebody unusable."""
 
@@ -48,6 +52,7 @@ _LEAVES: dict[str, tuple[type[ChangeoverError], str]] = {
     "disk-too-small": (DiskTooSmall, "make room on {host}, then run this again"),
     "backup-unknown": (BackupUnknown, "changeover backup list --env {env}"),
     "backup-name": (BackupUnknown, "changeover backup list --env {env}"),
+    "side-unknown": (DatabaseUnknown, "changeover backup list --env {env} names them"),
     "prepared-transactions": (
         SwapRefused,
         "commit or roll back the prepared transactions on {host}, then run this again",

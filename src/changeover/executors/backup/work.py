@@ -6,6 +6,7 @@ import base64
 from typing import TYPE_CHECKING
 
 from changeover.executors.backup.configuration import MEMBER, collect, encrypt
+from changeover.executors.backup.difference import Difference
 from changeover.executors.backup.records import (
     Backup,
     Beside,
@@ -101,6 +102,21 @@ def beside(vault: Vault) -> tuple[Beside, ...] | None:
     """Return the databases beside the live one, oldest first; ``None`` when no server says."""
     databases = vault.ask(action("backup_list"))["backup_list"]["databases"]
     return None if databases is None else tuple(Beside(**one) for one in databases)
+
+
+def diff(vault: Vault, database: str | None = None, *, examples: int = 0) -> Difference:
+    """Compare a database beside the live one with it: rows by key, and definitions.
+
+    Args:
+        vault: Where they are.
+        database: Which one; the one that a restore kept last by default.
+        examples: How many keys of each kind to give by table, at most 100.
+
+    Raises:
+        DatabaseUnknown: There is no such one; the message names those that are there.
+    """
+    request = action("backup_diff", database=database or "", examples=examples)
+    return Difference.read(vault.ask(request)["backup_diff"])
 
 
 def due(vault: Vault, keep: int) -> Due:

@@ -1,0 +1,170 @@
+"""A database beside the live one held against it: rows table by table, and definitions.
+
+Nothing is kept from changing meanwhile: each table is read at a moment of its own, so that a
+migration waits for no more than one of them. A database that was live and failed stands still.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover.agent import (
+    backup_content,
+    backup_leftovers,
+    backup_rows,
+    backup_settings,
+    backup_side,
+)
+from changeover.agent.failure import ActionError
+from changeover.agent.postgres_session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from changeover.agent.backup_store import Record, Store
+
+MOST_LINES = 400
+NAMED_LINES = 2  # of a unified difference: which side is which
+
+
+def diff(store: Store, backups: Sequence[str], database: str = "", *, examples: int = 0) -> Record:
+    """Compare a database beside the live one with it, row by row and definition by definition.
+
+    Args:
+        store: The app's backups.
+        backups: The ids of those that are there.
+        database: Which one; the one that a restore kept last by default.
+        examples: How many keys of each kind to give by table; keys are data.
+
+    Returns:
+        ``kept`` and its ``kind``, ``live``; ``tables`` that differ by name, each with
+        ``rows_kept`` and ``rows_live`` (``None`` where there is no such table), ``only_kept``,
+        ``only_live``, ``changed`` and ``key`` (``None`` where rows are told apart by content),
+        ``uncompared``, the columns that one of both lacks, and ``examples``; ``equal``, how many
+        tables do not differ; ``schema``, the lines of the difference, and ``schema_lines``, how
+        many there are.
+
+    Raises:
+        ActionError: ``side-unknown`` with the ``names`` there are.
+    """
+    chosen = _chosen(store, backup_leftovers.found(store, backups), database)
+    kept = str(chosen["name"])
+    lines = _schema(store, kept)
+    with Session(store.server, kept) as old, Session(store.server, store.database) as new:
+        tables = _tables(store, old, new, examples)
+    differing = {name: table for name, table in tables.items() if table is not None}
+    return {
+        "kept": kept,
+        "kind": chosen["kind"],
+        "live": store.database,
+        "tables": differing,
+        "equal": len(tables) - len(differing),
+        "schema": lines[:MOST_LINES],
+        "schema_lines": len(lines),
+    }
+
+
+def _chosen(store: Store, beside: Sequence[Record], database: str) -> Record:
+    names = [str(one["name"]) for one in beside]
+    fitting = [
+        one for one in beside if (one["name"] == database if database else one["kind"] == "failed")
+    ]
+    if fitting:
+        return fitting[-1]
+    known = f"there are: {', '.join(names)}" if names else "there is none"
+    wanted = f"no database {database} is" if database else "no restore has kept a database"
+    message = f"{wanted} beside {store.database}; {known}"
+    raise ActionError("side-unknown", message, names=names)
+
+
+def _tables(store: Store, old: Session, new: Session, examples: int) -> dict[str, Record | None]:
+    sides = (old, new)
+    columns = [backup_content.columns(side) for side in sides]
+    keys = [backup_rows.keys(side) for side in sides]
+    there = [set(backup_content.tables(side)) for side in sides]
+    found: dict[str, Record | None] = {}
+    for name in sorted(there[0] | there[1]):
+        store.server.say(f"comparing the rows of {name}")
+        first, second = (known.get(name, []) for known in columns)
+        both = [column for column in second if column in first]
+        if not both:
+            found[name] = _apart(*(_rows(*pair, name) for pair in zip(sides, there, strict=True)))
+            continue
+        key = keys[1].get(name)
+        table = _table(old, new, name, both, key if key == keys[0].get(name) else None, examples)
+        uncompared = sorted(set(first) ^ set(second))
+        found[name] = table and table | {"uncompared": uncompared}
+    found[backup_content.LARGE] = _large(old, new, examples)
+    return found
+
+
+def _rows(side: Session, there: set[str], name: str) -> int | None:
+    return int(backup_content.fingerprint(side, name)["rows"]) if name in there else None
+
+
+def _table(
+    old: Session, new: Session, name: str, columns: list[str], key: list[str] | None, examples: int
+) -> Record | None:
+    """Compare a table that both have: by fingerprint first, which sorts nothing."""
+    kept = backup_content.fingerprint(old, name, columns)
+    live = backup_content.fingerprint(new, name, columns)
+    if kept == live:
+        return None
+    query = (
+        backup_rows.by_key(name, key, columns, shown=examples > 0)
+        if key
+        else backup_rows.by_content(name, columns)
+    )
+    tally = backup_rows.tallied(old, new, query, examples)
+    return _told(kept["rows"], live["rows"], key, tally)
+
+
+def _large(old: Session, new: Session, examples: int) -> Record | None:
+    kept, live = (session.row(backup_content.LARGE_OBJECTS) for session in (old, new))
+    if kept == live:
+        return None
+    query = backup_rows.large_objects(shown=examples > 0)
+    tally = backup_rows.tallied(old, new, query, examples)
+    return _told(kept["rows"], live["rows"], ["oid"], tally) | {"uncompared": []}
+
+
+def _told(kept: int, live: int, key: list[str] | None, tally: backup_rows.Tally) -> Record:
+    return {
+        "rows_kept": kept,
+        "rows_live": live,
+        "key": key,
+        "only_kept": tally.only_kept,
+        "only_live": tally.only_live,
+        "changed": tally.changed,
+        "examples": tally.examples,
+    }
+
+
+def _apart(kept: int | None, live: int | None) -> Record:
+    """Return the difference of two tables that have no column in common, or of one and none."""
+    tally = backup_rows.Tally(0, only_kept=kept or 0, only_live=live or 0)
+    return _told(0, 0, None, tally) | {"rows_kept": kept, "rows_live": live, "uncompared": []}
+
+
+def _schema(store: Store, kept: str) -> list[str]:
+    """Return the lines by which the definitions differ: ``-`` is the kept one's, ``+`` the live one's.
+
+    A database that was restored reads differently from one that never was, so where the texts
+    differ both are loaded once into a database of nobody's, and read back.
+    """
+    import difflib  # noqa: PLC0415 - only this action needs it
+
+    with Session(store.server, backup_side.MAINTENANCE) as session:
+        program = store.server.program("pg_dump", session.major)
+        texts = [
+            backup_content.schema(store.server, program, name, major=session.major)
+            for name in (kept, store.database)
+        ]
+        if texts[0] == texts[1]:
+            return []
+        settings = backup_settings.read(session, kept) or {}
+        scratch = f"{store.database[:40]}_diff_definition"
+        with store.lock():
+            texts = [backup_side.settled(store, session, text, scratch, settings) for text in texts]
+    one, other = (text.splitlines() for text in texts)
+    return list(difflib.unified_diff(one, other, n=1, lineterm=""))[NAMED_LINES:]
