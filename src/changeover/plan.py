@@ -82,6 +82,7 @@ def _prepare(situation: Situation, target: Target) -> list[steps.AnyStep]:
     return [
         *_guard(situation, target),
         *_save(situation, target),
+        *_rehearse(situation),
         steps.Place(
             id="place",
             guide=_guide(target, "place"),
@@ -132,6 +133,28 @@ def _save(situation: Situation, target: Target) -> list[steps.AnyStep]:
             hosts=situation.database_hosts,
             colour=situation.live,
             version=situation.live_version,
+            keep=bool(_due(situation)),
+        )
+    ]
+
+
+def _due(situation: Situation) -> tuple[str, ...]:
+    """Return the pending migrations that a deployment runs."""
+    return tuple(
+        name for phase in DEPLOYED_PHASES for name in situation.pending if f"/{phase}/" in name
+    )
+
+
+def _rehearse(situation: Situation) -> list[steps.AnyStep]:
+    """Return the rehearsal; before the first release there is nothing to rehearse on."""
+    if not (situation.live and situation.live_version and _due(situation)):
+        return []
+    return [
+        steps.Rehearse(
+            id="rehearse",
+            hosts=situation.database_hosts,
+            phases=DEPLOYED_PHASES,
+            migrations=_due(situation),
         )
     ]
 
@@ -196,7 +219,7 @@ def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
 
 
 def finalize(situation: Situation, old: tuple[str, ...]) -> Plan:
-    """Return the plan that ends the bake window: backup, contract, retire.
+    """Return the plan that ends the bake window: backup, rehearsal, contract, retire.
 
     Args:
         situation: What was found; ``pending`` are contract migrations.
@@ -213,6 +236,13 @@ def finalize(situation: Situation, old: tuple[str, ...]) -> Plan:
                 hosts=situation.database_hosts,
                 colour=situation.live,
                 version=situation.live_version,
+                keep=True,
+            ),
+            steps.Rehearse(
+                id="rehearse",
+                hosts=situation.database_hosts,
+                phases=("contract",),
+                migrations=situation.pending,
             ),
             steps.Migrate(
                 id="contract",

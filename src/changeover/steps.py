@@ -63,13 +63,25 @@ class Lock(Step):
 class Backup(Step):
     """Dump the database and prove the dump by restoring it beside the live one.
 
-    The backup carries the deployment's id as its own.
+    The backup carries the deployment's id as its own. With ``keep`` the restored database stays for
+    the step that makes use of it.
     """
 
     kind: ClassVar[str] = "backup"
     says: ClassVar[str] = "back up the database and prove it by a restore"
     colour: str
     version: str
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearse(Step):
+    """Try the pending migrations of the named phases on a clone of the deployment's backup."""
+
+    kind: ClassVar[str] = "rehearse"
+    says: ClassVar[str] = "try the pending migrations on a clone of the backup"
+    phases: tuple[Phase, ...]
+    migrations: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +212,7 @@ AnyStep = (
     Preflight
     | Lock
     | Backup
+    | Rehearse
     | Place
     | Migrate
     | Start

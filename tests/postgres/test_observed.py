@@ -97,10 +97,12 @@ def test_a_statement_without_a_rehearsal_or_within_its_bound_is_left_alone(
     shop: Shop, release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(patience, "LEAST_MILLISECONDS", 200.0)
-    folder = release({"expand/001_slow.sql": "SELECT pg_sleep(0.5);\nSELECT pg_sleep(0.5)"})
+    folder = release(
+        {"expand/001_slow.sql": "SELECT 1;\nSELECT pg_sleep(0.5);\nSELECT pg_sleep(0.5)"}
+    )
     name = "1.0.0/expand/001_slow"
 
-    done = migrate.apply(shop.owner, folder, rehearsed={(name, 1): 300.0})
+    done = migrate.apply(shop.owner, folder, rehearsed={(name, 1): 2.0, (name, 3): 300.0})
 
     assert done.done == (name,)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from changeover import plan
+from changeover import plan, steps
 from changeover.situation import Situation, Target
 from changeover.verdict import MigrationFact, Verdict, judge
 
@@ -49,6 +49,7 @@ def test_a_deployment_backs_up_before_it_changes_and_switches_after_the_preview(
         "preflight",
         "lock",
         "backup",
+        "rehearse",
         "place",
         "expand",
         "backfill",
@@ -62,10 +63,29 @@ def test_a_deployment_backs_up_before_it_changes_and_switches_after_the_preview(
     ]
 
 
+def test_what_is_pending_is_rehearsed_on_the_backup_and_nothing_else_is() -> None:
+    due = ("8.0.0/expand/001_a", "8.0.0/backfill/001_b")
+
+    made = plan.deploy(situation(pending=due), target())
+    quiet = plan.deploy(situation(), target())
+    ended = plan.finalize(situation(pending=("8.0.0/contract/001_c",)), ())
+
+    (backup,) = (step for step in made.steps if isinstance(step, steps.Backup))
+    (rehearsal,) = (step for step in made.steps if isinstance(step, steps.Rehearse))
+    assert (backup.keep, rehearsal.phases, rehearsal.migrations) == (
+        True,
+        ("expand", "backfill"),
+        due,
+    )
+    assert "rehearse" not in ids(quiet)
+    assert not next(step for step in quiet.steps if isinstance(step, steps.Backup)).keep
+    assert ids(ended) == ["lock", "backup", "rehearse", "contract", "retire", "unlock"]
+
+
 def test_the_first_deployment_has_nothing_to_back_up_or_drain() -> None:
     made = plan.deploy(situation(None), target())
 
-    assert "backup" not in ids(made)
+    assert {"backup", "rehearse"}.isdisjoint(ids(made))
     assert "drain" not in ids(made)
     switch = next(step for step in made.steps if step.id == "switch")
     assert switch.undo is None

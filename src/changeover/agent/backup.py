@@ -15,6 +15,7 @@ from changeover.agent import (
     backup_diff,
     backup_leftovers,
     backup_price,
+    backup_rehearsal,
     backup_restore,
     backup_retention,
     backup_verify,
@@ -138,6 +139,23 @@ def _retain(call: Call, parameters: Parameters) -> Result:
     return backup_retention.retain(store_of(call), int(parameters.number("keep", least=1)), agreed)
 
 
+def _rehearse(call: Call, parameters: Parameters) -> Result:
+    parameters.only("backup", "jobs")
+    backup, jobs = parameters.text("backup"), int(parameters.number("jobs", 0, most=64))
+    return backup_rehearsal.begin(store_of(call), backup, jobs=jobs)
+
+
+def _rehearsed(call: Call, parameters: Parameters) -> Result:
+    parameters.only("backup")
+    return backup_rehearsal.look(store_of(call), parameters.text("backup"))
+
+
+def _rehearsal_end(call: Call, parameters: Parameters) -> Result:
+    parameters.only("backup", "keep")
+    backup, keep = parameters.text("backup"), parameters.flag("keep")
+    return backup_rehearsal.end(store_of(call), backup, keep=keep)
+
+
 ACTIONS: dict[str, Callable[[Call, Parameters], Result]] = {
     "backup_create": _create,
     "backup_list": _list,
@@ -149,4 +167,7 @@ ACTIONS: dict[str, Callable[[Call, Parameters], Result]] = {
     "backup_restore": _restore,
     "backup_due": _due,
     "backup_retain": _retain,
+    "backup_rehearsal": _rehearse,
+    "backup_rehearsed": _rehearsed,
+    "backup_rehearsal_end": _rehearsal_end,
 }

@@ -8,7 +8,7 @@ from changeover import steps
 from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import lease, operate
-from changeover.runner import proof, safety
+from changeover.runner import proof, rehearsal, safety
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
             return Outcome(says=f"held on {counted(len(run.lease_hosts), 'host')}, fenced")
         case steps.Backup():
             return safety.backup(run, step)
+        case steps.Rehearse():
+            return rehearsal.rehearse(run, step)
         case steps.Place():
             return _place(run, step)
         case steps.Migrate():

@@ -45,6 +45,7 @@ class Run:
         release: The release that is moved to; ``None`` for runs that only go back.
         bundle: Its bundle, once built.
         values: Environment values by host name; secret.
+        rehearsed: Milliseconds that statements took in the rehearsal, by migration and number.
         left_open: The connections from before that reloads of Nginx have met so far.
         unstoppable: Go on where an event cannot be journaled: what is left to do matters more to
             users than this controller's record of it, and the hosts keep journals of their own.
@@ -59,6 +60,7 @@ class Run:
     release: Release | None = None
     bundle: Bundle | None = None
     values: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
+    rehearsed: dict[tuple[str, int], float] = field(default_factory=dict, repr=False)
     begun: float = field(default_factory=time.monotonic)
     left_open: int = 0
     unstoppable: bool = False

@@ -28,6 +28,7 @@ def backup(run: Run, step: Backup) -> Outcome:
         release=step.version,
         colour=step.colour,
         schema_version=step.version,
+        keep=step.keep,
     )
     return Outcome(
         says=f"{made.backup}: {made.bytes / MEGABYTE:.1f} MB, {counted(made.rows, 'row')} in "
@@ -54,6 +55,7 @@ def migrate(run: Run, step: Migrate) -> Outcome:
                 fence=fence,
                 deadline_seconds=DEADLINE_SECONDS,
                 report=run.report,
+                rehearsed=run.rehearsed,
             )
             done += outcome.done
             retries += outcome.retries

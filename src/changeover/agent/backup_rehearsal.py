@@ -1,0 +1,108 @@
+"""A clone of a proved backup, on which migrations are tried before the live database meets them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from changeover.agent import backup_content, backup_manifest, backup_settings, backup_side
+from changeover.agent.failure import ActionError
+from changeover.agent.postgres_session import Session
+from changeover.agent.postgres_tools import identifier, literal
+
+if TYPE_CHECKING:
+    from changeover.agent.backup_store import Record, Store
+
+PURPOSE = "rehearsal"
+LEDGER = "changeover"
+# A copy through the write-ahead log is quicker for small databases and needs no checkpoint; a large one
+# would send all its pages to standbys and archives. The choice exists since PostgreSQL 15.
+STRATEGIES_SINCE = 15
+COPY_FILES_FROM_BYTES = 256 << 20
+
+
+def begin(store: Store, backup: str, *, jobs: int = 0) -> Record:
+    """Make the clone: of the database that the backup's proof left, else of one restored now.
+
+    Args:
+        store: The app's backups.
+        backup: Which one.
+        jobs: Parallel workers of a restore.
+
+    Returns:
+        ``database``, the clone's name; ``restored``, whether the backup had to be restored for it;
+        ``seconds``.
+
+    Raises:
+        ActionError: ``disk-too-small``; as of a verification where it has to be restored.
+    """
+    begun = time.monotonic()
+    with store.lock(), Session(store.server, backup_side.MAINTENANCE) as session:
+        directory = store.present(backup)
+        manifest = backup_manifest.check(directory)
+        _sweep(store, session)
+        side = store.side(backup)
+        restored = backup_settings.read(session, side) is None
+        if restored:
+            backup_side.restore(store, session, directory, manifest, side, jobs)
+        data = Path(str(session.value("SELECT current_setting('data_directory') AS directory")))
+        store.room(data, int(manifest["database_bytes"]), "the rehearsal's clone")
+        clone = store.side(backup, PURPOSE)
+        session.run(_copy(session, side, clone, int(manifest["database_bytes"])))
+        session.run(backup_settings.carry(clone, manifest["settings"]))
+    with Session(store.server, clone) as inside:
+        # The planner has to know the clone as it knows the live database.
+        inside.run("ANALYZE")
+    seconds = round(time.monotonic() - begun, 2)
+    return {"database": clone, "restored": restored, "seconds": seconds}
+
+
+def look(store: Store, backup: str) -> Record:
+    """Return the clone's ``schema`` as SQL and its ``tables`` with rows and fingerprints, without the ledger.
+
+    Raises:
+        ActionError: ``rehearsal-gone`` when there is no clone.
+    """
+    clone = store.side(backup, PURPOSE)
+    with Session(store.server, backup_side.MAINTENANCE) as session:
+        if backup_settings.read(session, clone) is None:
+            raise ActionError("rehearsal-gone", f"the rehearsal's clone of {backup} is gone")
+        major = session.major
+    program = store.server.program("pg_dump", major)
+    schema = backup_content.schema(
+        store.server, program, clone, f"--exclude-schema={LEDGER}", major=major
+    )
+    with Session(store.server, clone) as inside:
+        tables = backup_content.fingerprints(inside)
+    kept = {name: table for name, table in tables.items() if not name.startswith(f"{LEDGER}.")}
+    return {"schema": schema, "tables": kept}
+
+
+def end(store: Store, backup: str, *, keep: bool = False) -> Record:
+    """Drop the clone, and the database it was made of unless it is to be kept; return what went."""
+    side = store.side(backup)
+    with store.lock(), Session(store.server, backup_side.MAINTENANCE) as session:
+        dropped = _sweep(store, session)
+        if not keep and backup_settings.read(session, side) is not None:
+            backup_side.drop(session, side)
+            dropped.append(side)
+    return {"dropped": dropped}
+
+
+def _copy(session: Session, side: str, clone: str, size: int) -> str:
+    words = f"CREATE DATABASE {identifier(clone)} TEMPLATE {identifier(side)}"
+    if session.major < STRATEGIES_SINCE:
+        return words
+    return f"{words} STRATEGY {'file_copy' if size >= COPY_FILES_FROM_BYTES else 'wal_log'}"
+
+
+def _sweep(store: Store, session: Session) -> list[str]:
+    """Drop every clone of this app: one that is there now was left by a rehearsal that was cut off."""
+    prefix = f"{store.database[:40]}_{PURPOSE}_"
+    named = f"starts_with(datname, {literal(prefix)})"
+    found = session.rows(f"SELECT datname AS name FROM pg_database WHERE {named} ORDER BY 1")  # noqa: S608 - quoted
+    names = [str(row["name"]) for row in found]
+    for name in names:
+        backup_side.drop(session, name)
+    return names

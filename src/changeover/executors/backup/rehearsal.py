@@ -1,0 +1,74 @@
+"""The clone of a proved backup that migrations are tried on, as functions of a vault."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from changeover.fleet import action
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from changeover.executors.backup.vault import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clone:
+    """A database that holds what the backup holds.
+
+    Args:
+        backup: The backup.
+        database: The clone's name.
+        restored: Whether the backup had to be restored for it.
+        seconds: How long it took to make.
+    """
+
+    backup: str
+    database: str
+    restored: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a clone holds at one moment, the migration ledger left out.
+
+    Args:
+        schema: Its definitions as SQL, the same text for the same definitions.
+        rows: How many rows each table has.
+        fingerprints: A fingerprint of each table's content.
+    """
+
+    schema: str
+    rows: Mapping[str, int]
+    fingerprints: Mapping[str, str]
+
+
+def clone(vault: Vault, backup: str) -> Clone:
+    """Make a clone of a backup; clones of earlier rehearsals are dropped.
+
+    Raises:
+        BackupUnknown: There is no such backup.
+        BackupDamaged: It cannot be trusted.
+        DiskTooSmall: There is no room for the clone.
+    """
+    answer = vault.ask(action("backup_rehearsal", backup=backup))["backup_rehearsal"]
+    return Clone(backup=backup, **{name: answer[name] for name in Clone.__slots__[1:]})
+
+
+def look(vault: Vault, made: Clone) -> Look:
+    """Return what the clone holds now."""
+    answer: dict[str, Any] = dict(vault.ask(action("backup_rehearsed", backup=made.backup)))
+    found = answer["backup_rehearsed"]
+    tables: dict[str, dict[str, Any]] = found["tables"]
+    return Look(
+        schema=found["schema"],
+        rows={name: int(table["rows"]) for name, table in tables.items()},
+        fingerprints={name: str(table["fingerprint"]) for name, table in tables.items()},
+    )
+
+
+def drop(vault: Vault, made: Clone, *, keep: bool = False) -> None:
+    """Drop the clone, and the restored database that it was made of unless that is to be kept."""
+    vault.ask(action("backup_rehearsal_end", backup=made.backup, keep=keep))

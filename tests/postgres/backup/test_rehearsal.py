@@ -1,0 +1,225 @@
+"""Migrations tried on a clone of a proved backup, while the live database is not touched."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from changeover.agent.failure import ActionError
+from changeover.executors import backup as backups
+from changeover.executors import migrate
+from changeover.runner import rehearsal
+from changeover.steps import Rehearse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from tests.postgres.backup.conftest import Site
+
+    from changeover.database import Database
+    from changeover.migrations.records import MigrationFolder
+
+    Release = Callable[..., MigrationFolder]
+
+pytestmark = pytest.mark.postgres
+
+BASE = """
+CREATE TABLE people (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, age int);
+INSERT INTO people (name, age) SELECT 'person ' || n, n FROM generate_series(1, 500) n
+"""
+NOTE = "ALTER TABLE people ADD COLUMN note text"
+NOTE_BACK = "ALTER TABLE people DROP COLUMN note"
+
+
+class Rehearsing:
+    """A deployment that has backed up and rehearses next."""
+
+    def __init__(self, site: Site, folder: MigrationFolder, patch: pytest.MonkeyPatch) -> None:
+        self.site = site
+        self.events: list[dict[str, Any]] = []
+        self.run: Any = SimpleNamespace(
+            root=Path("/"),
+            environment=None,
+            app=SimpleNamespace(app="shop"),
+            release=SimpleNamespace(version="1.0.0"),
+            fleet=SimpleNamespace(deployment="one"),
+            rehearsed={},
+            note=self.events.append,
+        )
+
+        def answer(_host: str, actions: Sequence[dict[str, Any]]) -> Mapping[str, Any]:
+            return {
+                asked["id"]: site.act(
+                    asked["action"],
+                    **{
+                        name: value for name, value in asked.items() if name not in {"id", "action"}
+                    },
+                )
+                for asked in actions
+            }
+
+        @contextlib.contextmanager
+        def owner(*_: object) -> Iterator[Database]:
+            yield site.shop.owner
+
+        vault = backups.Vault(environment="test", run_agent=answer, database_host="db")
+        patch.setattr(backups, "vault_of", lambda _: vault)
+        patch.setattr(rehearsal, "load_releases", lambda *_: {})
+        patch.setattr(rehearsal.database, "migration_folders", lambda *_: (folder,))
+        patch.setattr(rehearsal.database, "owner_database", owner)
+
+    def rehearse(self, *phases: Any) -> str:  # noqa: ANN401 - literals
+        step = Rehearse(id="rehearse", phases=phases or ("expand", "backfill"), migrations=())
+        outcome: str = rehearsal.rehearse(self.run, step).says
+        return outcome
+
+
+@pytest.fixture
+def rehearsing(
+    site: Site, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[dict[str, str]], Rehearsing]:
+    """Return a maker of deployments whose backup was proved, with these files to be rehearsed."""
+
+    def make(files: dict[str, str]) -> Rehearsing:
+        migrate.apply(site.shop.owner, release({"expand/001_people.sql": BASE}, "0.9.0"))
+        site.create()
+        site.act("backup_verify", backup="one", keep=True)
+        return Rehearsing(site, release(files), monkeypatch)
+
+    return make
+
+
+def only_live(site: Site) -> bool:
+    return site.databases() == {site.shop.name}
+
+
+def test_what_is_rehearsed_is_told_and_timed_and_the_live_database_is_as_it_was(
+    site: Site, rehearsing: Callable[[dict[str, str]], Rehearsing]
+) -> None:
+    deployment = rehearsing(
+        {
+            "expand/001_note.sql": NOTE,
+            "expand/001_note.revert.sql": NOTE_BACK,
+            "expand/002_wide.sql": "ALTER TABLE people ALTER COLUMN age TYPE bigint",
+            "expand/002_wide.revert.sql": "ALTER TABLE people ALTER COLUMN age TYPE int",
+            "backfill/001_note.sql": "UPDATE people SET note = name",
+        }
+    )
+    before = site.shop.rows("SELECT * FROM people ORDER BY id")
+
+    says = deployment.rehearse()
+
+    told = [event["says"] for event in deployment.events]
+    assert "ACCESS EXCLUSIVE on people (500 rows, 0.1 MB) for" in told[0]
+    assert told[0].endswith("readers and writers wait")
+    assert told[1].endswith("writes people anew")
+    assert told[2].startswith("1.0.0/backfill/001_note 1/1 UPDATE took")
+    assert [event["migration"] for event in deployment.events] == [
+        "1.0.0/expand/001_note",
+        "1.0.0/expand/002_wide",
+        "1.0.0/backfill/001_note",
+    ]
+    assert set(deployment.run.rehearsed) == {(event["migration"], 1) for event in deployment.events}
+    assert "3 migrations in" in says
+    assert "expand also backwards and forwards again" in says
+    assert "backfill was not tried backwards: 1.0.0/backfill/001_note has no revert" in says
+    assert site.shop.rows("SELECT * FROM people ORDER BY id") == before
+    assert only_live(site)
+
+
+@pytest.mark.parametrize(
+    ("files", "message", "cause"),
+    [
+        (
+            {"expand/001_note.sql": "ALTER TABLE people ADD COLUMN name int"},
+            "001_note.sql:1: ALTER TABLE failed",
+            "42701",
+        ),
+        (
+            {
+                "expand/001_note.sql": f"{NOTE};\nCREATE TABLE left_behind (id int)",
+                "expand/001_note.revert.sql": NOTE_BACK,
+            },
+            "undoing expand does not bring the schema back",
+            "+CREATE TABLE public.left_behind",
+        ),
+        (
+            {
+                "expand/001_note.sql": NOTE,
+                "expand/001_note.verify.sql": "SELECT count(*) = 0 FROM people",
+            },
+            "came out wrong",
+            "False",
+        ),
+    ],
+)
+def test_what_fails_in_the_rehearsal_never_meets_the_live_database(
+    site: Site,
+    rehearsing: Callable[[dict[str, str]], Rehearsing],
+    files: dict[str, str],
+    message: str,
+    cause: str,
+) -> None:
+    deployment = rehearsing(files)
+
+    with pytest.raises(rehearsal.RehearsalRed) as caught:
+        deployment.rehearse()
+
+    assert caught.value.exit_code == 6
+    assert caught.value.message.startswith("in the rehearsal: ")
+    assert message in caught.value.message
+    assert cause in str(caught.value.cause)
+    assert "the live database was not touched" in caught.value.hint
+    assert deployment.run.rehearsed == {}
+    assert (
+        site.shop.value(
+            "SELECT count(*) FROM information_schema.columns WHERE table_name = 'people'"
+        )
+        == 3
+    )
+    assert only_live(site)
+
+
+def test_undoing_that_loses_rows_is_told(
+    rehearsing: Callable[[dict[str, str]], Rehearsing],
+) -> None:
+    deployment = rehearsing(
+        {
+            "expand/001_old.sql": "UPDATE people SET age = 0 WHERE age > 400",
+            "expand/001_old.revert.sql": "SELECT 1",
+        }
+    )
+
+    assert "undoing expand leaves other rows in public.people" in deployment.rehearse()
+
+
+def test_a_clone_that_was_left_is_dropped_by_the_next_rehearsal(
+    site: Site, rehearsing: Callable[[dict[str, str]], Rehearsing]
+) -> None:
+    deployment = rehearsing({"expand/001_note.sql": NOTE, "expand/001_note.revert.sql": NOTE_BACK})
+    left = site.act("backup_rehearsal", backup="one")
+    assert (left["restored"], left["database"] in site.databases()) == (False, True)
+
+    deployment.rehearse()
+
+    assert only_live(site)
+    with pytest.raises(ActionError, match="clone of one is gone"):
+        site.act("backup_rehearsed", backup="one")
+
+
+def test_a_backup_whose_restored_database_is_gone_is_restored_for_the_rehearsal(
+    site: Site, rehearsing: Callable[[dict[str, str]], Rehearsing]
+) -> None:
+    deployment = rehearsing({"expand/001_note.sql": NOTE, "expand/001_note.revert.sql": NOTE_BACK})
+    site.act("backup_rehearsal_end", backup="one")
+    assert only_live(site)
+
+    made = site.act("backup_rehearsal", backup="one")
+    assert made["restored"]
+
+    assert "1 migration in" in deployment.rehearse()
+    assert only_live(site)
