@@ -14,13 +14,19 @@ from changeover.migrations.records import PHASES, Migration, MigrationFolder, Ph
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from changeover.migrations.checks import Checks
+
 FILE_NAME = re.compile(
-    r"(?P<number>\d{3})_(?P<name>[a-z0-9][a-z0-9_]*)(?:\.(?P<role>verify|revert))?\.sql"
+    r"(?P<number>\d{3})_(?P<name>[a-z0-9][a-z0-9_]*)(?:\.(?P<role>verify|revert)\.sql|\.(?P<checks>checks)\.yml|\.sql)"
 )
 
 
 class MigrationFolderInvalid(InvalidInput):
     """A file or folder among the migrations breaks the naming rules."""
+
+
+class ChecksNeedOneTransaction(InvalidInput):
+    """A check compares with what was there before, and the migration commits in between."""
 
 
 class VerifyNotAQuery(InvalidInput):
@@ -49,13 +55,14 @@ def load(path: Path, release: str) -> MigrationFolder:
 
 
 def load_file(path: Path, release: str, phase: Phase) -> Migration:
-    """Read one migration file with its verify and revert files beside it.
+    """Read one migration file with its verify, checks and revert files beside it.
 
     Raises:
         MigrationFolderInvalid: The file's name is not ``NNN_name.sql``.
+        ChecksNeedOneTransaction: Its checks compare before and after, and it is no one transaction.
     """
     parts = FILE_NAME.fullmatch(path.name)
-    if parts is None or parts["role"]:
+    if parts is None or parts["role"] or parts["checks"]:
         raise _not_understood(path)
     content = _read(path)
     found = _statements(path, content)
@@ -64,18 +71,24 @@ def load_file(path: Path, release: str, phase: Phase) -> Migration:
         raise MigrationFolderInvalid(
             f"{path} runs in batches outside the backfill phase", hint="move it to backfill/"
         )
-    return Migration(
+    checks_path = path.with_suffix(".checks.yml")
+    declared = _read(checks_path) if checks_path.exists() else None
+    migration = Migration(
         release=release,
         phase=phase,
         number=int(parts["number"]),
         name=parts["name"],
         path=path,
-        checksum=hashlib.sha256(content.encode()).hexdigest(),
+        checksum=_digest(content + (declared or "")),
         statements=found,
         verify=_verify(path.with_suffix(".verify.sql")),
         revert=_revert(path.with_suffix(".revert.sql")),
         batch=batch,
+        checks=None if declared is None else _checks(checks_path, declared),
+        sql_checksum=_digest(content) if declared else "",
     )
+    _check_one_transaction(migration)
+    return migration
 
 
 def _load_phase(folder: Path, release: str, phase: Phase) -> list[Migration]:
@@ -87,7 +100,7 @@ def _load_phase(folder: Path, release: str, phase: Phase) -> list[Migration]:
         parts = FILE_NAME.fullmatch(path.name)
         if parts is None or not path.is_file():
             raise _not_understood(path)
-        if parts["role"]:
+        if parts["role"] or parts["checks"]:
             companions.append(path)
             continue
         number = int(parts["number"])
@@ -120,7 +133,8 @@ def _check_order(main: dict[int, Path], folder: Path) -> None:
 def _not_understood(path: Path) -> MigrationFolderInvalid:
     return MigrationFolderInvalid(
         f"{path} is not understood as a migration",
-        hint="name it NNN_name.sql, NNN_name.verify.sql or NNN_name.revert.sql, in lower case",
+        hint="name it NNN_name.sql, NNN_name.verify.sql, NNN_name.checks.yml or"
+        " NNN_name.revert.sql, in lower case",
     )
 
 
@@ -155,3 +169,27 @@ def _verify(path: Path) -> tuple[Statement, ...]:
 
 def _revert(path: Path) -> tuple[Statement, ...]:
     return _statements(path, _read(path)) if path.exists() else ()
+
+
+def _checks(path: Path, text: str) -> Checks:
+    from changeover.migrations import checks_file  # noqa: PLC0415 - most migrations have none
+
+    return checks_file.read(text, path)
+
+
+def _check_one_transaction(migration: Migration) -> None:
+    if migration.checks is None or migration.transactional:
+        return
+    for check in migration.checks.compared:
+        alone = migration.alone
+        why = f"{alone.effect.kind} in line {alone.line} runs alone" if alone else "it has batches"
+        raise ChecksNeedOneTransaction(
+            f"{migration.checks.where(check)}: {check}: before and after cannot be compared, since"
+            f" {migration.path.name} is not one transaction ({why}), and others write in between",
+            hint="say what holds at its end: orphans, not_null, sequences, or a query of invariants"
+            " alone",
+        )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

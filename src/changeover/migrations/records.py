@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from changeover.migrations.checks import Checks
+
 Phase = Literal["expand", "backfill", "contract"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
 
@@ -127,17 +129,26 @@ class Batch:
     Args:
         table: The table whose keys are walked.
         key: A unique, never null column with an index; batches follow its order.
-        size: Keys a batch.
+        size: Keys of the first batch; the others follow what it took.
+        target_seconds: How long a batch aims to hold its locks. As long as a statement of ours may
+            queue for one: no longer do others have to wait for us elsewhere either.
+        lag_seconds: How far a replica may be behind before the walk pauses. A quiet one reports
+            every 10 s (``wal_receiver_status_interval``), so less cannot be told from none.
+        dead_rows: How many dead rows the table may have while an autovacuum worker is at it before
+            the walk pauses; None takes a share of the table's rows.
     """
 
     table: Relation
     key: str
     size: int
+    target_seconds: float = 0.1
+    lag_seconds: float = 10.0
+    dead_rows: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
-    """One migration file with its verify and revert files.
+    """One migration file with its verify, checks and revert files.
 
     Args:
         release: The version it belongs to.
@@ -145,11 +156,13 @@ class Migration:
         number: Its place in the phase, from 1.
         name: The words of its file name.
         path: Its file.
-        checksum: sha256 of the file's bytes, hexadecimal.
+        checksum: sha256 of the file's bytes, followed by those of its checks file, hexadecimal.
         statements: Its statements, in order; never empty.
         verify: Queries whose every row must begin with true; empty when there is no such file.
         revert: Statements that undo it; empty when there is no such file.
         batch: How it is cut into batches, when it declares that.
+        checks: What must hold of the data; None when there is no such file.
+        sql_checksum: sha256 of the file's bytes alone; empty when that is ``checksum``.
     """
 
     release: str
@@ -162,6 +175,8 @@ class Migration:
     verify: tuple[Statement, ...] = ()
     revert: tuple[Statement, ...] = ()
     batch: Batch | None = None
+    checks: Checks | None = None
+    sql_checksum: str = ""
 
     @property
     def id(self) -> str:
@@ -171,10 +186,22 @@ class Migration:
     @property
     def transactional(self) -> bool:
         """Tell whether one transaction holds the whole of it."""
-        return self.batch is None and not any(
-            not statement.effect.transactional or statement.effect.commits_alone
-            for statement in self.statements
-        )
+        return self.batch is None and self.alone is None
+
+    @property
+    def alone(self) -> Statement | None:
+        """Return the first statement that cannot share a transaction with all others."""
+        for statement in self.statements:
+            if not statement.effect.transactional or statement.effect.commits_alone:
+                return statement
+        return None
+
+    def ran_as(self, recorded: str) -> bool:
+        """Tell whether ``recorded`` is the digest of this content.
+
+        A migration that was applied before its checks were written has the digest of the SQL alone.
+        """
+        return recorded in {self.checksum, self.sql_checksum or self.checksum}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,6 +97,10 @@ class VerifyFailed(Failed):
     """A verify query did not come out true; the migration's transaction was rolled back."""
 
 
+class DataCheckFailed(Failed):
+    """A data check did not hold; the transaction that it was taken in was rolled back."""
+
+
 class IndexForeign(Failed):
     """An invalid index that we did not start stands in the way."""
 

@@ -43,7 +43,7 @@ def check_ledger(
                 host=database.shown_host,
                 hint=f"bring the file with sha256 {row.checksum} back into {folder.path}",
             )
-        if row.state == "applied" and migration.checksum != row.checksum:
+        if row.state == "applied" and not migration.ran_as(row.checksum):
             raise edited(database, migration, row.checksum)
 
 
@@ -62,8 +62,9 @@ def check_statements(
 
 def edited(database: Database, migration: Migration, recorded: str) -> MigrationEdited:
     """Return the failure that names the file and both checksums."""
+    checks = f" or {migration.checks.path.name}" if migration.checks else ""
     return MigrationEdited(
-        f"{migration.path} was changed after it ran on {database.name}",
+        f"{migration.path}{checks} was changed after it ran on {database.name}",
         host=database.shown_host,
         cause=f"sha256 then {recorded}, now {migration.checksum}",
         hint="restore the file, and write the correction as the next migration",

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from changeover.executors.migrate import ledger
-from changeover.executors.migrate.failures import StatementFailed
+from changeover.executors.migrate import data_checks, ledger
+from changeover.executors.migrate.failures import DataCheckFailed, StatementFailed
 from changeover.executors.migrate.patience import no_longer_than_rehearsed
 from changeover.executors.migrate.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from changeover.executors.migrate.data_results import Before, Result
     from changeover.executors.migrate.moves import Move
     from changeover.executors.migrate.turn import Turn
     from changeover.migrations.records import Statement
@@ -27,36 +28,44 @@ def run_segment(turn: Turn, move: Move, statements: tuple[Statement, ...], *, la
     Raises:
         StatementFailed: PostgreSQL refused one; nothing of them stays.
         VerifyFailed: A verify query is not true; nothing of them stays.
+        DataCheckFailed: A data check is red; nothing of them stays.
         TableBusy: No lock before the deadline.
     """
     timings: list[tuple[Statement, float]] = []
+    results: list[Result] = []
 
     def transaction() -> None:
         timings.clear()
+        results.clear()
         with turn.work.transaction():
             turn.limit()
             ledger.check(turn.work, turn.mandate)
             ledger.begin(turn.work, move.migration, turn.mandate, move.state)
             _repeat_settings(turn, move, statements[0])
+            before = _look_before(turn, move, statements[0])
             timings.extend((statement, _run(turn, move, statement)) for statement in statements)
             if last:
-                _end(turn, move)
+                _end(turn, move, before, results)
 
-    turn.retried(transaction, move.migration.id)
-    for statement, milliseconds in timings:
-        tell(turn, move, statement, "executed", milliseconds)
+    with _telling(turn, move, results):
+        turn.retried(transaction, move.migration.id)
+        for statement, milliseconds in timings:
+            tell(turn, move, statement, "executed", milliseconds)
 
 
 def finish(turn: Turn, move: Move) -> None:
     """Verify and close a migration whose statements are all done."""
+    results: list[Result] = []
 
     def transaction() -> None:
+        results.clear()
         with turn.work.transaction():
             turn.limit()
             ledger.check(turn.work, turn.mandate)
-            _end(turn, move)
+            _end(turn, move, None, results)
 
-    turn.retried(transaction, move.migration.id)
+    with _telling(turn, move, results):
+        turn.retried(transaction, move.migration.id)
 
 
 def execute(turn: Turn, move: Move, statement: Statement) -> None:
@@ -143,11 +152,32 @@ def _run(turn: Turn, move: Move, statement: Statement) -> float:
     return milliseconds
 
 
-def _end(turn: Turn, move: Move) -> None:
+def _look_before(turn: Turn, move: Move, first: Statement) -> Before | None:
+    """Note what the data checks compare with, where nothing of the migration has run yet."""
+    if not move.forward or first is not move.statements[0]:
+        return None
+    return data_checks.look_before(turn.work, move.migration)
+
+
+@contextlib.contextmanager
+def _telling(turn: Turn, move: Move, results: list[Result]) -> Iterator[None]:
+    """Report how the data checks came out, when they let the migration pass or hold it back."""
+    try:
+        yield
+    except DataCheckFailed:
+        data_checks.tell(turn.report, move.migration, results)
+        raise
+    data_checks.tell(turn.report, move.migration, results)
+
+
+def _end(turn: Turn, move: Move, before: Before | None, results: list[Result]) -> None:
     if not move.forward:
         ledger.forget_statements(turn.work, move.migration.id)
     ledger.begin(turn.work, move.migration, turn.mandate, move.final_state)
     verify(turn.work, move.migration, move.verify)
+    if move.forward:
+        results += data_checks.take(turn.work, move.migration, before)
+        data_checks.judge(move.migration, results)
 
 
 def _repeat_settings(turn: Turn, move: Move, first: Statement) -> None:

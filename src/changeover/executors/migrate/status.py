@@ -111,7 +111,7 @@ def _state(migration: Migration, found: MigrationRow | None) -> State:
     if found is None:
         return "pending"
     if found.state == "applied":
-        return "applied" if found.checksum == migration.checksum else "edited"
+        return "applied" if migration.ran_as(found.checksum) else "edited"
     if found.state == "reverted":
         return "reverted"
     return "partial" if found.state == "running" else "reverting"
