@@ -12,7 +12,7 @@ import pytest
 from changeover.agent.failure import ActionError
 from changeover.executors import backup as backups
 from changeover.executors import migrate
-from changeover.runner import rehearsal
+from changeover.runner import database, rehearsal
 from changeover.steps import Rehearse
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ class Rehearsing:
         vault = backups.Vault(environment="test", run_agent=answer, database_host="db")
         patch.setattr(backups, "vault_of", lambda _: vault)
         patch.setattr(rehearsal, "load_releases", lambda *_: {})
-        patch.setattr(rehearsal.database, "migration_folders", lambda *_: (folder,))
-        patch.setattr(rehearsal.database, "owner_database", owner)
+        patch.setattr(database, "migration_folders", lambda *_: (folder,))
+        patch.setattr(database, "owner_database", owner)
 
     def rehearse(self, *phases: Any) -> str:  # noqa: ANN401 - literals
         step = Rehearse(id="rehearse", phases=phases or ("expand", "backfill"), migrations=())
