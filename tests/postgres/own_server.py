@@ -25,7 +25,7 @@ from changeover.database import Database
 from changeover.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from changeover.migrations.records import MigrationFolder
 
@@ -65,6 +65,7 @@ class Server:
     port: int
     password: str
     binaries: Path = BINARIES
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -102,7 +103,8 @@ class Server:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        options = [word for key, value in SETTINGS.items() for word in ("-c", f"{key}={value}")]
+        settings = SETTINGS | dict(self.settings)
+        options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 as_postgres(
@@ -161,10 +163,16 @@ def new_server(directory: Path, binaries: Path = BINARIES) -> Server:
 
 
 @contextlib.contextmanager
-def running_server(binaries: Path = BINARIES, *, directory: Path | None = None) -> Iterator[Server]:
-    """Give a cluster of its own that runs; it is gone afterwards."""
+def running_server(
+    binaries: Path = BINARIES,
+    *,
+    directory: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """Give a cluster of its own that runs, ``settings`` over those of tests; it is gone afterwards."""
     place = directory or Path(tempfile.mkdtemp(prefix="changeover-postgres-", dir="/tmp"))
     server = new_server(place, binaries)
+    server.settings = settings or {}
     try:
         server.start()
         yield server

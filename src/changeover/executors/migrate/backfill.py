@@ -2,135 +2,180 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.rows import tuple_row
 
 from changeover.executors.migrate import ledger
-from changeover.executors.migrate.index_probe import quoted
+from changeover.executors.migrate.keyset import Keyset
+from changeover.executors.migrate.pacing import Pace
+from changeover.executors.migrate.pressure import Pressure
+from changeover.executors.migrate.progress import Progress
 from changeover.executors.migrate.segment import placing_failures, tell
-from changeover.executors.migrate.session import row
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from changeover.executors.migrate.keyset import Span
     from changeover.executors.migrate.ledger import StatementRow
     from changeover.executors.migrate.moves import Move
     from changeover.executors.migrate.turn import Turn
     from changeover.migrations.records import Batch
 
-REPORT_SECONDS = 1.0
+LIMITS = "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true)"
+# Row locks of others are seen in pg_locks by every role, unlike wait events in pg_stat_activity.
+WAITING = """
+    SELECT set_config('statement_timeout', %s, true),
+        (SELECT count(DISTINCT pid) FROM pg_locks
+         WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))
+"""
+
+
+class _Overran(Exception):
+    """A batch held its locks for too long and was taken back."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """A batch that was committed.
+
+    Args:
+        span: Its keys; None when there was none left.
+        rows: How many rows it changed.
+        waiting: How many sessions waited for its locks at its end.
+        seconds: How long it held them.
+    """
+
+    span: Span | None
+    rows: int = 0
+    waiting: int = 0
+    seconds: float = 0.0
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class _Walk:
+    """Where a backfill stands.
+
+    Args:
+        turn: The runner's turn.
+        move: The migration and its direction.
+        keys: What is walked.
+        pace: How large the next batch is.
+        after: The last key that is done; None at the beginning.
+        noted: Whether this run stands in the ledger's rows of the migration.
+    """
+
+    turn: Turn
+    move: Move
+    keys: Keyset
+    pace: Pace
+    after: str | None
+    noted: bool = False
 
 
 def run_batches(turn: Turn, move: Move, batch: Batch, recorded: StatementRow | None) -> None:
     """Run the file's one statement for every batch of keys after the recorded cursor.
 
     Raises:
+        KeyUnusable: The table cannot be walked by that key; nothing was changed.
         StatementFailed: PostgreSQL refused a batch; the batches before it stay, and so does the cursor.
         TableBusy: A batch got no lock before the deadline.
+        DeadlinePassed: Time was up, in a batch or in a pause.
     """
-    statement = move.statements[0]
+    name = move.migration.id
     begun = time.monotonic()
-    progress = _Progress(turn, move, recorded.rows_done if recorded else 0)
-    cursor = recorded.cursor if recorded else None
+    after = recorded.cursor if recorded else None
+    keys = Keyset(batch)
+    total, left = turn.retried(functools.partial(_survey, turn, keys, after), name)
+    pressure = Pressure(turn, name, batch, keys.table, total)
+    done = recorded.rows_done if recorded else 0
+    progress = Progress(turn.report, name, keys=max(total - left, 0), rows=done, total=total)
+    pace = Pace(batch.size, batch.target_seconds)
+    walk = _Walk(turn=turn, move=move, keys=keys, pace=pace, after=after)
     while True:
-        work = functools.partial(_batch, turn, move, batch, cursor)
-        step = turn.retried(work, move.migration.id)
-        if step is None:
+        pressure.wait()
+        try:
+            step = turn.retried(functools.partial(_batch, walk), name)
+        except _Overran:
+            pace.overran()
+            continue
+        walk.noted = True
+        if step.span is None:
             break
-        cursor, changed = step
-        progress.add(changed)
-    tell(turn, move, statement, "executed", (time.monotonic() - begun) * 1000)
+        progress.add(step.span.keys, step.rows)
+        if step.span.ends:
+            break
+        walk.after = step.span.last
+        pace.took(step.span.keys, step.seconds)
+        pressure.give_way(step.waiting, step.seconds)
+    tell(turn, move, move.statements[0], "executed", (time.monotonic() - begun) * 1000)
 
 
-def _batch(turn: Turn, move: Move, batch: Batch, after: str | None) -> tuple[str, int] | None:
-    """Run one batch and return ``(last key, rows changed)``; None when no key is left."""
+def _survey(turn: Turn, keys: Keyset, after: str | None) -> tuple[int, int]:
+    """Return about how many keys there are, and how many of them are left."""
+    turn.limit()
+    keys.check(turn.work)
+    total = keys.estimated(turn.work)
+    return total, total if after is None else keys.estimated(turn.work, after)
+
+
+def _batch(walk: _Walk) -> _Step:
+    """Run one batch; the one after which no key is left closes the statement."""
+    turn, move = walk.turn, walk.move
+    record = (turn.work, move.migration, move.statements[0], move.direction, turn.mandate)
+    turn.limit()
+    span = walk.keys.following(turn.work, walk.after, walk.pace.size)
+    rows = waiting = 0
     with turn.work.transaction():
-        turn.limit()
         ledger.check(turn.work, turn.mandate)
-        ledger.begin(turn.work, move.migration, turn.mandate, move.state)
-        bounds = _bounds(turn, batch, after)
-        statement = move.statements[0]
-        if bounds is None:
-            ledger.done(
-                turn.work,
-                move.migration,
-                statement,
-                move.direction,
-                turn.mandate,
-                how="executed",
-                milliseconds=0,
-            )
-            return None
-        ledger.intend(turn.work, move.migration, statement, move.direction, turn.mandate)
+        if not walk.noted:
+            ledger.begin(turn.work, move.migration, turn.mandate, move.state)
+            ledger.intend(*record)
+        begun = time.perf_counter()
+        if span is not None:
+            rows, waiting = _change(walk, span)
+        if span is None or span.ends:
+            milliseconds = (time.perf_counter() - begun) * 1000
+            ledger.done(*record, how="executed", milliseconds=milliseconds)
+    return _Step(span=span, rows=rows, waiting=waiting, seconds=time.perf_counter() - begun)
+
+
+def _change(walk: _Walk, span: Span) -> tuple[int, int]:
+    """Change the rows of these keys; return how many they were, and how many sessions wait for us."""
+    turn, statement = walk.turn, walk.move.statements[0]
+    with placing_failures(turn, walk.move, statement), _stopped(turn, walk.pace.stop_seconds):
         cursor = psycopg.RawCursor(turn.work, row_factory=tuple_row)
-        with placing_failures(turn, move, statement):
-            cursor.execute(statement.sql.encode(), bounds)
-        ledger.advance(turn.work, move.migration.id, bounds[1], cursor.rowcount)
-        return bounds[1], cursor.rowcount
+        cursor.execute(statement.sql.encode(), (span.first, span.last))
+    left = max(int(turn.deadline.remaining * 1000), 1)
+    with turn.work.pipeline():  # one round trip for both: the locks are held meanwhile
+        waiting = turn.work.execute(WAITING, (f"{left}ms",))
+        ledger.advance(turn.work, walk.move.migration.id, span.last, cursor.rowcount)
+        found = waiting.fetchone()
+    return cursor.rowcount, int(found[1]) if found else 0
 
 
-def _bounds(turn: Turn, batch: Batch, after: str | None) -> tuple[str, str] | None:
-    """Return the first and the last key of the next batch, as text.
+@contextlib.contextmanager
+def _stopped(turn: Turn, seconds: float | None) -> Iterator[None]:
+    """Have the server cancel what runs for longer than ``seconds``; None leaves it to the deadline.
 
-    They are ordered as keys: a bare ``key`` after ORDER BY would be the text column.
+    Raises:
+        _Overran: It was cancelled for that.
     """
-    key = '"' + batch.key.replace('"', '""') + '"'
-    table = quoted(batch.table)
-    beyond = f"WHERE {key} > %s" if after is not None else ""
-    query = f"""
-        WITH batch AS MATERIALIZED
-            (SELECT {key} AS key FROM {table} {beyond} ORDER BY {key} LIMIT {batch.size})
-        SELECT (SELECT key::text FROM batch ORDER BY batch.key LIMIT 1),
-               (SELECT key::text FROM batch ORDER BY batch.key DESC LIMIT 1)
-    """  # noqa: S608 - the names come quoted from the release's own file
-    values: tuple[Any, ...] = (after,) if after is not None else ()
-    found = row(turn.work, query, values)
-    if found is None or found[0] is None:
-        return None
-    return str(found[0]), str(found[1])
-
-
-class _Progress:
-    """Reports how many rows are done, at most once a second."""
-
-    def __init__(self, turn: Turn, move: Move, done: int) -> None:
-        self._turn = turn
-        self._move = move
-        self._begun = time.monotonic()
-        self._shown = self._begun
-        self._before = done
-        self._done = done
-        batch = move.migration.batch
-        table = quoted(batch.table) if batch else ""
-        found = row(
-            turn.work,
-            "SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(%s)",
-            (table,),
-        )
-        self._estimate = max(int(found[0]), 0) if found else 0
-
-    def add(self, changed: int) -> None:
-        """Count rows of a committed batch."""
-        self._done += changed
-        now = time.monotonic()
-        if now - self._shown < REPORT_SECONDS:
-            return
-        self._shown = now
-        speed = (self._done - self._before) / (now - self._begun)
-        left = max(self._estimate - self._done, 0)
-        eta = left / speed if speed else None
-        name = self._move.migration.id
-        self._turn.report(
-            {
-                "type": "batch",
-                "migration": name,
-                "rows": self._done,
-                "estimated_rows": self._estimate,
-                "rows_per_second": round(speed),
-                "eta_seconds": None if eta is None else round(eta, 1),
-                "says": f"{name}: {self._done} of about {self._estimate} rows"
-                + ("" if eta is None else f", {eta:.0f} s to go"),
-            }
-        )
+    if seconds is None or seconds >= turn.deadline.remaining:
+        yield
+        return
+    milliseconds = max(int(seconds * 1000), 1)
+    lock = min(turn.lock_timeout_milliseconds, milliseconds)
+    turn.work.execute(LIMITS, (f"{milliseconds}ms", f"{lock}ms"))
+    begun = time.perf_counter()
+    try:
+        yield
+    except psycopg.errors.QueryCanceled as error:
+        if turn.deadline.passed or time.perf_counter() - begun < seconds:
+            raise  # the deadline's, or somebody else's doing
+        raise _Overran from error
