@@ -95,7 +95,8 @@ class _Rehearsal:
         if not due:
             return
         before = self._look()
-        self.rows = {**before.rows, **self.rows}
+        # A table that an earlier phase made has no users yet.
+        self.rows = self.rows or before.rows
         fixed = self._fixed(due, phase)
         self._apply(due, phase, self.observer)
         if fixed:
