@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.postgres.moments import until
 
 from changeover.executors import migrate
 from changeover.executors.migrate import failures
+from changeover.migrations.folder import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +44,8 @@ invariants:
     before: SELECT sum(user_id) FROM tokens
     after: SELECT sum(user_id)::text::numeric FROM tokens; -- as it was
 """
+NOX_API = Path(__file__).parents[2] / "apps" / "nox-api" / "releases"
+VERSIONS = ("6.0.0", "7.0.0", "8.0.0")
 LOSS = "DELETE FROM users"
 SECOND = "1.0.0/expand/002_visits"
 
@@ -382,3 +386,22 @@ def test_a_lost_session_is_no_red_check(shop: Shop, release: Release) -> None:
         apply(shop, folder)
 
     assert states(shop, folder) == ["applied", "pending"]
+
+
+def test_the_checks_of_the_app_hold_from_its_first_version_to_its_last(shop: Shop) -> None:
+    six, seven, eight = (load(NOX_API / name / "migrations", name) for name in VERSIONS)
+    apply(shop, six)
+    shop.rows(
+        "INSERT INTO users (id, email, created_at)"
+        " SELECT gen_random_uuid(), 'user' || n, now() - interval '1 day'"
+        " FROM generate_series(1, 200) AS n"
+    )
+    apply(shop, seven)
+
+    taken = [event for event in apply(shop, eight) if event["type"] == "data-check"]
+
+    assert len(taken) == 11
+    assert {event["state"] for event in taken} == {"green"}
+    moved = [event["figures"] for event in taken if event["check"] == "rows users: 0"]
+    assert moved == [{"before": 200, "after": 200, "delta": 0}] * 3
+    assert taken[-1]["figures"] == {"sequences": 4, "behind": 0}

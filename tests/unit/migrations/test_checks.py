@@ -194,3 +194,10 @@ def test_checks_of_no_migration_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidInput, match=r"002_b.checks.yml belongs to no migration: 002_b.sql"):
         load(tmp_path, "1.0.0")
+
+
+def test_the_example_of_the_page_is_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "migrations.md").read_text()
+    (example,) = [part.partition("```")[0] for part in page.split("```yaml\n")[1:]]
+
+    assert len(items(tmp_path, example)) == 7
