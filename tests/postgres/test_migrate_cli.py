@@ -61,7 +61,7 @@ def folder(shop: Shop, release: Release, monkeypatch: pytest.MonkeyPatch) -> Mig
         yield SimpleNamespace(number=LEASE, beyond=beyond)
 
     monkeypatch.setattr(db, "_folders", folders)
-    monkeypatch.setattr(db, "_releases", lambda *_: {})
+    monkeypatch.setattr(db, "releases_with_database", lambda *_: {})
     monkeypatch.setattr(db, "open_desk", desk)
     monkeypatch.setattr(by_hand, "leased", leased)
     monkeypatch.setattr(database, "fence", lambda run: run.number)

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from changeover.cli import options
+from changeover.cli.db_adopt import adopt
 from changeover.cli.db_diff import diff
 from changeover.cli.db_lint import lint
-from changeover.cli.desk import Desk, context_of, open_desk, releases_of
+from changeover.cli.db_releases import releases_with_database
+from changeover.cli.desk import Desk, context_of, open_desk
 from changeover.counts import counted
 from changeover.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from changeover.database import Database
     from changeover.executors.migrate import StatementPreview
     from changeover.migrations.records import MigrationFolder, Phase
-    from changeover.release import Release
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -39,10 +40,6 @@ Additions = Annotated[
 
 class ContractByHand(InvalidInput):
     """Contract migrations run in `finalize` alone."""
-
-
-class NoDatabase(InvalidInput):
-    """The app has no database in this environment."""
 
 
 @app.command()
@@ -97,6 +94,7 @@ def plan(
 
 
 app.command()(lint)
+app.command()(adopt)
 app.command()(diff)
 
 
@@ -121,7 +119,7 @@ def migrate_(
             hint=f"changeover finalize --env {env} runs them, under a proved backup",
         )
     desk = open_desk(env, app, json_lines=json)
-    _releases(desk, version)
+    releases_with_database(desk, version)
     hint = f"changeover db migrate {version} --env {desk.environment.name} goes on"
     done = 0
     known = max((migrate.fence(place) for place, _ in _folders(desk, version)), default=0)
@@ -145,23 +143,10 @@ def _folders(desk: Desk, version: str | None) -> Iterator[tuple[Database, Migrat
     """Give the owner's database with each release up to ``version``, while the tunnel is open."""
     from changeover.runner import database  # noqa: PLC0415 - `--help` does without
 
-    folders = database.migration_folders(*_releases(desk, version))
+    folders = database.migration_folders(*releases_with_database(desk, version))
     with database.owner_database(desk.environment, context_of(desk).declared) as place:
         for folder in folders:
             yield place, folder
-
-
-def _releases(desk: Desk, version: str | None) -> tuple[Mapping[str, Release], str]:
-    """Return the app's releases and the one meant, once it is sure that there is a database."""
-    from changeover.runner import database  # noqa: PLC0415 - `--help` does without
-
-    releases, (meant,) = releases_of(desk, version)
-    if database.database_host(desk.environment, context_of(desk).declared) is None:
-        raise NoDatabase(
-            f"{desk.app} has no database in {desk.environment.name}",
-            hint="name an app that has one with --app NAME",
-        )
-    return releases, meant
 
 
 def _phases(names: list[str] | None, *, every: bool) -> tuple[Phase, ...]:
