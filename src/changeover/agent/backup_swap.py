@@ -1,10 +1,14 @@
 """Put a restored database in the live one's place, and find out how far an earlier try got.
 
 A database that accepts connections is entered again faster than it can be renamed, so the gate is
-closed first. Both renames are one transaction. The whole swap is one script in a process of its own
-that does not end with the agent and holds the store's lock: killing the agent in the middle neither
-leaves the gate closed nor lets a second agent in. If that process or the server dies instead, what
-the catalog says about the recorded object ids tells which database is which.
+closed first. Who was let in before that holds the server's lock on the database until the server
+shows the session to others, so a look at the locks and then at the sessions misses nobody. Only
+those are thrown out and waited for: who comes later is turned away at the gate.
+
+Both renames are one transaction. The whole swap is one script in a process of its own that does not
+end with the agent and holds the store's lock: killing the agent in the middle neither leaves the
+gate closed nor lets a second agent in. If that process or the server dies instead, what the catalog
+says about the recorded object ids tells which database is which.
 """
 
 # ruff: noqa: S608 - names in statements are quoted
@@ -23,29 +27,61 @@ if TYPE_CHECKING:
 
 RECORD = "restore.json"
 SWAP_SECONDS = 60.0
-SCRIPT = """
-SET lock_timeout = '10s'; SET statement_timeout = '20s';
+# The server itself waits up to 5 s for whoever it still finds in a database that is renamed, such as
+# a worker of its own; a new try throws them out sooner. All tries together end within 15 s.
+PATIENCE_SECONDS = (0.5, 0.5, 1, 2, 6)
+CLOSING = """
+SET lock_timeout = '10s'; SET statement_timeout = '20s'; SET client_min_messages = error;
+ALTER DATABASE {side} ALLOW_CONNECTIONS false;
 SELECT extract(epoch FROM clock_timestamp());
 ALTER DATABASE {live} ALLOW_CONNECTIONS false;
-ALTER DATABASE {side} ALLOW_CONNECTIONS false;
-DO $swap$ DECLARE until timestamptz := clock_timestamp() + interval '10 s'; quiet integer := 0;
+\\set over false
+"""
+TRY = """
+\\if :over
+\\else
+SET statement_timeout = '20s';
+DO $swap$ DECLARE
+    databases oid[] := ARRAY(SELECT oid FROM pg_database WHERE datname IN ({live_text}, {side_text}));
+    until timestamptz := clock_timestamp() + interval '1 s';
+    starting integer[]; inside integer[]; known integer[];
 BEGIN
 LOOP
+    -- the locks first: who lets go of one before the second look is shown by it
+    starting := ARRAY(
+        SELECT pid FROM pg_locks WHERE locktype = 'object' AND classid = 'pg_database'::regclass
+        AND objid = ANY (databases) AND pid <> pg_backend_pid());
     PERFORM pg_stat_clear_snapshot();
-    PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname IN ({live_text}, {side_text}) AND pid <> pg_backend_pid();
-    -- a session that was let in before the gate closed may show itself only at a later look
-    quiet := CASE WHEN FOUND THEN 0 ELSE quiet + 1 END;
-    EXIT WHEN quiet > 2 OR clock_timestamp() > until;
-    PERFORM pg_sleep(0.01);
+    inside := starting || ARRAY(
+        SELECT pid FROM pg_stat_activity WHERE datid = ANY (databases) AND pid <> pg_backend_pid());
+    known := ARRAY(
+        SELECT unnest(inside) INTERSECT SELECT unnest(coalesce(known, inside)));
+    PERFORM pg_terminate_backend(pid) FROM unnest(known) AS pid;
+    EXIT WHEN known = '{{}}' OR clock_timestamp() > until;
+    PERFORM pg_sleep(0.005);
 END LOOP;
+IF EXISTS (SELECT FROM pg_prepared_xacts WHERE database IN ({live_text}, {side_text})) THEN
+    RAISE 'a prepared transaction keeps the database from being renamed';
+END IF;
 END $swap$;
+\\set over :ERROR
+\\endif
+\\if :over
+\\else
+SET statement_timeout = '{patience}s';
 BEGIN;
 {renames}
 COMMIT;
+SELECT count(*) > 0 AS over FROM pg_database
+WHERE datname = {live_text} AND oid = {side_oid} \\gset
+\\endif
+"""
+OPENING = """
+SET statement_timeout = '20s';
 ALTER DATABASE {live} ALLOW_CONNECTIONS true;
 SELECT extract(epoch FROM clock_timestamp());
-ALTER DATABASE {other} ALLOW_CONNECTIONS true;
+SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS true', datname) FROM pg_database
+WHERE oid IN ({oids}) AND NOT datallowconn \\gexec
 """
 
 
@@ -76,22 +112,10 @@ def swap(store: Store, session: Session, record: Record, lock: int) -> float:
     Raises:
         ActionError: ``swap-failed``; the live database is the one before, and accepts connections.
     """
-    live, side, failed = (identifier(record[name]) for name in ("live", "side", "failed"))
-    renames = [f"ALTER DATABASE {side} RENAME TO {live};"]
-    if oid(session, record["live"]) is not None:
-        renames.insert(0, f"ALTER DATABASE {live} RENAME TO {failed};")
-    script = SCRIPT.format(
-        live=live,
-        side=side,
-        other=failed,
-        live_text=literal(record["live"]),
-        side_text=literal(record["side"]),
-        renames="\n".join(renames),
-    )
     psql = store.server.program("psql", session.major)
     command = [psql, "-X", "-q", "-A", "-t", "-d", "postgres"]
     with postgres_tools.Running(
-        store.server, command, major=session.major, script=script, keep=(lock,)
+        store.server, command, major=session.major, script=_script(session, record), keep=(lock,)
     ) as running:
         answers = running.wait(SWAP_SECONDS)
         said = running.said()
@@ -101,6 +125,27 @@ def swap(store: Store, session: Session, record: Record, lock: int) -> float:
         raise ActionError("swap-failed", message, cause=said)
     closed, opened = map(float, answers.split())
     return opened - closed
+
+
+def _script(session: Session, record: Record) -> str:
+    live, side, failed = (identifier(record[name]) for name in ("live", "side", "failed"))
+    renames = [f"ALTER DATABASE {side} RENAME TO {live};"]
+    if oid(session, record["live"]) is not None:
+        renames.insert(0, f"ALTER DATABASE {live} RENAME TO {failed};")
+    words = {
+        "live_text": literal(record["live"]),
+        "side_text": literal(record["side"]),
+        "side_oid": int(record["side_oid"]),
+        "renames": "\n".join(renames),
+    }
+    tries = [TRY.format(**words, patience=patience) for patience in PATIENCE_SECONDS]
+    return "".join(
+        [
+            CLOSING.format(live=live, side=side),
+            *tries,
+            OPENING.format(live=live, oids=_oids(record)),
+        ]
+    )
 
 
 def oid(session: Session, database: str) -> int | None:
@@ -123,10 +168,13 @@ def swapped(session: Session, record: Record) -> bool:
 
 def reopen(session: Session, record: Record) -> None:
     """Let connections into every database of a swap again, by whatever name it has now."""
-    oids = f"{int(record['side_oid'])}, {int(record['live_oid'] or 0)}"
-    closed = f"SELECT datname FROM pg_database WHERE oid IN ({oids}) AND NOT datallowconn"
+    closed = f"SELECT datname FROM pg_database WHERE oid IN ({_oids(record)}) AND NOT datallowconn"
     for row in session.rows(closed):
         session.run(f"ALTER DATABASE {identifier(row['datname'])} ALLOW_CONNECTIONS true")
+
+
+def _oids(record: Record) -> str:
+    return f"{int(record['side_oid'])}, {int(record['live_oid'] or 0)}"
 
 
 def finish(store: Store, session: Session, record: Record, lock: int) -> bool:

@@ -129,7 +129,7 @@ def test_what_is_not_beside_the_live_database_is_refused_with_the_names_that_are
     site: Site,
 ) -> None:
     site.create()
-    with pytest.raises(ActionError, match="no restore has kept a database.*there is none") as none:
+    with pytest.raises(ActionError, match=r"no restore has kept a database.*there is none") as none:
         site.act("backup_diff")
     assert (none.value.error, none.value.detail["names"]) == ("side-unknown", [])
     older, newer = (f"{site.shop.name}_failed_2026010{day}000000" for day in (1, 2))

@@ -135,7 +135,7 @@ def test_a_client_that_reconnects_at_once_wins_against_rename_and_never_against_
             with pytest.raises(psycopg.errors.ObjectInUse):
                 connection.execute(f"ALTER DATABASE {name} RENAME TO {name}_gone".encode())
 
-        for _ in range(5):
+        for _ in range(2):
             done = site.act("backup_restore", backup="one")
             assert done["refused_seconds"] < 5
             assert not done["resumed"]
