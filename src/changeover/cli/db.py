@@ -1,4 +1,4 @@
-"""The verbs ``db status``, ``db plan``, ``db lint``, ``db diff`` and ``db migrate``."""
+"""The verbs ``db status``, ``db plan`` and ``db migrate``; those of the same name are modules of their own."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from changeover.cli import options
+from changeover.cli import db_checks, options
 from changeover.cli.db_adopt import adopt
 from changeover.cli.db_diff import diff
 from changeover.cli.db_lint import lint
+from changeover.cli.db_phases import DEPLOYED, chosen
+from changeover.cli.db_rehearse import rehearse
 from changeover.cli.db_releases import releases_with_database
 from changeover.cli.desk import Desk, context_of, open_desk
 from changeover.counts import counted
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-DEPLOYED: tuple[Phase, ...] = ("expand", "backfill")
+EVERY: tuple[Phase, ...] = ("expand", "backfill", "contract")
 MEBIBYTE = 1 << 20
 
 Version = Annotated[str, typer.Argument(help="The release whose migrations are meant.")]
@@ -85,17 +87,23 @@ def plan(
     from changeover.executors import migrate  # noqa: PLC0415 - `--help` does without
 
     desk = open_desk(env, app, json_lines=json)
-    count = 0
+    count = checks = 0
+    phases = chosen(phase, EVERY)
     for place, folder in _folders(desk, version):
-        for statement in migrate.preview(place, folder, _phases(phase, every=True)):
+        for statement in migrate.preview(place, folder, phases):
             count += 1
             desk.output.data(statement.as_event(), _told(statement))
-    desk.output.note(f"{counted(count, 'statement')} to run")
+        for migration in migrate.pending(place, folder, phases):
+            checks += db_checks.show(desk.output, migration)
+    held = f", {counted(checks, 'data check')} to hold" if checks else ""
+    desk.output.note(f"{counted(count, 'statement')} to run{held}")
 
 
 app.command()(lint)
 app.command()(adopt)
 app.command()(diff)
+
+app.command()(rehearse)
 
 
 @app.command("migrate")
@@ -111,8 +119,8 @@ def migrate_(
     from changeover.executors import migrate  # noqa: PLC0415 - `--help` does without
     from changeover.runner import by_hand, database  # noqa: PLC0415 - `--help` does without
 
-    chosen = _phases(phase, every=False)
-    if "contract" in chosen:
+    phases = chosen(phase, DEPLOYED)
+    if "contract" in phases:
         raise ContractByHand(
             "contract migrations end the bake window: an older release that comes back needs"
             " what they take away",
@@ -129,7 +137,7 @@ def migrate_(
             outcome = migrate.apply(
                 place,
                 folder,
-                phases=chosen,
+                phases=phases,
                 fence=database.fence(run),
                 report=desk.output.event,
             )
@@ -147,20 +155,6 @@ def _folders(desk: Desk, version: str | None) -> Iterator[tuple[Database, Migrat
     with database.owner_database(desk.environment, context_of(desk).declared) as place:
         for folder in folders:
             yield place, folder
-
-
-def _phases(names: list[str] | None, *, every: bool) -> tuple[Phase, ...]:
-    from changeover.migrations.records import PHASES  # noqa: PLC0415 - `--help` does without
-
-    if not names:
-        return PHASES if every else DEPLOYED
-    unknown = set(names) - set(PHASES)
-    if unknown:
-        raise InvalidInput(
-            f"no phase is called {', '.join(sorted(unknown))}",
-            hint=f"choose from {', '.join(PHASES)}",
-        )
-    return tuple(name for name in PHASES if name in names)
 
 
 def _told(statement: StatementPreview) -> str:

@@ -1,0 +1,66 @@
+"""A rehearsal by hand, before any deployment: back up what is live, and try a version's migrations on a clone of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover import steps
+from changeover.colour import version_of
+from changeover.errors import InvalidInput
+from changeover.executors import migrate
+from changeover.runner import by_hand, database, rehearsal, safety, survey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from changeover.runner.stages import Context
+
+
+class NothingToRehearseOn(InvalidInput):
+    """No version is live, or the app has no database."""
+
+
+def rehearse(context: Context, version: str, phases: Sequence[steps.Phase]) -> str:
+    """Rehearse what a version would migrate, and return what that came to.
+
+    Raises:
+        NothingToRehearseOn: No version is live, or the app has no database.
+        RehearsalRed: The migrations fail on the clone; the live database was not touched.
+        LockHeld: A deployment, or another hand, holds the lease.
+    """
+    name = context.environment.name
+    release = context.release(version)
+    host = database.database_host(context.environment, context.declared)
+    states = survey.host_states(context.run().fleet, survey.lease_hosts(context.environment))
+    live = survey.settled(states.values(), name)
+    if live is None or host is None:
+        lacks = "nothing is live yet" if host else f"{context.app} has no database"
+        raise NothingToRehearseOn(
+            f"there is nothing to rehearse on in {name}: {lacks}",
+            hint=f"changeover plan {version} --env {name} shows what a first deployment does",
+        )
+    due, fence = _due(context, version, tuple(phases))
+    if not due:
+        return f"nothing to rehearse: {version} has no pending migration"
+    hint = f"changeover db rehearse {version} --env {name} begins anew"
+    with by_hand.leased(context, "db rehearse", version, hint=hint, beyond=fence) as run:
+        run.release = release
+        backup = steps.Backup(
+            id="backup", hosts=(host.name,), colour=live, version=version_of(live), keep=True
+        )
+        run.step(backup, lambda: safety.backup(run, backup))
+        step = steps.Rehearse(
+            id="rehearse", hosts=(host.name,), phases=tuple(phases), migrations=due
+        )
+        outcome = run.step(step, lambda: rehearsal.rehearse(run, step))
+    return f"rehearsed: {outcome.says}"
+
+
+def _due(
+    context: Context, version: str, phases: tuple[steps.Phase, ...]
+) -> tuple[tuple[str, ...], int]:
+    """Return the ids of the pending migrations, and the highest fencing number that the ledger knows."""
+    folders = database.migration_folders(context.releases, version)
+    with database.owner_database(context.environment, context.declared) as place:
+        pending = [each.id for folder in folders for each in migrate.pending(place, folder, phases)]
+        return tuple(pending), migrate.fence(place)
