@@ -57,9 +57,10 @@ def leases(shop: Shop, release: Release, monkeypatch: pytest.MonkeyPatch) -> lis
         taken.append(f"{command} {about} beyond {beyond}")
         yield SimpleNamespace(number=LEASE)
 
-    monkeypatch.setattr(db_adopt, "open_desk", desk)
-    monkeypatch.setattr(db_adopt, "context_of", lambda _: SimpleNamespace(declared=None))
-    monkeypatch.setattr(db_adopt, "releases_with_database", lambda *_: ({}, "1.0.0"))
+    for verbs in (db, db_adopt):
+        monkeypatch.setattr(verbs, "open_desk", desk)
+        monkeypatch.setattr(verbs, "context_of", lambda _: SimpleNamespace(declared=None))
+        monkeypatch.setattr(verbs, "releases_with_database", lambda *_: ({}, "1.0.0"))
     monkeypatch.setattr(database, "migration_folders", lambda *_: (folder,))
     monkeypatch.setattr(database, "owner_database", lambda *_: contextlib.nullcontext(shop.owner))
     monkeypatch.setattr(database, "fence", lambda run: run.number)
@@ -84,6 +85,28 @@ def test_what_was_adopted_is_told_to_a_person(
     assert "1 migration adopted as 1.0.0, 1 taken on trust, 1 left to finalize" in told.err
     assert leases == ["db adopt 1.0.0 beyond 0"]
     assert shop.value("SELECT fence FROM changeover.baseline") == LEASE
+
+
+def test_status_tells_where_the_ledger_began(
+    shop: Shop, leases: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    db.status("1.0.0")
+    assert "adopted" not in capsys.readouterr().out
+    db_adopt.adopt("1.0.0", trust=["1.0.0/expand/001_users"])
+    capsys.readouterr()
+
+    db.status("1.0.0")
+
+    told = capsys.readouterr()
+    first, *states = told.out.splitlines()
+    assert first.startswith("adopted as 1.0.0 at 20")
+    assert first.endswith(", on trust: 1.0.0/expand/001_users")
+    assert [line.split()[0] for line in states] == ["applied", "pending"]
+    assert told.err == "Alembic recorded in public.alembic_version: a1\n"
+    db.status("1.0.0", json=True)
+    baseline = json.loads(capsys.readouterr().out.splitlines()[1])
+    assert (baseline["type"], baseline["recorded"][0]["tool"]) == ("baseline", "Alembic")
+    assert shop.value("SELECT count(*) FROM changeover.baseline") == len(leases)
 
 
 def test_json_lines_carry_the_same(leases: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from changeover.cli import db_checks, options
-from changeover.cli.db_adopt import adopt
+from changeover.cli.db_adopt import adopt, tell_baseline
 from changeover.cli.db_diff import diff
 from changeover.cli.db_lint import lint
 from changeover.cli.db_phases import DEPLOYED, chosen
@@ -56,7 +56,11 @@ def status(
     from changeover.executors import migrate  # noqa: PLC0415 - `--help` does without
 
     desk = open_desk(env, app, json_lines=json)
+    first = True
     for place, folder in _folders(desk, version):
+        if first and (begun := migrate.began(place)):
+            tell_baseline(desk.output, begun)
+        first = False
         for found in migrate.status(place, folder):
             when = f"{found.changed_at:%Y-%m-%d %H:%M:%S}" if found.changed_at else ""
             desk.output.data(

@@ -14,7 +14,7 @@ from changeover.counts import counted
 
 if TYPE_CHECKING:
     from changeover.cli.output import Output
-    from changeover.executors.migrate import Proof
+    from changeover.executors.migrate import Baseline, Proof
 
 Version = Annotated[str, typer.Argument(help="The release whose schema the database has.")]
 Trust = Annotated[
@@ -54,6 +54,17 @@ def adopt(
                 report=desk.output.event,
             )
             _tell(desk.output, proof)
+
+
+def tell_baseline(output: Output, begun: Baseline) -> None:
+    """Tell where a ledger began that was adopted."""
+    trusted = f", on trust: {', '.join(begun.trusted)}" if begun.trusted else ""
+    output.data(
+        {"type": "baseline", **asdict(begun)},
+        f"adopted as {begun.release} at {begun.adopted_at:%Y-%m-%d %H:%M:%S}{trusted}",
+    )
+    for told in begun.recorded:
+        output.note(told.says)
 
 
 def _again(desk: Desk, version: str) -> str:

@@ -49,11 +49,10 @@ def standing(migrations: Iterable[Migration]) -> tuple[Made, ...]:
     """Return what stands after these migrations, in the order it was made."""
     found = Standing()
     for migration in migrations:
-        found.migration = migration.id
-        found.moved = False
+        found.begin(migration.id)
         for statement in migration.statements:
             _follow(found, statement)
-    return tuple(found.made)
+    return found.made
 
 
 def _follow(found: Standing, statement: Statement) -> None:
@@ -66,7 +65,8 @@ def _follow(found: Standing, statement: Statement) -> None:
 
 
 def _settings(found: Standing, tree: Node) -> None:
-    found.moved = found.moved or tree.name == "search_path"
+    if tree.name == "search_path":
+        found.look_elsewhere()
 
 
 def _table(found: Standing, tree: Node) -> None:
