@@ -11,6 +11,7 @@ import pytest
 from tests.postgres.conftest import connect
 from tests.postgres.moments import until
 
+from changeover.errors import Failed
 from changeover.executors import migrate
 from changeover.executors.migrate import failures
 from changeover.migrations.folder import load
@@ -33,6 +34,7 @@ CREATE TABLE tokens (hash text, part integer, user_id integer, PRIMARY KEY (hash
 INSERT INTO users (name) SELECT 'user ' || n FROM generate_series(1, 100) AS n;
 INSERT INTO tokens SELECT 'token ' || n, 1, n FROM generate_series(1, 100) AS n;
 """
+VIEW = "CREATE VIEW named AS SELECT * FROM users WHERE name IS NOT NULL"
 CHECKS = """
 rows: {users: 0, tokens: ">=0", "public.visits": 3}
 not_null: [users.name, public.tokens.user_id]
@@ -109,7 +111,7 @@ def test_each_check_that_holds_is_an_event_with_its_figures(shop: Shop, release:
         (
             "SELECT 1",
             "rows: {pg_catalog.pg_class: 0}",
-            "is not a table, so nothing holds it still",
+            "is neither table nor view, so nothing holds it still",
         ),
         (
             "DELETE FROM users WHERE id IN (7, 8, 50, 60)",
@@ -230,6 +232,26 @@ def test_a_delta_is_the_migrations_own_whatever_others_write(shop: Shop, release
     assert waits.written > 10
 
 
+def test_every_table_that_is_compared_is_held_still(shop: Shop, release: Release) -> None:
+    setup = SETUP + VIEW
+    apply(shop, release({"expand/001_setup.sql": setup}))
+    held = (
+        "CREATE TABLE held AS SELECT relation::regclass::text AS name FROM pg_locks"
+        " WHERE pid = pg_backend_pid() AND mode = 'ShareRowExclusiveLock'"
+    )
+    checks = """
+        rows: {named: 0}
+        not_null: [users.id]
+        invariants:
+          x: {before: WITH s AS (SELECT 1) SELECT count(*) FROM s WHERE EXISTS (SELECT FROM tokens)}
+          y: {before: SELECT count(*) > 0 FROM pg_database}
+    """
+
+    apply(shop, release(files(held, checks) | {"expand/001_setup.sql": setup}))
+
+    assert shop.rows("SELECT name FROM held ORDER BY 1") == [("named",), ("tokens",), ("users",)]
+
+
 class Waits:
     """Someone who reads and writes all the time, and notes how long reading took at most."""
 
@@ -257,28 +279,41 @@ class Waits:
                 self.written += 1
 
 
-def test_a_writer_that_is_in_the_way_is_let_by_and_the_count_begun_anew(
-    shop: Shop, release: Release
+@pytest.mark.parametrize(
+    ("others", "checks", "figures"),
+    [
+        (
+            "INSERT INTO users (name) VALUES ('late')",
+            "rows: {users: 0}",
+            {"before": 101, "after": 101, "delta": 0},
+        ),
+        ("LOCK TABLE tokens", "not_null: [tokens.user_id]", {"nulls": 0}),
+    ],
+)
+def test_whoever_is_in_the_way_is_let_by_and_the_checks_begun_anew(
+    shop: Shop, release: Release, others: str, checks: str, figures: dict[str, int]
 ) -> None:
     apply(shop, release({"expand/001_setup.sql": SETUP}))
-    folder = release(files("SELECT 1", "rows: {users: 0}"))
+    folder = release(files("SELECT 1", checks))
     events: list[Event] = []
-    done = threading.Event()
+    failed: list[Exception] = []
 
     def run() -> None:
-        migrate.apply(shop.owner, folder, report=events.append)
-        done.set()
+        try:
+            migrate.apply(shop.owner, folder, report=events.append)
+        except Failed as error:
+            failed.append(error)
 
-    with connect(shop.admin) as writer, writer.transaction():
-        writer.execute("INSERT INTO users (name) VALUES ('late')")
+    with connect(shop.admin) as other, other.transaction():
+        other.execute(others.encode())
         runner = threading.Thread(target=run)
         runner.start()
-        until(lambda: any(event["type"] == "lock-retry" for event in events))
+        until(lambda: failed or any(event["type"] == "lock-retry" for event in events))
     runner.join(30)
 
-    assert done.is_set()
+    assert failed == []
     taken = [event["figures"] for event in events if event["type"] == "data-check"]
-    assert taken == [{"before": 101, "after": 101, "delta": 0}]
+    assert taken == [figures]
 
 
 def test_checks_of_what_runs_in_batches_are_taken_at_its_end(shop: Shop, release: Release) -> None:
@@ -319,8 +354,9 @@ def test_what_an_earlier_run_began_is_not_compared(shop: Shop, release: Release)
 
 
 def test_settings_of_the_file_do_not_move_its_checks(shop: Shop, release: Release) -> None:
-    moved = "CREATE SCHEMA other; CREATE TABLE other.users (id int); SET search_path = other"
-    folder = release(files(f"{LOSS}; {moved}", "rows: {users: 0}"))
+    copied = "CREATE SCHEMA other; CREATE TABLE other.users AS SELECT * FROM users"
+    moved = f"{copied}; {LOSS}; SET search_path = other"
+    folder = release(files(moved, "rows: {users: 0}"))
 
     with pytest.raises(failures.DataCheckFailed, match="100 before, 0 after"):
         apply(shop, folder)

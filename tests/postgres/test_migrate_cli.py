@@ -33,6 +33,7 @@ pytestmark = pytest.mark.postgres
 
 FILES = {
     "expand/001_users.sql": "CREATE TABLE users (id bigint PRIMARY KEY)",
+    "expand/001_users.checks.yml": "rows: {users: 0}\nsequences: all",
     "expand/002_index.sql": "ALTER TABLE users ADD COLUMN name text;\n"
     "CREATE INDEX CONCURRENTLY users_name ON users (name)",
     "contract/001_drop.sql": "DROP TABLE users",
@@ -74,12 +75,16 @@ def test_plan_migrate_and_status_tell_one_story(capsys: pytest.CaptureFixture[st
     planned = capsys.readouterr()
     assert "1.0.0/expand/002_index:2  CREATE INDEX CONCURRENTLY (alone" in planned.out
     assert "SHARE UPDATE EXCLUSIVE on users (does not exist yet)" in planned.out
-    assert "4 statements to run" in planned.err
+    waits = "; nobody else writes to users meanwhile"
+    assert f"1.0.0/expand/001_users  to check: rows users: 0{waits}\n" in planned.out
+    assert "1.0.0/expand/001_users  to check: sequences all\n" in planned.out
+    assert "4 statements to run, 2 data checks to hold" in planned.err
 
     db.migrate_("1.0.0")
     ran = capsys.readouterr()
     assert ran.out.split() == ["1.0.0/expand/001_users", "1.0.0/expand/002_index"]
     assert "1.0.0/expand/002_index 2/2 CREATE INDEX CONCURRENTLY executed in" in ran.err
+    assert "1.0.0/expand/001_users rows users: 0: no table before, 0 after, +0" in ran.err
     db.migrate_("1.0.0")
     assert "nothing to do" in capsys.readouterr().err
 

@@ -108,7 +108,7 @@ def _of_file(migration: Migration) -> Iterator[Finding]:
             " statements: when one of them fails, those before it stay",
             hint="give it a file of its own",
         )
-    if not migration.verify:
+    if not migration.verify and not migration.checks:
         yield Finding(
             rule="verify-missing",
             severity="warning",

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from changeover.errors import InvalidInput
+from changeover.migrations import hazards
 from changeover.migrations.checks import (
     Check,
     Column,
@@ -186,6 +187,12 @@ def test_a_checks_file_counts_in_the_digest_of_its_migration_alone(tmp_path: Pat
     (bare,) = load(tmp_path, "1.0.0").migrations
     assert bare.checksum == alone
     assert not bare.ran_as(migration.checksum), "the checks that it ran with are gone"
+
+
+def test_checks_prove_a_migration_as_verify_queries_do(tmp_path: Path) -> None:
+    migration = read(tmp_path, "sequences: all")
+
+    assert [finding.rule for finding in hazards.lint([migration])] == ["revert-missing"]
 
 
 def test_checks_of_no_migration_are_refused(tmp_path: Path) -> None:

@@ -114,9 +114,9 @@ def tell(report: Report, migration: Migration, results: Iterable[Result]) -> Non
 def _hold(connection: Connection, migration: Migration, checks: Checks) -> None:
     with connection.transaction(force_rollback=True):
         connection.execute(SETTINGS)
-        found = [data_queries.plain_table(connection, table) for table in checks.still]
+        found = [data_queries.table_named(connection, table) for table in checks.still]
     # Always in the same order, so that two who do this do not wait for each other.
-    for table in sorted({name for each in found if each for plain, name in [each] if plain}):
+    for table in sorted({name for each in found if each for lockable, name in [each] if lockable}):
         try:
             data_queries.hold(connection, table)
         except psycopg.errors.InsufficientPrivilege as error:

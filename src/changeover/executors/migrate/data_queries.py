@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EXAMPLES = 3
 CURSOR = "changeover_check"
 TABLE = """
-    SELECT class.relkind IN ('r', 'p'), quote_ident(nspname) || '.' || quote_ident(relname),
+    SELECT class.relkind IN ('r', 'p', 'v'), quote_ident(nspname) || '.' || quote_ident(relname),
            nspname IN ('pg_catalog', 'information_schema')
     FROM pg_class AS class JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
     WHERE class.oid = to_regclass(%s)
@@ -94,8 +94,11 @@ class OwnedSequence:
         return self.following < self.furthest
 
 
-def plain_table(connection: Connection, relation: Relation) -> tuple[bool, str] | None:
-    """Return whether what bears the name is a table that can be held still, and its full name."""
+def table_named(connection: Connection, relation: Relation) -> tuple[bool, str] | None:
+    """Return whether what bears the name can be held still, and its full name.
+
+    A view can: locking it locks the tables below it.
+    """
     found = row(connection, TABLE, (quoted(relation),))
     return (found[0] and not found[2], found[1]) if found else None
 

@@ -72,10 +72,12 @@ def note(connection: Connection, check: Compared, before: Before) -> Result:
             return _too_many(check)
         before.answers[check.name] = answer
     else:
-        table = data_queries.plain_table(connection, check.table)
+        table = data_queries.table_named(connection, check.table)
         if table and not table[0]:
             return Result(
-                check=check, green=False, says="is not a table, so nothing holds it still"
+                check=check,
+                green=False,
+                says="is neither table nor view, so nothing holds it still",
             )
         number = data_queries.count(connection, check.table) if table else None
         before.counts[check.table.dotted] = number
@@ -115,7 +117,7 @@ def held(connection: Connection, check: Orphans | NotNull | Sequences | Invarian
 
 def _rows(connection: Connection, check: Rows, before: Before) -> Result:
     earlier = before.counts[check.table.dotted]
-    table = data_queries.plain_table(connection, check.table)
+    table = data_queries.table_named(connection, check.table)
     if earlier is None and table is None:
         return Result(check=check, green=False, says="there is no such table, before or after")
     now = data_queries.count(connection, check.table) if table else None
