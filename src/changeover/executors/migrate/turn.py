@@ -15,6 +15,7 @@ import psycopg
 from changeover.executors.migrate import ledger, turn_failures
 from changeover.executors.migrate.blockers import Blocker, blockers_of
 from changeover.executors.migrate.deadline import Deadline
+from changeover.executors.migrate.queueing import Queue
 from changeover.executors.migrate.runner_lock import GRACE_SECONDS, runner_lock
 from changeover.executors.migrate.session import (
     ANSWER_SECONDS,
@@ -74,6 +75,7 @@ class Turn:
     retries: int = 0
     blockers: tuple[Blocker, ...] = ()
     _silent: bool = False
+    _queue: Queue = dataclasses.field(default_factory=Queue)
     _thread: concurrent.futures.ThreadPoolExecutor = dataclasses.field(
         default_factory=lambda: concurrent.futures.ThreadPoolExecutor(1, "migrate")
     )
@@ -81,6 +83,7 @@ class Turn:
     def limit(self, *, lock_timeout: bool = True) -> None:
         """Set the session's lock and statement timeouts for what comes next."""
         lock = self.lock_timeout_milliseconds if lock_timeout else NO_TIMEOUT
+        self._queue.limit_seconds = lock / 1000 if lock else None
         left = max(int(self.deadline.remaining * 1000), 1)
         self.work.execute(
             "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)",
@@ -95,8 +98,10 @@ class Turn:
             DeadlinePassed: Time was up; the work was cancelled.
             ConnectionLost: The server ended the work session.
             ServerSilent: It did not answer when the work was to be cancelled.
+            LockNotAvailable: The lock timeout passed, by the server's clock or by ours.
         """
         self.blockers = ()
+        self._queue = Queue()
         future = self._thread.submit(action)
         lost: psycopg.Error | None = None
         try:
@@ -109,6 +114,10 @@ class Turn:
         except psycopg.errors.QueryCanceled as error:
             if lost is not None:
                 raise turn_failures.lock_lost(self.database, lost) from error
+            if self._queue.overstayed:
+                raise psycopg.errors.LockNotAvailable(
+                    "the server let the lock timeout pass"
+                ) from error
             raise turn_failures.deadline_passed(
                 self.database, error, self.deadline.seconds, self._in_the_way()
             ) from error
@@ -177,7 +186,7 @@ class Turn:
                         "says": f"waiting{self._in_the_way()}",
                     }
                 )
-            if self.deadline.passed:
+            if self.deadline.passed or self._queue.overstays(one.pid for one in seen):
                 self._cancel(future)
 
     def _cancel(self, future: concurrent.futures.Future[Result]) -> None:
