@@ -75,6 +75,25 @@ def test_locks_rewrites_and_times_are_seen_statement_by_statement(
     assert index.milliseconds > 0
 
 
+def test_what_data_checks_lock_counts_as_the_first_statements(shop: Shop, release: Release) -> None:
+    with psycopg.connect(**dict(shop.owner.parameters())) as connection:  # type: ignore[arg-type]
+        connection.execute(USERS.encode())
+    folder = release(
+        {
+            "expand/001_more.sql": "CREATE TABLE more (id int);\nCREATE TABLE still_more (id int)",
+            "expand/001_more.checks.yml": "rows: {users: 0}\n",
+        }
+    )
+
+    more, still_more = observed(shop, folder)
+
+    assert [(lock.table, lock.mode) for lock in more.locks] == [
+        ("more", LockMode.ACCESS_EXCLUSIVE),
+        ("users", LockMode.SHARE_ROW_EXCLUSIVE),
+    ]
+    assert [lock.table for lock in still_more.locks] == ["still_more"]
+
+
 def test_a_statement_that_takes_far_longer_than_rehearsed_is_stopped_and_leaves_nothing(
     shop: Shop, release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,8 +52,8 @@ def rehearse(context: Context, version: str, phases: Sequence[steps.Phase]) -> s
         step = steps.Rehearse(
             id="rehearse", hosts=(host.name,), phases=tuple(phases), migrations=due
         )
-        outcome = run.step(step, lambda: rehearsal.rehearse(run, step))
-    return f"rehearsed: {outcome.says}"
+        run.step(step, lambda: rehearsal.rehearse(run, step))
+    return f"{version} is rehearsed; the live database was not touched"
 
 
 def _due(

@@ -80,7 +80,6 @@ class _Before:
     """What was so when a statement began."""
 
     begun: float
-    held: Mapping[str, LockMode]
     files: Mapping[int, tuple[str, int]]
 
 
@@ -90,7 +89,9 @@ class Observer:
     def __init__(self) -> None:
         self._seen: dict[tuple[str, int], Observed] = {}
         self._open: list[tuple[int | None, float, Observed]] = []
-        self._before = _Before(0.0, {}, {})
+        self._before = _Before(0.0, {})
+        self._transaction: int | None = None
+        self._told: dict[str, LockMode] = {}
 
     @property
     def seen(self) -> tuple[Observed, ...]:
@@ -99,17 +100,22 @@ class Observer:
 
     def before(self, work: Connection) -> None:
         """Look, just before a statement runs."""
-        held, files = _locks(work), _files(work)
-        self._before = _Before(time.perf_counter(), held, files)
+        files = _files(work)
+        self._before = _Before(time.perf_counter(), files)
 
     def after(self, work: Connection, move: Move, statement: Statement) -> None:
         """Look again, once it has run and before its transaction ends."""
         now = time.perf_counter()
+        transaction, held = _transaction(work), _locks(work)
+        if transaction != self._transaction:
+            # What data checks locked before it counts as the first statement's.
+            self._transaction, self._told = transaction, {}
         locks = tuple(
             Lock(table=table, mode=mode, size_bytes=_size(work, table))
-            for table, mode in sorted(_locks(work).items())
-            if mode > self._before.held.get(table, 0)
+            for table, mode in sorted(held.items())
+            if mode > self._told.get(table, 0)
         )
+        self._told = held
         observed = Observed(
             migration=move.migration.id,
             number=statement.number,
@@ -120,7 +126,7 @@ class Observer:
             rewritten=_rewritten(self._before.files, _files(work)),
         )
         self._seen[(observed.migration, observed.number)] = observed
-        self._hold(_transaction(work), now, observed)
+        self._hold(transaction, now, observed)
 
     def timed(self, event: Mapping[str, object]) -> None:
         """Note the time of a statement that ran outside a transaction, or in batches, from its event."""
