@@ -4,47 +4,20 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from tests.postgres.backup.naive import Naive
+from tests.postgres.own_server import BINARIES
 
 from changeover.agent import backup_manifest
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tests.postgres.backup.conftest import Site
 
 pytestmark = pytest.mark.postgres
-
-BINARIES = Path("/usr/lib/postgresql/15/bin")
-
-
-class Naive:
-    """A person with the documented commands."""
-
-    def __init__(self, site: Site) -> None:
-        self.site = site
-        server = site.shop.server
-        self._reach = ["-h", str(server.directory), "-p", str(server.port), "-U", "postgres"]
-        self.plain = site.root / "backup.sql"
-
-    def run(self, tool: str, *words: object) -> subprocess.CompletedProcess[str]:
-        command: Sequence[str] = [str(BINARIES / tool), *self._reach, *map(str, words)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    def dump(self, *words: object) -> None:
-        assert self.run("pg_dump", *words, self.site.shop.name).returncode == 0
-
-    def into(self, database: str, content: str, *words: object) -> int:
-        self.site.shop.server.run(f"DROP DATABASE IF EXISTS {database}")
-        self.site.shop.server.run(f"CREATE DATABASE {database}")
-        part = self.site.root / "part.sql"
-        part.write_text(content)
-        return self.run("psql", "-q", "-d", database, "-f", part, *words).returncode
 
 
 @pytest.fixture
@@ -140,23 +113,6 @@ def test_listing_an_archive_proves_nothing(site: Site, naive: Naive) -> None:
         path.write_bytes(whole)
     assert noticed == 0
     assert ours == tried > 20
-
-
-def test_one_flipped_bit_in_an_uncompressed_dump_restores_with_exit_code_0(
-    site: Site, naive: Naive
-) -> None:
-    archive = site.root / "plain.dump"
-    naive.dump("-Fd", "-Z0", "-f", archive)
-    (users,) = (
-        path for path in archive.glob("*.dat") if b"user42@example.test" in path.read_bytes()
-    )
-    users.write_bytes(users.read_bytes().replace(b"user42@example.test", b"user42@example.tesu"))
-    side = f"{site.shop.name}_naive"
-    naive.into(side, "")
-    assert naive.run("pg_restore", "--exit-on-error", "-d", side, archive).returncode == 0
-    wrong = "SELECT count(*) FROM users WHERE email LIKE '%tesu'"
-    assert site.shop.server.run(wrong, side) == [(1,)]
-    # ours: test_damage shows the same change told by digest, and by fingerprint when resealed
 
 
 def test_cleaning_a_migrated_database_leaves_it_half_dropped(site: Site, naive: Naive) -> None:
