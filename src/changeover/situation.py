@@ -65,6 +65,7 @@ class Situation:
         variables: Environment changes as lines without secrets.
         pending: Pending migrations of the phases that a deployment runs.
         statements: Their statements.
+        checks: What must hold of the data before they are committed, a line each.
         verdict: The way back.
         warnings: What a person should know before saying yes.
     """
@@ -81,4 +82,5 @@ class Situation:
     variables: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
     statements: tuple[SqlChange, ...] = ()
+    checks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

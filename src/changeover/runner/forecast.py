@@ -90,6 +90,7 @@ def situation(
         variables=_variables(run, before, releases),
         pending=tuple(migration.id for migration in pending),
         statements=statements,
+        checks=tuple(checks_of(pending)),
         verdict=verdict.judge(map(_fact, pending), first=live is None),
         warnings=tuple(_warnings(release, before)),
     )
@@ -154,6 +155,13 @@ def _pending(
                 statements += [_change(each) for each in shown if each.migration in names]
                 due += found
     return due, tuple(statements)
+
+
+def checks_of(pending: Sequence[Migration]) -> Iterator[str]:
+    """Give a line for each data check that these migrations are held to."""
+    for migration in pending:
+        for check in migration.checks.items if migration.checks else ():
+            yield f"{migration.id}  {check}"
 
 
 def _change(shown: StatementPreview) -> SqlChange:

@@ -184,6 +184,7 @@ def words(made: planning.Plan) -> str:
     for title, content in (
         ("variables", found.variables),
         ("files", found.files),
+        ("data checks", found.checks),
         ("warnings", found.warnings),
     ):
         if content:
