@@ -30,6 +30,10 @@ FACTS = """
 SELECT pg_database_size(current_database()) AS bytes, pg_is_in_recovery() AS standby,
 current_setting('server_version') AS version,
 (SELECT system_identifier::text FROM pg_control_system()) AS cluster"""
+# Rows that the snapshot does not hold are of this transaction or a later one.
+MOMENT = """
+SELECT pg_current_wal_lsn()::text AS wal_lsn,
+txid_snapshot_xmin(txid_current_snapshot()) AS first_transaction"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +128,7 @@ def _dump(store: Store, session: Session, wish: Wish, partial: Path) -> Record:
         "started": backup_store.now(),
     }
     snapshot = _snapshot(session)
-    manifest |= session.row("SELECT pg_current_wal_lsn()::text AS wal_lsn")
+    manifest |= session.row(MOMENT)
     common = (f"--snapshot={snapshot}", "--lock-wait-timeout=30000", "--no-password")
     begun = time.monotonic()
     command = [

@@ -1,4 +1,10 @@
-"""What going back to a backup costs: rows and bytes of log written since, and what was lost."""
+"""What going back to a backup costs: rows and bytes of log written since, and what was lost.
+
+Before the swap, rows are counted by the transaction that wrote them: what is left behind is among
+those of later transactions than the backup's first unseen one, so this is how many at most. After
+the swap both databases are there, and what is left behind is counted row by row. The server's own
+counts of writes are told beside them: a row that was written several times is several of those.
+"""
 
 # ruff: noqa: S608 - names in statements come quoted from the catalog
 
@@ -6,26 +12,51 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover.agent import backup_content, backup_manifest
+from changeover.agent import backup_content, backup_manifest, backup_store
 from changeover.agent.postgres_session import Session
 from changeover.agent.postgres_tools import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from changeover.agent.backup_store import Record, Store
 
 WRITES = ("inserted", "updated", "deleted")
+MOVED = ("left_at_most", "back_at_most")
+RESTORED = "restored.json"
+CLUSTER = "SELECT system_identifier::text AS id FROM pg_control_system()"
+NUMBER = "SELECT oid::bigint AS oid FROM pg_database WHERE datname = current_database()"
+LATER_OBJECTS = """
+SELECT count(*) AS rows FROM pg_largeobject_metadata m
+WHERE {row} OR EXISTS (SELECT FROM pg_largeobject o WHERE o.loid = m.oid AND {page})"""
+
+
+def note(store: Store, restored: Record) -> None:
+    """Note which transactions write rows that a restored database did not have.
+
+    Args:
+        store: The app's backups.
+        restored: The record of a swap that has happened.
+    """
+    names = ("backup", "side_oid", "first_transaction")
+    if restored.keys() >= set(names):  # an older agent may have begun the swap
+        facts = {name: restored[name] for name in names}
+        backup_store.write_sealed(store.root / RESTORED, facts)
 
 
 def price(store: Store, backup: str) -> Record:
     """Return what was written since a backup's snapshot, before anybody goes back to it.
 
     Returns:
+        ``left_at_most``, the rows inserted or changed since that would be left behind, and
+        ``back_at_most``, those deleted or changed since that would come back as they were, both
+        ``None`` when the live database is another one than the backup was taken from or was
+        restored from it;
         ``wal_bytes`` of log written by the whole server since, less what proving the backup wrote
         (``None`` when this is another cluster);
-        ``tables`` that changed, each with ``rows_then``, ``rows_now`` and the server's counts of
-        rows ``inserted``, ``updated``, ``deleted`` (``None`` where it has forgotten them);
+        ``tables`` that changed, each with ``rows_then``, ``rows_now``, ``left_at_most``,
+        ``back_at_most`` and the server's counts of rows ``inserted``, ``updated``, ``deleted``
+        (``None`` where it has forgotten them, or has counted in another database);
         ``rows_written``, the sum of those counts, at least the growth in rows.
     """
     directory = store.present(backup)
@@ -33,20 +64,76 @@ def price(store: Store, backup: str) -> Record:
     own = (backup_manifest.proof(directory) or {}).get("wal_bytes", 0)
     with Session(store.server, store.database) as session:
         session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        written = backup_content.writes(session)
+        since = _first_transaction(store, session, backup, manifest)
+        written = _writes(session, manifest)
         there = backup_content.columns(session)
-        found = {
-            name: _table(session, name, manifest["tables"].get(name), there.get(name, []), written)
-            for name in sorted(set(backup_content.tables(session)) | set(manifest["tables"]))
-        }
-        changed = {name: table for name, table in found.items() if table["changed"]}
+        found: Record = {}
+        for name in sorted(set(backup_content.tables(session)) | set(manifest["tables"])):
+            before = manifest["tables"].get(name)
+            table = _table(session, name, before, there.get(name, []), written)
+            if table.pop("changed"):
+                found[name] = table | _moved(session, name, table, since)
         return {
             "backup": backup,
             "since": manifest["started"],
             "wal_bytes": _wal(session, manifest, own),
-            "tables": changed,
-            "rows_written": sum(_written(table) for table in changed.values()),
+            "tables": found,
+            "rows_written": sum(_written(table) for table in found.values()),
+            **{kind: _sum(table[kind] for table in found.values()) for kind in MOVED},
         }
+
+
+def _first_transaction(store: Store, session: Session, backup: str, manifest: Record) -> int | None:
+    """Return the first transaction whose rows the backup may lack, if that can be told."""
+    cluster, number = session.value(CLUSTER), session.value(NUMBER)
+    if cluster != manifest["cluster"]:
+        return None
+    if number == manifest["settings"]["oid"]:
+        first = manifest.get("first_transaction")  # backups of older agents do not say
+        return None if first is None else int(first)
+    restored = backup_store.read_sealed(store.root / RESTORED, RESTORED)
+    if restored is None or (restored["side_oid"], restored["backup"]) != (number, backup):
+        return None
+    return int(restored["first_transaction"])
+
+
+def _writes(session: Session, manifest: Record) -> Record:
+    """Return the server's counts, where they are of the database that the backup was taken from."""
+    here = (session.value(CLUSTER), session.value(NUMBER))
+    same = here == (manifest["cluster"], manifest["settings"]["oid"])
+    return backup_content.writes(session) if same else {}
+
+
+def _moved(session: Session, name: str, table: Record, since: int | None) -> Record:
+    """Return how many of a table's rows going back would leave behind, and bring back, at most."""
+    then, now = table["rows_then"], table["rows_now"]
+    if then is None or now is None:
+        return {"left_at_most": now or 0, "back_at_most": then or 0}
+    if since is None:
+        return dict.fromkeys(MOVED)
+    query = (
+        LATER_OBJECTS.format(row=_later(since, "m"), page=_later(since, "o"))
+        if name == backup_content.LARGE
+        else f"SELECT count(*) AS rows FROM ONLY {name} AS r WHERE {_later(since, 'r')}"
+    )
+    left = int(session.value(query))
+    return {"left_at_most": left, "back_at_most": max(0, then - (now - left))}
+
+
+def _later(since: int, row: str) -> str:
+    """Return the SQL that tells whether a row is of transaction ``since`` or a later one.
+
+    A row carries the lower half of its transaction's number; what is visible is older than the
+    snapshot's end, which is known whole. Numbers below 3 are the server's own.
+    """
+    number = f"{row}.xmin::text::bigint"
+    ago = f"mod(txid_snapshot_xmax(txid_current_snapshot()) - {number}, {1 << 32})"
+    return f"({number} > 2 AND {ago} <= txid_snapshot_xmax(txid_current_snapshot()) - {since})"
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    known = list(counts)
+    return None if None in known else sum(one or 0 for one in known)
 
 
 def _table(
@@ -85,8 +172,7 @@ def _written(table: Record) -> int:
 
 
 def _wal(session: Session, manifest: Record, own: int) -> int | None:
-    here = session.value("SELECT system_identifier::text AS id FROM pg_control_system()")
-    if here != manifest["cluster"]:
+    if session.value(CLUSTER) != manifest["cluster"]:
         return None
     since = f"pg_wal_lsn_diff(pg_current_wal_lsn(), {literal(manifest['wal_lsn'])})"
     return max(0, int(session.value(f"SELECT {since}::bigint AS bytes")) - own)

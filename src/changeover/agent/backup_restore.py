@@ -97,6 +97,8 @@ def _prepare(
     carried = backup_settings.read(session, side)
     if carried is None or not backup_settings.same(carried, properties):
         raise ActionError("settings-differ", f"owner, grants or settings of {side} differ")
+    # nobody but the restore has written there, and who writes once it is live does so later
+    later = "SELECT txid_snapshot_xmax(txid_current_snapshot()) AS first_transaction"
     stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime())
     return {
         "backup": directory.name,
@@ -107,6 +109,7 @@ def _prepare(
         "side_oid": carried["oid"],
         "failed": store.side(stamp, "failed"),
         "warm": warm,
+        **session.row(later),
     }
 
 
@@ -131,12 +134,13 @@ def _is_warm(store: Store, session: Session, directory: Path, manifest: Record, 
 
 
 def _conclude(store: Store, session: Session, record: Record) -> Record:
-    """Count what was left behind, and forget that a swap was under way."""
+    """Count what was left behind, note since when rows are new, and forget the swap."""
     kept = backup_swap.name_of(session, record["live_oid"])
     with Session(store.server, store.database) as live:
         live.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         live.run("SELECT 1")
         lost = backup_price.lost(store, kept, live) if kept else {}
+    backup_price.note(store, record)
     backup_swap.conclude(store)
     return {
         "backup": record["backup"],

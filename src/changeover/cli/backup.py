@@ -107,7 +107,7 @@ def price(
 
     desk = open_desk(env, app, json_lines=json)
     found = backups.price(context_of(desk), backup)
-    desk.output.data({"type": "price", **found.as_json()}, _price_words(found))
+    desk.output.data({"type": "price", **found.as_json()}, found.words())
 
 
 @app.command()
@@ -126,10 +126,10 @@ def restore(
     desk = open_desk(env, app, json_lines=json)
     context = context_of(desk)
     found = backups.price(context, backup)
-    desk.output.note(_price_words(found))
+    desk.output.note(found.words())
     ask(yes=yes, question=f"go back to {backup} on {desk.environment.name}?")
     done = backups.restore(context, backup)
-    desk.output.data({"type": "restored", **dataclasses.asdict(done)}, _restored_words(done))
+    desk.output.data({"type": "restored", **dataclasses.asdict(done)}, _restored_words(done, found))
 
 
 @app.command()
@@ -218,18 +218,6 @@ def _proof_words(proof: Proof) -> str:
     )
 
 
-def _price_words(price: Price) -> str:
-    if not price.tables:
-        return f"nothing was written since {price.since}"
-    wal = "" if price.wal_bytes is None else f", {price.wal_bytes / MEGABYTE:.1f} MB of log"
-    lines = [f"written since {price.since}: at least {counted(price.rows_written, 'row')}{wal}"]
-    lines += [
-        f"  {one.table}: {_rows(one.rows_then)} then, {_rows(one.rows_now)} now"
-        for one in price.tables
-    ]
-    return "\n".join(lines)
-
-
 def _due_words(due: Due) -> str:
     lines = ["what goes, and does not come back:"]
     lines += [f"  {backup}  the backup" for backup in due.backups]
@@ -253,23 +241,18 @@ def _held_words(database: BesideDue) -> list[str]:
     ]
 
 
-def _rows(number: int | None) -> str:
-    return "no table" if number is None else counted(number, "row")
-
-
-def _restored_words(done: Restored) -> str:
+def _restored_words(done: Restored, price: Price) -> str:
     refused = (
         ""
         if done.refused_seconds is None
         else f", connections refused {done.refused_seconds:.2f} s"
     )
-    left = (
-        f"{counted(done.rows_lost, 'row is', 'rows are')} left in {done.kept}"
-        if done.kept
-        else "there was none before"
-    )
-    lines = [f"{done.backup} is live{refused}; {left}"]
+    lines = [f"{done.backup} is live{refused}; {done.left}"]
     lines += [
         f"  {table}: {counted(facts['lost'] or 0, 'row')}" for table, facts in done.lost.items()
     ]
+    if price.left_at_most is not None and done.rows_lost > price.left_at_most:
+        lines.append(f"more than the {price.left_at_most} told before: written until the swap")
+    if done.kept:
+        lines.append("changeover db diff shows which rows, and what came back")
     return "\n".join(lines)

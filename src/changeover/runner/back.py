@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from changeover.colour import version_of
-from changeover.counts import counted
 from changeover.errors import ChangeoverError
 from changeover.executors import backup as backups
 from changeover.release.reading import unknown_version
@@ -165,15 +164,9 @@ def price(run: Run, backup: str) -> str:
         BackupUnknown: There is no such backup.
     """
     found = backups.price(backups.vault_of(run.fleet), backup)
-    lines = [
-        f"since {found.since} {counted(found.rows_written, 'row was', 'rows were')} written that {backup} lacks:"
-    ]
-    lines += [
-        f"  {each.table}: {counted(each.rows_then or 0, 'row')} then, {each.rows_now} now"
-        for each in found.tables
-    ]
     run.fleet.close()
-    lines.append("and what users of the old version write until the swap, which is counted then")
-    return "\n".join(
-        [*lines, "all of it stays in the database that is kept beside the restored one"]
+    return (
+        f"{found.words()}\n"
+        "and what users of the old version write until the swap, which counts all of it; it stays in"
+        " the database that is kept beside the restored one"
     )

@@ -71,7 +71,6 @@ def restore(run: Run, step: RestoreDatabase) -> Outcome:
     restored = backups.restore(backups.vault_of(run.fleet), step.backup)
     refused = restored.refused_seconds or 0.0
     return Outcome(
-        says=f"{restored.backup} is live after {refused:.2f} s of refused connections; "
-        f"{counted(restored.rows_lost, 'row written since is', 'rows written since are')} kept in {restored.kept}",
+        says=f"{restored.backup} is live after {refused:.2f} s of refused connections; {restored.left}",
         figures={"refused_seconds": refused, "rows_lost": restored.rows_lost},
     )

@@ -86,6 +86,12 @@ def test_what_is_lost_is_counted_by_row_and_the_database_left_is_kept(site: Site
     assert site.databases() == {site.shop.name, done["kept"]}
     assert set(price["tables"]) == set(done["lost"])
     assert price["tables"]["public.users"]["rows_now"] == 2007
+    assert {name: table["left_at_most"] for name, table in price["tables"].items()} == {
+        name: table["lost"] for name, table in done["lost"].items()
+    }
+    assert price["left_at_most"] == done["rows_lost"]
+    assert price["tables"]["public.users"]["back_at_most"] == 3
+    assert price["back_at_most"] == 3 + 5
     assert price["wal_bytes"] > 0
     assert price["rows_written"] >= 7 + 5 + 2 + 11
 

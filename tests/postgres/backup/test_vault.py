@@ -170,14 +170,22 @@ def test_a_restore_says_what_it_cost(site: Site, vault: Vault) -> None:
     assert [(one.table, one.rows_then, one.rows_now) for one in price.tables] == [
         ("public.audit", 10, 14)
     ]
-    assert price.rows_written >= 4
+    assert (price.left_at_most, price.back_at_most) == (4, 0)
+    left = "at most 4 rows were inserted or changed that one does not have: going back leaves them behind"
+    back = "at most 0 rows come back as they were, deleted or changed since"
+    assert price.words().splitlines()[:2] == [f"since {price.since} {left}", back]
+    assert (
+        "  public.audit: 10 rows then, 14 rows now; 4 left behind, 0 back as they were"
+        in price.words()
+    )
     assert price.wal_bytes is not None
     assert 0 < price.wal_bytes < 1_000_000, "what the proof itself wrote is not the app's"
 
     done = backups.restore(vault, "one")
 
     assert done.warm
-    assert done.rows_lost == 4
+    assert done.rows_lost == price.left_at_most
+    assert done.left == f"4 rows that one does not have are kept in {done.kept}"
     assert done.kept is not None
     assert site.shop.server.run("SELECT count(*) FROM audit", done.kept) == [(14,)]
 

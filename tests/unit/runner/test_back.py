@@ -137,7 +137,7 @@ def test_users_and_their_writes_leave_before_the_database_is_swapped(
     assert {host for host, act in acts[:2] if act == "revert"} == {"one", "two"}
     assert {host for host, act in acts[2:4] if act == "stop"} == {"one", "two"}
     assert acts[4] == ("three", "backup_restore")
-    assert "3 rows written since are kept" in desk.says()
+    assert "3 rows that b1 does not have are kept in kept" in desk.says()
 
 
 def test_a_backup_is_swapped_in_where_users_are_back_already(

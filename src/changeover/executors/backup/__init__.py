@@ -1,6 +1,7 @@
 """Back up an app and go back: its database on the database host, its configuration encrypted."""
 
 from changeover.executors.backup.configuration import open_attachment
+from changeover.executors.backup.cost import Price, TablePrice
 from changeover.executors.backup.difference import Difference, TableDifference
 from changeover.executors.backup.failures import (
     BackupDamaged,
@@ -17,11 +18,9 @@ from changeover.executors.backup.records import (
     Beside,
     BesideDue,
     Due,
-    Price,
     Proof,
     Pruned,
     Restored,
-    TablePrice,
 )
 from changeover.executors.backup.vault import Vault, vault_of
 from changeover.executors.backup.work import (

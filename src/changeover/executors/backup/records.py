@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from changeover.counts import counted
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -128,55 +130,6 @@ class Pruned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TablePrice:
-    """One table then and now, with the server's count of rows written in between, if it has one."""
-
-    table: str
-    rows_then: int | None
-    rows_now: int | None
-    inserted: int | None
-    updated: int | None
-    deleted: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
-    """What going back to a backup would lose.
-
-    Args:
-        backup: Its id.
-        since: When its snapshot was taken, UTC.
-        rows_written: Rows inserted, changed or deleted since, at least.
-        wal_bytes: Log written by the whole server since, less what the proof wrote; ``None`` when
-            the backup is another cluster's.
-        tables: The tables that are not as they were.
-    """
-
-    backup: str
-    since: str
-    rows_written: int
-    wal_bytes: int | None
-    tables: tuple[TablePrice, ...]
-
-    @classmethod
-    def read(cls, answer: Event) -> Self:
-        """Read the agent's answer."""
-        names = TablePrice.__slots__[1:]
-        tables = tuple(
-            TablePrice(table=table, **{name: facts.get(name) for name in names})
-            for table, facts in answer["tables"].items()
-        )
-        rest = {name: answer[name] for name in ("backup", "since", "rows_written", "wal_bytes")}
-        return cls(**rest, tables=tables)
-
-    def as_json(self) -> Event:
-        """Return the price as plain JSON."""
-        tables = [{name: getattr(one, name) for name in one.__slots__} for one in self.tables]
-        rest = {name: getattr(self, name) for name in ("backup", "since", "rows_written")}
-        return {**rest, "wal_bytes": self.wal_bytes, "tables": tables}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
     """A backup became the live database.
 
@@ -202,3 +155,15 @@ class Restored:
     def read(cls, answer: Event) -> Self:
         """Read the agent's answer."""
         return cls(**{name: answer[name] for name in cls.__slots__})
+
+    @property
+    def left(self) -> str:
+        """Say what is left behind: the rows that a price gives before, counted."""
+        if self.kept is None:
+            return "there was no database before"
+        rows = counted(
+            self.rows_lost,
+            f"row that {self.backup} does not have is",
+            f"rows that {self.backup} does not have are",
+        )
+        return f"{rows} kept in {self.kept}"

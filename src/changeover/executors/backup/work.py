@@ -6,13 +6,13 @@ import base64
 from typing import TYPE_CHECKING
 
 from changeover.executors.backup.configuration import MEMBER, collect, encrypt
+from changeover.executors.backup.cost import Price
 from changeover.executors.backup.difference import Difference
 from changeover.executors.backup.records import (
     Backup,
     Beside,
     BesideDue,
     Due,
-    Price,
     Proof,
     Pruned,
     Restored,
