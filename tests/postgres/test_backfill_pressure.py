@@ -77,8 +77,8 @@ def test_sessions_behind_one_update_wait_for_all_of_it(shop: Shop) -> None:
     naive = SLOW.replace("$1 AND $2", "1 AND 300")
     with ThreadPoolExecutor(1) as pool:
         update = pool.submit(shop.rows, naive)
-        until(lambda: shop.rows("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'UPDATE users%'"))
-        shop.rows("SELECT FROM users ORDER BY id LIMIT 1 FOR UPDATE")
+        until(lambda: not shop.rows("SELECT id FROM users WHERE id = 1 FOR UPDATE SKIP LOCKED"))
+        shop.rows("SELECT id FROM users WHERE id = 1 FOR UPDATE")
         assert each_once(shop, 300)
         update.result()
 
@@ -120,7 +120,7 @@ def test_it_pauses_while_autovacuum_is_at_a_table_with_many_dead_rows(
     patient = release(fill("UPDATE users SET n = 0 WHERE id BETWEEN $1 AND $2", "dead=9999999"))
     events: Events = []
 
-    migrate.apply(shop.owner, patient, report=events.append)
+    migrate.apply(shop.owner, patient, report=events.append, deadline_seconds=30)
     assert told(events, "batch-pause") == []
     assert shop.rows(VACUUMING)
 
@@ -155,6 +155,7 @@ def test_it_pauses_while_a_replica_is_behind_and_no_longer_than_its_time(
         before = shop.value("SELECT sum(n) FROM users")
         assert before < 6000
 
+        folder = release(fill(SLOW, "lag=1s dead=5 target=200ms size=7"))  # bounds are not its text
         runner = pool.submit(migrate.apply, shop.owner, folder, report=events.append)
         until(lambda: len(told(events, "batch-pause")) > 1 or runner.done())
         assert shop.value("SELECT sum(n) FROM users") < 6000

@@ -128,7 +128,6 @@ def _batch(walk: _Walk) -> _Step:
     """Run one batch; the one after which no key is left closes the statement."""
     turn, move = walk.turn, walk.move
     record = (turn.work, move.migration, move.statements[0], move.direction, turn.mandate)
-    turn.limit()
     span = walk.keys.following(turn.work, walk.after, walk.pace.size)
     rows = waiting = 0
     with turn.work.transaction():
