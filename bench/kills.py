@@ -19,8 +19,9 @@ from pathlib import Path
 # Run as a file, only its own folder would be searched.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.postgres.kills import KINDS, round_of, span
+from tests.postgres.kills import round_of, span
 from tests.postgres.own_server import running_server
+from tests.postgres.works import KINDS
 
 FREE_SECONDS = 2.0
 
@@ -33,19 +34,23 @@ def main() -> int:
     wanted = parser.parse_args()
     red = 0
     begun = time.monotonic()
-    print(f"{'kind':<18} {'kills':>5} {'rounds':>6} {'red':>4} {'lock free, longest':>19}")
+    print(
+        f"{'kind':<18} {'kills':>5} {'rounds':>6} {'red':>4} {'half done':>9} {'lock free, longest':>19}"
+    )
     with running_server() as server:
         for number, kind in enumerate(KINDS):
             share = wanted.moments * (number + 1) // len(KINDS)
             share -= wanted.moments * number // len(KINDS)
             chance = random.Random(f"{wanted.seed} {kind}")  # noqa: S311 - moments, not secrets
             freed: list[float] = []
-            rounds = failed = 0
+            rounds = failed = half_done = 0
             seconds = span(kind, server)
             while len(freed) < share:
                 rounds += 1
                 try:
-                    freed += round_of(kind, server, seconds, chance)
+                    found = round_of(kind, server, seconds, chance)
+                    freed += found.freed
+                    half_done += found.half_done
                 except Exception:  # noqa: BLE001 - counted, and the rounds go on
                     failed += 1
                     traceback.print_exc()

@@ -6,7 +6,8 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.postgres.kills import KINDS, round_of
+from tests.postgres.kills import round_of
+from tests.postgres.works import KINDS
 
 if TYPE_CHECKING:
     from tests.postgres.own_server import Server
@@ -22,4 +23,4 @@ def test_what_was_killed_converges_by_a_plain_rerun(postgres_server: Server, kin
     chance = random.Random(kind)  # noqa: S311 - the same moments in every run
     kills = 0
     while not kills:
-        kills += len(round_of(kind, postgres_server, AT_WORK_SECONDS[kind], chance))
+        kills += len(round_of(kind, postgres_server, AT_WORK_SECONDS[kind], chance).freed)

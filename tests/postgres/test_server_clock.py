@@ -37,8 +37,12 @@ FILES = {
     "expand/001_users.sql": USERS,
     "expand/002_city.sql": "ALTER TABLE users ADD COLUMN city text",
 }
-MORE = {
-    "expand/003_index.sql": "CREATE INDEX CONCURRENTLY users_name ON users (name)",
+REVERTS = {
+    "expand/001_users.revert.sql": "DROP TABLE users",
+    "expand/002_city.revert.sql": "ALTER TABLE users DROP COLUMN city",
+}
+NEXT = {
+    "expand/001_index.sql": "CREATE INDEX CONCURRENTLY users_name ON users (name)",
     "backfill/001_city.sql": "-- changeover: batch table=users key=id\n"
     "UPDATE users SET city = concat(city, 'here') WHERE id BETWEEN $1 AND $2",
 }
@@ -107,23 +111,20 @@ def test_what_was_applied_is_known_by_order_whatever_the_clock_said(
 ) -> None:
     wrong.set(4000)
     assert wrong.days_ahead == 4000
-    migrate.apply(shop.owner, release(FILES))
+    older = release(FILES | REVERTS)
+    migrate.apply(shop.owner, older)
     wrong.set(-4000)
+    newer = release(NEXT, "2.0.0")
 
-    folder = release(MORE)
-    outcome = migrate.apply(shop.owner, folder)
+    assert len(migrate.apply(shop.owner, newer).done) == 2
+    assert migrate.apply(shop.owner, newer).done == ()
 
-    assert outcome.done == ("1.0.0/expand/003_index", "1.0.0/backfill/001_city")
-    assert migrate.apply(shop.owner, folder).done == ()
-    at = [found for (found,) in shop.rows("SELECT changed_at FROM changeover.migration ORDER BY 1")]
-    assert (at[-1] - at[0]).days > 7900, "the ledger keeps what the server said"
-    begun = shop.rows("SELECT id FROM changeover.migration ORDER BY position")
-    assert [name for (name,) in begun] == [
-        "1.0.0/expand/001_users",
-        "1.0.0/expand/002_city",
-        "1.0.0/expand/003_index",
-        "1.0.0/backfill/001_city",
-    ]
+    first, last = (migrate.status(shop.owner, folder)[0].changed_at for folder in (older, newer))
+    assert first is not None
+    assert last is not None
+    assert (first - last).days > 7990, "the ledger keeps what the server said"
+    with pytest.raises(failures.NewerApplied, match=r"2\.0\.0/expand/001_index was applied on top"):
+        migrate.revert(shop.owner, older, phases=("expand",))
     assert shop.rows("SELECT city FROM users") == [("here",)]
 
 
