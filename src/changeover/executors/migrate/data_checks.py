@@ -142,8 +142,6 @@ def _asked(connection: Connection, check: Check, ask: Callable[[], Result]) -> R
     except psycopg.OperationalError:
         raise  # waits and lost sessions are the turn's to judge
     except psycopg.Error as error:
-        if connection.broken:
-            raise
         said = error.diag.message_primary or str(error).strip()
         result = Result(check=check, green=False, says=f"cannot be asked: {said}")
     milliseconds = (time.perf_counter() - begun) * 1000
