@@ -116,6 +116,20 @@ def test_a_contract_migration_is_adopted_where_its_verify_is_true_and_runs_where
     assert found.pending == ()
 
 
+def test_a_contract_migration_without_a_verify_file_is_left_unless_a_person_answers_for_it(
+    standing: Shop, lineage: list[MigrationFolder], release: Release
+) -> None:
+    (lineage[1].path / "contract/001_old.verify.sql").unlink()
+    standing.rows("ALTER TABLE users DROP COLUMN old")
+    folders = [lineage[0], release({}, "2.0.0")]
+    assert "column old of users is not there" in str(refused(standing, folders).cause)
+
+    found = migrate.examine(standing.owner, folders, trust=[CONTRACT])
+
+    assert [migration.id for migration in found.standing] == [*EXPANDED, CONTRACT]
+    assert found.trusted == (CONTRACT,)
+
+
 @pytest.mark.parametrize(
     ("harm", "said"),
     [

@@ -206,7 +206,7 @@ def test_several_tools_are_told_and_tables_that_only_look_alike_are_not(
         "CREATE TABLE alembic_version (version_num text);"
         " CREATE TABLE changes (change_id int, change text);"
         " CREATE TABLE releases (version text); CREATE TABLE parts (id int, version text);"
-        " CREATE VIEW schema_history AS SELECT version FROM schema_migrations",
+        " CREATE SCHEMA shown; CREATE VIEW shown.alembic_version AS SELECT * FROM alembic_version",
     )
 
     found = migrate.examine(shop.owner, [folder])
