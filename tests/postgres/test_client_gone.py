@@ -8,19 +8,20 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.postgres import gate
 from tests.postgres.moments import until
 
 from changeover.executors import migrate
 from changeover.executors.migrate import failures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.postgres.own_server import Runner, Shop
 
-    from changeover.migrations.records import MigrationFolder
+    from changeover.migrations.records import MigrationFolder as Folder
 
-    Release = Callable[..., MigrationFolder]
+    Release = Callable[..., Folder]
     Start = Callable[..., Runner]
 
 pytestmark = pytest.mark.postgres
@@ -30,16 +31,7 @@ NAIVE_LOCK = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 A
 OURS = "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'changeover migrate%'"
 END_OURS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE application_name LIKE 'changeover migrate%'"""
-ROWS = 5000
-USERS = f"""
-    CREATE TABLE users (id bigint PRIMARY KEY, name text, copied text);
-    INSERT INTO users (id, name) SELECT n, 'user ' || n FROM generate_series(1, {ROWS}) AS n;
-"""  # noqa: S608 - the test's own number
-BACKFILL = {
-    "expand/001_users.sql": USERS,
-    "backfill/001_copied.sql": "-- changeover: batch table=users key=id size=10\n"
-    "UPDATE users SET copied = concat(copied, name) WHERE id BETWEEN $1 AND $2",
-}
+FILES = {"expand/001_users.sql": gate.USERS, "backfill/001_copied.sql": gate.BACKFILL}
 
 
 def test_t16_a_dead_clients_lock_is_free_while_a_naive_ones_is_kept(
@@ -75,24 +67,30 @@ def test_t16_a_dead_clients_lock_is_free_while_a_naive_ones_is_kept(
     migrate.apply(owner, release({"expand/001_slow.sql": "SELECT 1"}))
 
 
-def filled(shop: Shop) -> int:
-    if shop.value("SELECT to_regclass('users') IS NULL"):
-        return 0
-    return int(shop.value("SELECT count(copied) FROM users"))
+@pytest.fixture
+def frozen(shop: Shop, release: Release, start_runner: Start) -> Iterator[tuple[Runner, Folder]]:
+    """Give a runner that stands still in the middle of a batch."""
+    folder = release(FILES)
+    runner = start_runner(shop, folder)
+    until(lambda: shop.rows(gate.WAITING))
+    os.kill(runner.process.pid, signal.SIGSTOP)
+    yield runner, folder
+    thaw(runner)
+
+
+def thaw(runner: Runner) -> None:
+    if runner.process.poll() is None:
+        os.kill(runner.process.pid, signal.SIGCONT)
 
 
 def test_a_frozen_runner_is_named_and_goes_on_when_it_thaws(
-    shop: Shop, release: Release, start_runner: Start
+    shop: Shop, frozen: tuple[Runner, Folder]
 ) -> None:
-    folder = release(BACKFILL)
-    runner = start_runner(shop, folder)
-    until(lambda: filled(shop))
-    os.kill(runner.process.pid, signal.SIGSTOP)
-    try:
-        with pytest.raises(failures.RunnerBusy, match="another runner is migrating") as caught:
-            migrate.apply(shop.owner, folder, deadline_seconds=0.3)
-    finally:
-        os.kill(runner.process.pid, signal.SIGCONT)
+    runner, folder = frozen
+    with pytest.raises(failures.RunnerBusy, match="another runner is migrating") as caught:
+        migrate.apply(shop.owner, folder, deadline_seconds=0.3)
+    shop.rows(gate.OPEN)
+    thaw(runner)
 
     assert caught.value.exit_code == 5
     assert (runner.end(), runner.process.returncode) == ("", 0)
@@ -100,18 +98,13 @@ def test_a_frozen_runner_is_named_and_goes_on_when_it_thaws(
 
 
 def test_a_runner_that_thaws_after_another_took_its_place_changes_nothing(
-    shop: Shop, release: Release, start_runner: Start
+    shop: Shop, frozen: tuple[Runner, Folder]
 ) -> None:
-    folder = release(BACKFILL)
-    runner = start_runner(shop, folder)
-    until(lambda: filled(shop))
-    os.kill(runner.process.pid, signal.SIGSTOP)
-    try:
-        # what the server's keepalives do when the client's network is gone
-        shop.rows(END_OURS)
-        migrate.apply(shop.owner, folder)
-    finally:
-        os.kill(runner.process.pid, signal.SIGCONT)
+    runner, folder = frozen
+    shop.rows(END_OURS)  # what the server's keepalives do when the client's network is gone
+    shop.rows(gate.OPEN)
+    migrate.apply(shop.owner, folder)
+    thaw(runner)
 
     said = runner.end()
     assert runner.process.returncode == 1

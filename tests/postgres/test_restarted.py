@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.postgres import gate
 from tests.postgres.moments import until
 from tests.postgres.own_server import connect
 
@@ -25,29 +26,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.postgres
 
-ROWS = 3000
-# Whoever passes waits until the gate is open, which is seen by every new statement.
-USERS = f"""
-    CREATE TABLE users (id bigint PRIMARY KEY, name text, copied text);
-    INSERT INTO users (id, name) SELECT n, 'user ' || n FROM generate_series(1, {ROWS}) AS n;
-    CREATE TABLE gate (open int);
-    CREATE TABLE log (line text);
-    CREATE FUNCTION pass() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
-        WHILE NOT EXISTS (SELECT FROM gate) LOOP PERFORM pg_sleep(0.01); END LOOP;
-        RETURN true;
-    END $$;
-"""  # noqa: S608 - the test's own number
-AT_THE_GATE = """SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'
-    AND application_name = 'changeover migrate work'"""
 TRANSACTIONAL = {
     "expand/002_log.sql": "INSERT INTO log VALUES ('002'); ALTER TABLE users ADD COLUMN city text;"
     "SELECT pass(); INSERT INTO log VALUES ('after')"
 }
-BACKFILL = {
-    "backfill/001_copied.sql": "-- changeover: batch table=users key=id size=100\n"
-    "UPDATE users SET copied = concat(copied, name)"
-    f" WHERE id BETWEEN $1 AND $2 AND (id <> {ROWS // 2} OR pass())"
-}
+BACKFILL = {"backfill/001_copied.sql": gate.BACKFILL}
 INDEX = {"expand/002_index.sql": "CREATE INDEX CONCURRENTLY users_name ON users (name)"}
 HOWS = pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["restart", "crash"])
 ENDED = (failures.ConnectionLost, failures.RunnerLockLost)
@@ -55,7 +38,7 @@ ENDED = (failures.ConnectionLost, failures.RunnerLockLost)
 
 @pytest.fixture
 def users(shop: Shop, release: Release) -> Shop:
-    migrate.apply(shop.owner, release({"expand/001_users.sql": USERS}))
+    migrate.apply(shop.owner, release({"expand/001_users.sql": gate.USERS}))
     return shop
 
 
@@ -76,9 +59,9 @@ def test_a_transaction_is_whole_or_not_there(
     users: Shop, release: Release, how: signal.Signals
 ) -> None:
     folder = release(TRANSACTIONAL)
-    cut(users, folder, AT_THE_GATE, how)
+    cut(users, folder, gate.WAITING, how)
     assert users.rows("SELECT line FROM log") == []
-    users.rows("INSERT INTO gate VALUES (1)")
+    users.rows(gate.OPEN)
 
     assert migrate.apply(users.owner, folder).done == ("1.0.0/expand/002_log",)
 
@@ -90,9 +73,9 @@ def test_a_backfill_goes_on_after_its_last_batch(
     users: Shop, release: Release, how: signal.Signals
 ) -> None:
     folder = release(BACKFILL)
-    cut(users, folder, AT_THE_GATE, how)
-    assert 0 < users.value("SELECT count(copied) FROM users") < ROWS // 2
-    users.rows("INSERT INTO gate VALUES (1)")
+    cut(users, folder, gate.WAITING, how)
+    assert 0 < users.value("SELECT count(copied) FROM users") < gate.HALF
+    users.rows(gate.OPEN)
 
     migrate.apply(users.owner, folder)
 
