@@ -49,10 +49,11 @@ def rehearse(run: Run, step: Rehearse) -> Outcome:
     releases = load_releases(run.root, run.app.app)
     folders = database.migration_folders(releases, run.release.version)
     vault = backups.vault_of(run.fleet)
-    made = clones.clone(vault, run.fleet.deployment)
+    made, first = clones.clone(vault, run.fleet.deployment)
     try:
         with database.owner_database(run.environment, run.app) as place:
-            tried = _Rehearsal(vault, made, dataclasses.replace(place, name=made.database), folders)
+            inside = dataclasses.replace(place, name=made.database)
+            tried = _Rehearsal(vault, made, inside, folders, first.rows, first)
             for phase in step.phases:
                 tried.phase(phase)
     except BaseException:
@@ -74,8 +75,9 @@ class _Rehearsal:
         made: The clone.
         place: How the owner enters it.
         folders: The migrations of every release on the way, oldest first.
-        observer: Watches what they do the first time.
         rows: How many rows each table had before.
+        seen: What the clone was seen to hold; ``None`` once something ran since.
+        observer: Watches what they do the first time.
         undone: The phases that were tried backwards and forwards again.
         notes: What is to be told beside.
     """
@@ -84,8 +86,9 @@ class _Rehearsal:
     made: Clone
     place: Database
     folders: Sequence[MigrationFolder]
+    rows: Mapping[str, int]
+    seen: Look | None
     observer: migrate.Observer = field(default_factory=migrate.Observer)
-    rows: Mapping[str, int] = field(default_factory=dict)
     undone: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -94,14 +97,13 @@ class _Rehearsal:
         due = [each for each in self.folders if migrate.pending(self.place, each, (phase,))]
         if not due:
             return
-        before = self._look()
-        # A table that an earlier phase made has no users yet.
-        self.rows = self.rows or before.rows
         fixed = self._fixed(due, phase)
-        self._apply(due, phase, self.observer)
         if fixed:
+            self._apply(due, phase, self.observer)
             self.notes.append(f"{phase} was not tried backwards: {fixed}")
             return
+        before = self._look()
+        self._apply(due, phase, self.observer)
         forward = self._look()
         for folder in reversed(due):
             self._run(partial(migrate.revert, self.place, folder, phases=(phase,)))
@@ -147,6 +149,7 @@ class _Rehearsal:
             )
 
     def _run(self, move: Callable[[], object]) -> None:
+        self.seen = None
         try:
             move()
         except Failed as error:
@@ -159,7 +162,8 @@ class _Rehearsal:
             ) from error
 
     def _look(self) -> Look:
-        return clones.look(self.vault, self.made)
+        self.seen = self.seen or clones.look(self.vault, self.made)
+        return self.seen
 
     def _same(self, wanted: str, found: str, message: str) -> None:
         if wanted == found:

@@ -45,22 +45,30 @@ class Look:
     fingerprints: Mapping[str, str]
 
 
-def clone(vault: Vault, backup: str) -> Clone:
-    """Make a clone of a backup; clones of earlier rehearsals are dropped.
+def clone(vault: Vault, backup: str) -> tuple[Clone, Look]:
+    """Make a clone of a backup, and return it with what it holds; earlier clones are dropped.
 
     Raises:
         BackupUnknown: There is no such backup.
         BackupDamaged: It cannot be trusted.
         DiskTooSmall: There is no room for the clone.
     """
-    answer = vault.ask(action("backup_rehearsal", backup=backup))["backup_rehearsal"]
-    return Clone(backup=backup, **{name: answer[name] for name in Clone.__slots__[1:]})
+    answers = vault.ask(
+        action("backup_rehearsal", backup=backup), action("backup_rehearsed", backup=backup)
+    )
+    made = answers["backup_rehearsal"]
+    return Clone(backup=backup, **{name: made[name] for name in Clone.__slots__[1:]}), _look(
+        answers
+    )
 
 
 def look(vault: Vault, made: Clone) -> Look:
     """Return what the clone holds now."""
-    answer: dict[str, Any] = dict(vault.ask(action("backup_rehearsed", backup=made.backup)))
-    found = answer["backup_rehearsed"]
+    return _look(vault.ask(action("backup_rehearsed", backup=made.backup)))
+
+
+def _look(answers: Mapping[str, dict[str, Any]]) -> Look:
+    found = answers["backup_rehearsed"]
     tables: dict[str, dict[str, Any]] = found["tables"]
     return Look(
         schema=found["schema"],
