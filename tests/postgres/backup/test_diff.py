@@ -134,15 +134,16 @@ def test_what_is_not_beside_the_live_database_is_refused_with_the_names_that_are
     assert (none.value.error, none.value.detail["names"]) == ("side-unknown", [])
     older, newer = (f"{site.shop.name}_failed_2026010{day}000000" for day in (1, 2))
     other = f"{site.shop.name}_other"
-    for name in (newer, older, other):
-        site.shop.server.run(f"CREATE DATABASE {name}")
+    left = f"{site.shop.name}_verify_20260103T000000-3fa2c1"
+    for name in (newer, older, other, left):
+        site.shop.server.run(f'CREATE DATABASE "{name}"')
 
     for wrong in ("postgres", site.shop.name, other):
         with pytest.raises(ActionError, match=f"no database {wrong} is") as unknown:
             site.act("backup_diff", database=wrong)
-        assert unknown.value.detail["names"] == [older, newer]
+        assert unknown.value.detail["names"] == [older, newer, left]
     assert site.act("backup_diff")["kept"] == newer
-    assert len(site.databases()) == 4
+    assert len(site.databases()) == 5
 
 
 def test_what_is_held_in_memory_does_not_grow_with_the_rows(site: Site) -> None:

@@ -44,6 +44,7 @@ def test_rows_of_a_transaction_that_was_open_at_the_snapshot_count_in_savepoints
     with psycopg.connect(**site.shop.admin.parameters()) as connection:
         connection.execute("INSERT INTO audit VALUES ('before')")
         connection.execute("SAVEPOINT within; INSERT INTO audit VALUES ('within')")
+        site.shop.rows("INSERT INTO orders (user_id) VALUES (1)")
         site.create()
         connection.execute("INSERT INTO audit VALUES ('after')")
         connection.commit()
