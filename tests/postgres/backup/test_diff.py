@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from changeover.agent import backup_diff
+from changeover.agent.backup_store import Store
 from changeover.agent.failure import ActionError
+from changeover.agent.postgres_tools import Server
 
 if TYPE_CHECKING:
     from tests.postgres.backup.conftest import Site
@@ -144,6 +147,26 @@ def test_what_is_not_beside_the_live_database_is_refused_with_the_names_that_are
         assert unknown.value.detail["names"] == [older, newer, left]
     assert site.act("backup_diff")["kept"] == newer
     assert len(site.databases()) == 5
+
+
+def test_between_two_tables_nothing_is_locked_that_a_migration_would_wait_for(site: Site) -> None:
+    site.shop.server.run(f"CREATE DATABASE {site.shop.name}_failed_20260101000000")
+    held: list[int] = []
+    locks = f"""SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+        WHERE a.application_name = 'changeover' AND a.datname = '{site.shop.name}'
+        AND (l.locktype = 'relation' OR a.backend_xmin IS NOT NULL)"""  # noqa: S608 - the test's own
+
+    def look(_: str) -> None:
+        held.append(site.shop.server.run(locks)[0][0])
+
+    server = site.shop.server
+    reach = Server(socket=str(server.directory), port=server.port, say=look)
+    store = Store(root=site.backups, app="shop", database=site.shop.name, server=reach)
+
+    found = backup_diff.diff(store, [])
+
+    assert len(found["tables"]) == len(held) + 1 == 6
+    assert set(held) == {0}
 
 
 def test_what_is_held_in_memory_does_not_grow_with_the_rows(site: Site) -> None:

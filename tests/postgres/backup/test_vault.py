@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pyrage
 import pytest
 
+from changeover.cli import db_diff
+from changeover.cli.output import Output
 from changeover.errors import CheckRed, InvalidInput
 from changeover.executors import backup as backups
 from changeover.executors.backup.vault import Vault
@@ -226,3 +230,36 @@ def test_a_difference_is_told_by_table_and_an_unknown_database_with_those_there_
         backups.diff(vault, "none_such")
     assert unknown.value.exit_code == 2
     assert unknown.value.hint == "changeover backup list --env test names them"
+
+
+class Reached:
+    """What a verb reaches its hosts by, without hosts."""
+
+    fleet = None
+
+    def run(self) -> Reached:
+        return self
+
+
+def test_the_verb_prints_the_difference_for_people_and_as_one_object(
+    site: Site, vault: Vault, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = f"{site.shop.name}_failed_20260101000000"
+    site.shop.server.run(f"CREATE DATABASE {kept}")
+    monkeypatch.setattr(
+        db_diff, "open_desk", lambda *_, json_lines: SimpleNamespace(output=Output(json_lines))
+    )
+    monkeypatch.setattr(db_diff, "context_of", lambda _: Reached())
+    monkeypatch.setattr(backups, "vault_of", lambda _: vault)
+
+    db_diff.diff()
+    printed = capsys.readouterr().out.splitlines()
+    db_diff.diff(kept, json=True)
+    version, told = map(json.loads, capsys.readouterr().out.splitlines())
+
+    assert printed[0] == f"{kept} (kept) and {site.shop.name} (live) differ:"
+    assert "  public.users: only the live one has this table, 2000 rows" in printed
+    assert "    +CREATE TABLE public.users (" in printed
+    assert version["type"] == "version"
+    assert (told["type"], told["kept"], told["same"]) == ("difference", kept, False)
+    assert told["schema_lines"] > len(told["tables"]) == 6
