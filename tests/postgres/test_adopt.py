@@ -198,6 +198,20 @@ def test_what_a_later_statement_may_have_taken_away_takes_a_word_too(
     assert found.trusted == ("1.0.0/expand/001_old",)
 
 
+def test_a_verify_that_a_later_contract_made_false_says_which(
+    standing: Shop, release: Release, lineage: list[MigrationFolder]
+) -> None:
+    old = "SELECT count(*) = 1 FROM information_schema.columns WHERE column_name = 'old'"
+    folders = [release({"expand/001_users.verify.sql": old}, "1.0.0"), lineage[1]]
+    standing.rows("ALTER TABLE users DROP COLUMN old")
+
+    error = refused(standing, folders)
+
+    assert str(error.cause).endswith("((False,)); done since: 2.0.0/contract/001_old")
+    found = migrate.adopt(standing.owner, folders, trust=[EXPANDED[0]], release="2.0.1")
+    assert (found.release, found.trusted) == ("2.0.1", EXPANDED[:1])
+
+
 def test_a_ledger_that_has_begun_is_left_alone(
     standing: Shop, lineage: list[MigrationFolder]
 ) -> None:

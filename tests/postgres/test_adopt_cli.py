@@ -53,7 +53,7 @@ def leases(shop: Shop, release: Release, monkeypatch: pytest.MonkeyPatch) -> lis
     def leased(
         _context: object, command: str, about: str, *, hint: str, beyond: int
     ) -> Iterator[object]:
-        assert hint == "changeover db status 1.0.0 --env shop tells whether it was adopted"
+        assert hint == f"changeover db status {about} --env shop tells whether it was adopted"
         taken.append(f"{command} {about} beyond {beyond}")
         yield SimpleNamespace(number=LEASE)
 
@@ -109,8 +109,10 @@ def test_status_tells_where_the_ledger_began(
     assert shop.value("SELECT count(*) FROM changeover.baseline") == len(leases)
 
 
-def test_json_lines_carry_the_same(leases: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    db_adopt.adopt("1.0.0", trust=["1.0.0/expand/001_users"], json=True)
+def test_json_lines_carry_the_same(
+    shop: Shop, leases: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    db_adopt.adopt("1.0.1", trust=["1.0.0/expand/001_users"], json=True)
 
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()][1:]
     assert [event["type"] for event in events] == ["recorded", "migration", "migration"]
@@ -119,7 +121,8 @@ def test_json_lines_carry_the_same(leases: list[str], capsys: pytest.CaptureFixt
         ("applied", True),
         ("pending", False),
     ]
-    assert leases
+    assert leases == ["db adopt 1.0.1 beyond 0"]
+    assert shop.value("SELECT release FROM changeover.baseline") == "1.0.1"
 
 
 def test_what_is_refused_is_refused_before_a_lease_is_taken(shop: Shop, leases: list[str]) -> None:

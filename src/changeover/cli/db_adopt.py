@@ -41,7 +41,7 @@ def adopt(
     answered = tuple(trust or ())
     with database.owner_database(desk.environment, opened.declared) as place:
         # What is refused is refused before the hosts hear of it.
-        migrate.examine(place, folders, trust=answered)
+        migrate.examine(place, folders, trust=answered, release=version)
         known = migrate.fence(place)
         with by_hand.leased(
             opened, "db adopt", version, hint=_again(desk, version), beyond=known
@@ -50,6 +50,7 @@ def adopt(
                 place,
                 folders,
                 trust=answered,
+                release=version,
                 fence=database.fence(run),
                 report=desk.output.event,
             )

@@ -28,6 +28,7 @@ def examine(
     folders: Sequence[MigrationFolder],
     *,
     trust: Collection[str] = (),
+    release: str = "",
     deadline_seconds: float = DEADLINE_SECONDS,
 ) -> Proof:
     """Return what `adopt` would write, changing nothing; raises what it would, too.
@@ -36,6 +37,7 @@ def examine(
         database: Where, as the owner role.
         folders: The migrations of the release and of those it grew from, oldest release first.
         trust: What a person answers for.
+        release: The version that is adopted; the last folder's unless given.
         deadline_seconds: How long a verify query may take.
 
     Raises:
@@ -48,7 +50,7 @@ def examine(
         try:
             with connection.transaction(force_rollback=True):
                 connection.execute("SET LOCAL transaction_read_only = on")
-                return prove(connection, database, folders, trust)
+                return prove(connection, database, folders, trust, release or _last(folders))
         except psycopg.Error as error:
             raise turn_failures.untold(database, error) from error
 
@@ -58,6 +60,7 @@ def adopt(
     folders: Sequence[MigrationFolder],
     *,
     trust: Collection[str] = (),
+    release: str = "",
     **limits: Unpack[Limits],
 ) -> Proof:
     """Write every migration that the database shows as applied, in the transaction that proves it.
@@ -81,18 +84,15 @@ def adopt(
             with turn.work.transaction():
                 turn.limit()
                 ledger.check(turn.work, turn.mandate)
-                proof = prove(turn.work, database, folders, trust)
-                baseline.write(
-                    turn.work,
-                    turn.mandate,
-                    proof.standing,
-                    release=proof.release,
-                    trusted=proof.trusted,
-                    recorded=proof.recorded,
-                )
+                proof = prove(turn.work, database, folders, trust, release or _last(folders))
+                baseline.write(turn.work, turn.mandate, proof)
                 return proof
 
         return turn.retried(transaction, "adopt")
+
+
+def _last(folders: Sequence[MigrationFolder]) -> str:
+    return folders[-1].release if folders else ""
 
 
 def began(database: Database) -> Baseline | None:

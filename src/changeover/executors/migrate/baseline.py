@@ -14,11 +14,10 @@ from changeover.executors.migrate.session import row
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
 
     from changeover.executors.migrate.ledger import Mandate
+    from changeover.executors.migrate.proof import Proof
     from changeover.executors.migrate.session import Connection
-    from changeover.migrations.records import Migration
 
 EXISTS = "SELECT to_regclass('changeover.baseline') IS NOT NULL"
 
@@ -68,17 +67,9 @@ def read(connection: Connection) -> Baseline | None:
     )
 
 
-def write(
-    connection: Connection,
-    mandate: Mandate,
-    migrations: Sequence[Migration],
-    *,
-    release: str,
-    trusted: Sequence[str],
-    recorded: Sequence[Recorded],
-) -> None:
+def write(connection: Connection, mandate: Mandate, proof: Proof) -> None:
     """Write each migration as applied, and where that is known from, in the open transaction."""
-    for migration in migrations:
+    for migration in proof.standing:
         ledger.begin(connection, migration, mandate, "applied")
         for statement in migration.statements:
             ledger.done(
@@ -99,7 +90,8 @@ def write(
         VALUES (%s, %s, %s, %s, %s)
         """,
         (
-            *(release, list(trusted), Jsonb([dataclasses.asdict(each) for each in recorded])),
+            *(proof.release, list(proof.trusted)),
+            Jsonb([dataclasses.asdict(each) for each in proof.recorded]),
             *(mandate.fence, mandate.runner),
         ),
     )

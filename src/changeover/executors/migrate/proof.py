@@ -74,7 +74,8 @@ def prove(
     connection: Connection,
     database: Database,
     folders: Sequence[MigrationFolder],
-    trust: Collection[str] = (),
+    trust: Collection[str],
+    release: str,
 ) -> Proof:
     """Hold the database against the files of a release and of those it grew from.
 
@@ -85,6 +86,7 @@ def prove(
         database: The same, for messages.
         folders: The migrations, oldest release first.
         trust: Ids of migrations, or names of another tool's changes, that a person answers for.
+        release: The version that is adopted; it may have no migrations of its own.
 
     Raises:
         LedgerBegun: The ledger has migrations.
@@ -92,7 +94,6 @@ def prove(
         TrustMisplaced: A name of ``trust`` is that of nothing in question.
         BaselineUnproved: Something speaks against it that is not taken on trust.
     """
-    release = folders[-1].release if folders else ""
     everything = [migration for folder in folders for migration in folder.migrations]
     if not everything:
         raise NothingToAdopt(
@@ -100,12 +101,7 @@ def prove(
             hint="`changeover deploy` begins the ledger where there are none",
         )
     _refuse_begun(connection, database)
-    left = {
-        migration.id
-        for migration in everything
-        if migration.phase == "contract" and _left(connection, migration, trust)
-    }
-    stands = tuple(migration for migration in everything if migration.id not in left)
+    stands, pending = _parted(connection, everything, trust)
     told = recorded(connection)
     doubts = [*_lost(connection, stands), *_unverified(connection, stands), *_failed(told)]
     _refuse_misplaced(trust, stands, told)
@@ -113,7 +109,7 @@ def prove(
     return Proof(
         release=release,
         standing=stands,
-        pending=tuple(migration for migration in everything if migration.id in left),
+        pending=pending,
         trusted=tuple(dict.fromkeys(doubt.name for doubt in doubts)),
         recorded=told,
     )
@@ -133,11 +129,21 @@ def _refuse_begun(connection: Connection, database: Database) -> None:
     )
 
 
-def _left(connection: Connection, migration: Migration, trust: Collection[str]) -> bool:
-    """Tell whether a contract migration is still to be run."""
-    if migration.id in trust:
-        return False
-    return not migration.verify or _wrong(connection, migration) is not None
+def _parted(
+    connection: Connection, everything: Sequence[Migration], trust: Collection[str]
+) -> tuple[tuple[Migration, ...], tuple[Migration, ...]]:
+    """Return what should stand, and the contract migrations that are still to be run."""
+    left = {
+        migration.id
+        for migration in everything
+        if migration.phase == "contract"
+        and migration.id not in trust
+        and (not migration.verify or _wrong(connection, migration) is not None)
+    }
+    return (
+        tuple(migration for migration in everything if migration.id not in left),
+        tuple(migration for migration in everything if migration.id in left),
+    )
 
 
 def _wrong(connection: Connection, migration: Migration) -> VerifyFailed | None:
@@ -160,14 +166,16 @@ def _lost(connection: Connection, stands: Sequence[Migration]) -> Iterator[Doubt
 
 
 def _unverified(connection: Connection, stands: Sequence[Migration]) -> Iterator[Doubt]:
-    for migration in stands:
+    for place, migration in enumerate(stands):
         if not migration.verify:
             path = migration.path.with_suffix(".verify.sql")
             said = f"{migration.id} has no verify queries: {path} does not exist"
             yield Doubt(sentence=said, name=migration.id)
         elif error := _wrong(connection, migration):
             cause = f" ({error.cause})" if error.cause else ""
-            yield Doubt(sentence=f"{error.message}{cause}", name=migration.id)
+            after = [later.id for later in stands[place + 1 :] if later.phase == "contract"]
+            done = f"; done since: {', '.join(after)}" if after else ""
+            yield Doubt(sentence=f"{error.message}{cause}{done}", name=migration.id)
 
 
 def _failed(told: Sequence[Recorded]) -> Iterator[Doubt]:
