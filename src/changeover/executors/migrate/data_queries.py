@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = 3
 CURSOR = "changeover_check"
+ROWS_A_FETCH = 10_000  # a million rows are then a hundred ways through the tunnel
 TABLE = """
     SELECT class.relkind IN ('r', 'p', 'v'), quote_ident(nspname) || '.' || quote_ident(relname),
            nspname IN ('pg_catalog', 'information_schema')
@@ -148,6 +149,7 @@ def owned_sequences(connection: Connection, table: Relation | None) -> list[Owne
 def answers(connection: Connection, query: str) -> Iterator[Row]:
     """Give a query's rows as they come, since they may be as many as a table's."""
     with connection.cursor(name=CURSOR) as cursor:
+        cursor.itersize = ROWS_A_FETCH
         cursor.execute(query.encode())
         yield from cursor
 
