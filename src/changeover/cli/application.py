@@ -51,7 +51,7 @@ VERBS = (
     Verb("report", "status", "report", "Tell one deployment, as text, JSON or a page.", PROVE),
     Verb("audit", "status", "audit", "Check that no journal was altered.", PROVE),
     Verb("backup", "backup", "app", "Create, prove, list and restore backups.", SAFETY),
-    Verb("db", "db", "app", "Show, plan, lint, rehearse and run migrations.", SAFETY),
+    Verb("db", "db", "app", "Show, plan, lint, rehearse, adopt and run migrations.", SAFETY),
     Verb("lock", "lock", "app", "Show or take over the lock.", SAFETY),
     Verb("env", "env", "app", "Show environment values, or what changes.", PLATFORM),
     Verb("provision", "provision", "provision", "Bring hosts to their platform state.", PLATFORM),
