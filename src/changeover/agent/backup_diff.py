@@ -1,11 +1,12 @@
 """A database beside the live one held against it: rows table by table, and definitions.
 
-Nothing is kept from changing meanwhile: each table is read at a moment of its own, so that a
-migration waits for no more than one of them. A database that was live and failed stands still.
+Each table is read as of a moment of its own, so that a migration waits for no more than one of them.
+A database that was live and failed stands still.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from changeover.agent import (
@@ -19,7 +20,7 @@ from changeover.agent.failure import ActionError
 from changeover.agent.postgres_session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from changeover.agent.backup_store import Record, Store
 
@@ -91,11 +92,23 @@ def _tables(store: Store, old: Session, new: Session, examples: int) -> dict[str
             found[name] = _apart(*(_rows(*pair, name) for pair in zip(sides, there, strict=True)))
             continue
         key = keys[1].get(name)
-        table = _table(old, new, name, both, key if key == keys[0].get(name) else None, examples)
+        with _one_moment(new):
+            table = _table(
+                old, new, name, both, key if key == keys[0].get(name) else None, examples
+            )
         uncompared = sorted(set(first) ^ set(second))
         found[name] = table and table | {"uncompared": uncompared}
-    found[backup_content.LARGE] = _large(old, new, examples)
+    with _one_moment(new):
+        found[backup_content.LARGE] = _large(old, new, examples)
     return found
+
+
+@contextlib.contextmanager
+def _one_moment(live: Session) -> Iterator[None]:
+    """Read what changes as of one moment; what is thrown from here ends the session."""
+    live.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    yield
+    live.run("COMMIT")
 
 
 def _rows(side: Session, there: set[str], name: str) -> int | None:
