@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.postgres.moments import until
+from tests.postgres.own_server import connect
 
 from changeover.executors import migrate
+from changeover.executors.migrate import failures
 from changeover.executors.migrate.keyset import KeyUnusable
 
 if TYPE_CHECKING:
@@ -181,3 +183,33 @@ def test_a_column_that_cannot_be_walked_by_is_refused(
     assert "primary key" in caught.value.hint
     assert shop.value("SELECT sum(n) FROM users") == 0
     assert shop.rows("SELECT * FROM changeover.migration") == []
+
+
+def test_a_batch_lets_others_by_who_hold_its_rows(shop: Shop, release: Release) -> None:
+    make(shop, 100)
+    events: list[dict[str, object]] = []
+    with connect(shop.admin) as other, other.transaction():
+        other.execute("SELECT FROM users WHERE id = 50 FOR UPDATE")
+
+        def report(event: dict[str, object]) -> None:
+            events.append(event)
+            if event["type"] == "lock-retry" and not other.closed:
+                other.close()
+
+        migrate.apply(shop.owner, release(fill(f"UPDATE users {COUNTED}")), report=report)
+
+    assert [event["type"] for event in events].count("lock-retry") >= 1
+    assert each_once(shop, 100)
+
+
+def test_a_runner_that_was_overtaken_takes_its_batch_back(shop: Shop, release: Release) -> None:
+    make(shop, 9000)
+
+    def report(event: dict[str, object]) -> None:
+        if event["type"] == "batch":
+            shop.rows("UPDATE changeover.fence SET number = number + 1, runner = 'another'")
+
+    with pytest.raises(failures.RunnerFenced):
+        migrate.apply(shop.owner, release(fill(SLOW, "size=100")), report=report)
+
+    assert shop.value("SELECT count(*) FROM users WHERE n > 0") == place(shop) > 0

@@ -129,33 +129,36 @@ def _batch(walk: _Walk) -> _Step:
     turn, move = walk.turn, walk.move
     record = (turn.work, move.migration, move.statements[0], move.direction, turn.mandate)
     span = walk.keys.following(turn.work, walk.after, walk.pace.size)
-    rows = waiting = 0
-    with turn.work.transaction():
-        ledger.check(turn.work, turn.mandate)
+    rows, waiting = 0, None
+    # What is sent together is answered together: a round trip more is one that others wait for.
+    with turn.work.pipeline() as pipeline, turn.work.transaction():
         if not walk.noted:
             ledger.begin(turn.work, move.migration, turn.mandate, move.state)
             ledger.intend(*record)
+            pipeline.sync()
         begun = time.perf_counter()
-        if span is not None:
-            rows, waiting = _change(walk, span)
+        if span is None:
+            ledger.check(turn.work, turn.mandate)
+        else:
+            rows = _change(walk, span)
+            waiting = turn.work.execute(WAITING, (f"{turn.deadline.remaining * 1000 + 1:.0f}ms",))
+            ledger.advance(turn.work, move.migration.id, span.last, rows)
         if span is None or span.ends:
             milliseconds = (time.perf_counter() - begun) * 1000
             ledger.done(*record, how="executed", milliseconds=milliseconds)
-    return _Step(span=span, rows=rows, waiting=waiting, seconds=time.perf_counter() - begun)
+    seconds = time.perf_counter() - begun
+    found = waiting.fetchone() if waiting else None
+    return _Step(span=span, rows=rows, waiting=found[1] if found else 0, seconds=seconds)
 
 
-def _change(walk: _Walk, span: Span) -> tuple[int, int]:
-    """Change the rows of these keys; return how many they were, and how many sessions wait for us."""
+def _change(walk: _Walk, span: Span) -> int:
+    """Change the rows of these keys and return how many they were."""
     turn, statement = walk.turn, walk.move.statements[0]
+    cursor = psycopg.RawCursor(turn.work, row_factory=tuple_row)
     with placing_failures(turn, walk.move, statement), _stopped(turn, walk.pace.stop_seconds):
-        cursor = psycopg.RawCursor(turn.work, row_factory=tuple_row)
         cursor.execute(statement.sql.encode(), (span.first, span.last))
-    left = max(int(turn.deadline.remaining * 1000), 1)
-    with turn.work.pipeline():  # one round trip for both: the locks are held meanwhile
-        waiting = turn.work.execute(WAITING, (f"{left}ms",))
-        ledger.advance(turn.work, walk.move.migration.id, span.last, cursor.rowcount)
-        found = waiting.fetchone()
-    return cursor.rowcount, int(found[1]) if found else 0
+        ledger.check(turn.work, turn.mandate)  # in time before the commit, and it waits for both
+    return cursor.rowcount
 
 
 @contextlib.contextmanager
