@@ -48,13 +48,15 @@ CONCURRENT = {
     "expand/003_again.sql": "REINDEX INDEX CONCURRENTLY users_name",
     "expand/004_drop.sql": "DROP INDEX CONCURRENTLY users_low; INSERT INTO log VALUES ('004')",
 }
+# Slow enough for several batches, however large the runner makes them.
 BACKFILL = {
     "backfill/001_copied.sql": "-- changeover: batch table=users key=id size=200\n"
-    "UPDATE users SET copied = concat(copied, name) WHERE id BETWEEN $1 AND $2",
+    "UPDATE users SET copied = concat(copied, name) WHERE id BETWEEN $1 AND $2"
+    " AND (id % 20 > 0 OR pg_sleep(0.001) IS NOT NULL)",
 }
 OURS = """SELECT 1 FROM pg_stat_activity
     WHERE application_name LIKE 'changeover migrate%%' AND datname = current_database()"""
-HALF_DONE = "SELECT count(*) FROM changeover.statement WHERE how <> 'executed'"
+HALF_DONE = "SELECT count(*) FROM changeover.statement WHERE state = 'intended'"
 STRAY_INDEXES = "SELECT 1 FROM pg_index WHERE NOT indisvalid OR indexrelid::regclass::text ~ '_cc'"
 
 
@@ -103,11 +105,12 @@ class Migrating:
             return found == (True,) and not session.execute(OURS, ()).fetchall()
 
     def finish(self) -> int:
+        half_done = int(self.shop.value(HALF_DONE))
         runner = self.start()
         said = runner.end()
         assert (runner.process.returncode, said) == (0, "")
         close(runner)
-        return int(self.shop.value(HALF_DONE))
+        return half_done
 
     def check(self) -> None:
         assert {found.state for found in migrate.status(self.shop.owner, self.folder)} == {
