@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.postgres.moments import until
 from tests.postgres.own_server import Server, connect, free_port, fresh_shop, running_server
-from tests.postgres.test_backfill import COUNTED, SLOW, each_once, fill, make, release_brake
+from tests.postgres.test_backfill import COUNTED, SLOW, each_once, fill, make, place, release_brake
 
 from changeover.executors import migrate
-from changeover.executors.migrate.failures import DeadlinePassed
+from changeover.executors.migrate.failures import ConnectionLost, DeadlinePassed, RunnerLockLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,6 +135,26 @@ def test_it_pauses_while_autovacuum_is_at_a_table_with_many_dead_rows(
 
     assert each_once(shop, 20_000)
     assert told(events, "batch-pause") == told(events, "batch-resume") == ["autovacuum"]
+
+
+def test_a_server_that_crashes_in_the_middle_loses_no_row_and_meets_none_twice(
+    shop: Shop, release: Release
+) -> None:
+    make(shop, 9000)
+    folder = release(fill(SLOW, "target=20ms"))
+    with ThreadPoolExecutor(1) as pool:
+        runner = pool.submit(migrate.apply, shop.owner, folder)
+        until(lambda: place(shop) > 100)
+        shop.server.stop(signal.SIGQUIT)
+        with pytest.raises((ConnectionLost, RunnerLockLost)):
+            runner.result()
+    shop.server.start()
+    assert shop.value("SELECT count(*) FROM users WHERE n > 0") == place(shop)
+    release_brake(shop)
+
+    migrate.apply(shop.owner, folder)
+
+    assert each_once(shop, 9000)
 
 
 def test_it_pauses_while_a_replica_is_behind_and_no_longer_than_its_time(

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from changeover.migrations.records import Batch
 
 LIMITS = "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true)"
+# A server that crashes may lose such batches, each with its cursor; the last one is waited for, and
+# all before it with it. Others are not kept waiting for the disk, nor for a synchronous replica.
+LATER_ON_DISK = "SET LOCAL synchronous_commit = off"
 # Row locks of others are seen in pg_locks by every role, unlike wait events in pg_stat_activity.
 WAITING = """
     SELECT set_config('statement_timeout', %s, true),
@@ -136,6 +139,8 @@ def _batch(walk: _Walk) -> _Step:
             ledger.begin(turn.work, move.migration, turn.mandate, move.state)
             ledger.intend(*record)
             pipeline.sync()
+        if span is not None and not span.ends:
+            turn.work.execute(LATER_ON_DISK)
         begun = time.perf_counter()
         if span is None:
             ledger.check(turn.work, turn.mandate)
