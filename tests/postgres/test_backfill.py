@@ -212,4 +212,4 @@ def test_a_runner_that_was_overtaken_takes_its_batch_back(shop: Shop, release: R
     with pytest.raises(failures.RunnerFenced):
         migrate.apply(shop.owner, release(fill(SLOW, "size=100")), report=report)
 
-    assert shop.value("SELECT count(*) FROM users WHERE n > 0") == place(shop) > 0
+    assert shop.value("SELECT count(*) FROM users WHERE n > 0") == place(shop) < 9000
