@@ -93,7 +93,9 @@ def _prepare(
     with Session(store.server, side) as inside:
         inside.run("ANALYZE")
     properties = live or manifest["settings"]
-    session.run(backup_settings.carry(side, properties))
+    own = backup_settings.read(session, side)
+    cleared = backup_settings.clear(side, own) if own else ""
+    session.run(cleared + backup_settings.carry(side, properties))
     carried = backup_settings.read(session, side)
     if carried is None or not backup_settings.same(carried, properties):
         raise ActionError("settings-differ", f"owner, grants or settings of {side} differ")

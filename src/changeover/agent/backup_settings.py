@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from changeover.agent.postgres_tools import identifier, literal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from changeover.agent.backup_store import Record
     from changeover.agent.postgres_session import Session
 
@@ -47,9 +49,10 @@ def read(session: Session, database: str) -> Record | None:
     oid = properties["oid"]
     grants = session.rows(
         f"""SELECT CASE a.grantee WHEN 0 THEN NULL ELSE pg_get_userbyid(a.grantee) END AS role,
+        pg_get_userbyid(a.grantor) AS grantor,
         a.privilege_type AS privilege, a.is_grantable AS grantable
         FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
-        WHERE d.oid = {oid} ORDER BY 1 NULLS FIRST, 2, 3"""
+        WHERE d.oid = {oid} ORDER BY 1 NULLS FIRST, 2, 3, 4"""
     )
     settings = session.rows(
         f"""SELECT CASE setrole WHEN 0 THEN NULL ELSE pg_get_userbyid(setrole) END AS role,
@@ -78,6 +81,18 @@ def create(database: str, properties: Record, major: int) -> str:
     return f"{' '.join(words)};\n{revoke};"
 
 
+def clear(database: str, properties: Record) -> str:
+    """Return the statements that take from a database what an earlier try gave to roles."""
+    name = identifier(database)
+    granted = {grant["role"] for grant in properties["grants"]} - {None, properties["owner"]}
+    settled = {entry["role"] for entry in properties["settings"]} - {None}
+    lines = [
+        *(f"REVOKE ALL ON DATABASE {name} FROM {identifier(one)} CASCADE" for one in granted),
+        *(f"ALTER ROLE {identifier(one)} IN DATABASE {name} RESET ALL" for one in settled),
+    ]
+    return "".join(f"{line};\n" for line in lines)
+
+
 def carry(database: str, properties: Record) -> str:
     """Return the statements that give a restored database the properties of another."""
     name = identifier(database)
@@ -89,10 +104,12 @@ def carry(database: str, properties: Record) -> str:
         f"ALTER DATABASE {name} CONNECTION LIMIT {int(properties['connections'])}",
         f"ALTER DATABASE {name} RESET ALL",
     ]
-    for grant in properties["grants"]:
-        role = "PUBLIC" if grant["role"] is None else identifier(grant["role"])
-        option = " WITH GRANT OPTION" if grant["grantable"] else ""
-        lines.append(f"GRANT {grant['privilege']} ON DATABASE {name} TO {role}{option}")
+    for grantor, role, privilege, grantable in _in_order(properties):
+        option = " WITH GRANT OPTION" if grantable else ""
+        grant = f"GRANT {privilege} ON DATABASE {name} TO {role}{option}"
+        # what a superuser grants is the owner's; anybody else has to do it in person
+        own = grantor == owner
+        lines += [grant] if own else [f"SET ROLE {identifier(grantor)}", grant, "RESET ROLE"]
     for entry in properties["settings"]:
         role = entry["role"]
         scope = (
@@ -106,6 +123,26 @@ def carry(database: str, properties: Record) -> str:
     return ";\n".join(lines) + ";"
 
 
+def _in_order(properties: Record) -> Iterator[tuple[str, str, str, bool]]:
+    """Give every grant as grantor, quoted role, privilege and option, after what it builds on."""
+    owner = properties["owner"]
+    pending = list(properties["grants"])
+    able: set[tuple[str, str]] = set()
+    while pending:
+        # manifests of older agents do not say who granted
+        ready = [
+            grant
+            for grant in pending
+            if grant.get("grantor", owner) == owner
+            or (grant["grantor"], grant["privilege"]) in able
+        ] or pending
+        for grant in ready:
+            role = "PUBLIC" if grant["role"] is None else identifier(grant["role"])
+            yield grant.get("grantor", owner), role, grant["privilege"], grant["grantable"]
+        able |= {(grant["role"], grant["privilege"]) for grant in ready if grant["grantable"]}
+        pending = [grant for grant in pending if grant not in ready]
+
+
 def _value(setting: str, value: str) -> str:
     if setting.lower() not in LISTS:
         return literal(value)
@@ -115,5 +152,7 @@ def _value(setting: str, value: str) -> str:
 
 def same(one: Record, other: Record) -> bool:
     """Tell whether two databases have the same owner, grants and settings."""
-    keys = ("owner", "grants", "settings", "connections", "comment", "encoding", "collate")
+    if sorted(_in_order(one)) != sorted(_in_order(other)):
+        return False
+    keys = ("owner", "settings", "connections", "comment", "encoding", "collate")
     return all(one[key] == other[key] for key in keys)

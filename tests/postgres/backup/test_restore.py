@@ -99,10 +99,20 @@ def test_what_is_lost_is_counted_by_row_and_the_database_left_is_kept(site: Site
 def test_owner_grants_and_settings_are_those_of_the_live_database(site: Site) -> None:
     name, role = site.shop.name, f"{site.shop.name}_app"
     site.create()
+    side = site.act("backup_verify", backup="one", keep=True)["kept"]
+    # what a try that was cut short had given, and the live one no longer has
+    site.shop.server.run(
+        f"""GRANT CONNECT ON DATABASE {side} TO pg_monitor;
+        GRANT CREATE ON DATABASE {side} TO {role} WITH GRANT OPTION;
+        SET ROLE {role}; GRANT CREATE ON DATABASE {side} TO pg_signal_backend; RESET ROLE;
+        ALTER ROLE {role} IN DATABASE {side} SET work_mem = '9MB';
+        ALTER DATABASE {side} SET lock_timeout = '9s'"""
+    )
     site.shop.rows(
         f"""REVOKE ALL ON DATABASE {name} FROM PUBLIC;
         GRANT CONNECT ON DATABASE {name} TO {role};
         GRANT CREATE ON DATABASE {name} TO {role} WITH GRANT OPTION;
+        SET ROLE {role}; GRANT CREATE ON DATABASE {name} TO pg_monitor; RESET ROLE;
         ALTER DATABASE {name} SET search_path TO "$user", public, "odd Schema";
         ALTER DATABASE {name} SET work_mem = '5MB';
         ALTER DATABASE {name} SET "app.tenant" = 'it''s';
@@ -118,7 +128,7 @@ def test_owner_grants_and_settings_are_those_of_the_live_database(site: Site) ->
         FROM pg_database d WHERE datname = '{name}'"""  # noqa: S608 - the test's own name
     before = site.shop.rows(told)
 
-    site.act("backup_restore", backup="one")
+    assert site.act("backup_restore", backup="one")["warm"]
 
     assert site.shop.rows(told) == before
     with psycopg.connect(**site.shop.app.parameters()) as connection:
