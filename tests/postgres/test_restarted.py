@@ -48,9 +48,11 @@ def cut(shop: Shop, folder: MigrationFolder, reached: str, how: signal.Signals) 
         runner = pool.submit(migrate.apply, shop.owner, folder)
         until(lambda: shop.rows(reached))
         shop.server.stop(how)
-        with pytest.raises(ENDED) as caught:
-            runner.result(timeout=60)
-        shop.server.start()
+        try:
+            with pytest.raises(ENDED) as caught:
+                runner.result(timeout=60)
+        finally:
+            shop.server.start()
     assert "run the same command again" in caught.value.hint
 
 

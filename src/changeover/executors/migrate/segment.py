@@ -87,6 +87,9 @@ def placing_failures(turn: Turn, move: Move, statement: Statement) -> Iterator[N
         psycopg.errors.LockNotAvailable,
         psycopg.errors.DeadlockDetected,
         psycopg.errors.QueryCanceled,
+        # the end of the session, which may be told before its connection is seen to close
+        psycopg.errors.AdminShutdown,
+        psycopg.errors.CrashShutdown,
     ):
         raise
     except psycopg.Error as error:
