@@ -153,6 +153,18 @@ def test_what_is_missing_is_named_and_cannot_be_trusted(
     assert "adopt the release whose schema it has" in error.hint
 
 
+def test_of_a_table_that_is_missing_the_parts_are_not_named(
+    standing: Shop, lineage: list[MigrationFolder]
+) -> None:
+    standing.rows("DROP TABLE users")
+
+    said = str(refused(standing, lineage, *EXPANDED, CONTRACT).cause).splitlines()
+
+    assert [line for line in said if "is not there, and" in line] == [
+        "table users is not there, and 1.0.0/expand/001_users makes it"
+    ]
+
+
 def test_a_verify_that_is_false_or_absent_takes_the_word_of_a_person(
     standing: Shop, lineage: list[MigrationFolder], release: Release
 ) -> None:

@@ -126,9 +126,19 @@ class Difference:
         if not self.schema_lines:
             return "\n".join([*lines, "  the definitions are the same"])
         lines.append("  the definitions differ (- as kept, + as live):")
-        lines += [f"    {line}" for line in self.schema]
+        lines += [f"    {line}" for line in _statements(self.schema)]
         left = self.schema_lines - len(self.schema)
         return "\n".join([*lines, f"    and {counted(left, 'more line')}"] if left else lines)
+
+
+def _statements(lines: Sequence[str]) -> Sequence[str]:
+    """Leave out the headings that pg_dump writes over each statement, where anything else is left."""
+    kept = [
+        line
+        for line in lines
+        if not line[1:].startswith("-- Name: ") and line[1:] not in {"", "--"}
+    ]
+    return kept if any(line.startswith(("-", "+")) for line in kept) else lines
 
 
 def _key(key: Mapping[str, Any]) -> str:

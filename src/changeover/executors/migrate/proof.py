@@ -155,7 +155,12 @@ def _wrong(connection: Connection, migration: Migration) -> VerifyFailed | None:
 
 
 def _lost(connection: Connection, stands: Sequence[Migration]) -> Iterator[Doubt]:
-    for made in missing(connection, standing(stands)):
+    lost = missing(connection, standing(stands))
+    # A table that is plainly missing refuses by itself, and its parts go without saying.
+    tables = {made.name for made in lost if made.kind == "table" and made.certain}
+    for made in lost:
+        if made.kind != "table" and (made.name in tables or made.table in tables):
+            continue
         said = f"{made.sentence} is not there, and {made.migration} makes it"
         if made.certain:
             yield Doubt(sentence=said)
