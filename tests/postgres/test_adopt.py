@@ -10,7 +10,8 @@ import pytest
 from tests.postgres.own_server import connect
 
 from changeover.executors import migrate
-from changeover.executors.migrate import failures, proof
+from changeover.executors.migrate import failures
+from changeover.executors.migrate.adoption import proof
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,7 +14,7 @@ from tests.postgres.own_server import connect
 from changeover.cli import db, db_adopt
 from changeover.cli.desk import Desk
 from changeover.cli.output import Output
-from changeover.executors.migrate import proof
+from changeover.executors.migrate.adoption import proof
 from changeover.runner import by_hand, database
 
 if TYPE_CHECKING:

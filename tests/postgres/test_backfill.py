@@ -13,7 +13,7 @@ from tests.postgres.own_server import connect
 
 from changeover.executors import migrate
 from changeover.executors.migrate import failures
-from changeover.executors.migrate.keyset import KeyUnusable
+from changeover.executors.migrate.backfill.keyset import KeyUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from changeover.executors.migrate import ledger
-from changeover.executors.migrate.backfill import run_batches
+from changeover.executors.migrate.backfill.walk import run_batches
 from changeover.executors.migrate.moves import Move, segments
 from changeover.executors.migrate.reconcile import (
     check_ledger,

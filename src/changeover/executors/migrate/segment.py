@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from changeover.executors.migrate import data_checks, ledger
+from changeover.executors.migrate import ledger
+from changeover.executors.migrate.data import checks as data_checks
 from changeover.executors.migrate.failures import DataCheckFailed, StatementFailed
 from changeover.executors.migrate.patience import no_longer_than_rehearsed
 from changeover.executors.migrate.verify import verify
@@ -16,7 +17,7 @@ from changeover.executors.migrate.verify import verify
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from changeover.executors.migrate.data_results import Before, Result
+    from changeover.executors.migrate.data.results import Before, Result
     from changeover.executors.migrate.moves import Move
     from changeover.executors.migrate.turn import Turn
     from changeover.migrations.records import Statement

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from changeover.executors.migrate.pacing import LARGEST, Pace
+from changeover.executors.migrate.backfill.pacing import LARGEST, Pace
 
 
 def walked(pace: Pace, seconds_a_key: float, batches: int) -> int:

@@ -6,10 +6,11 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from changeover.errors import CheckRed, InvalidInput
-from changeover.executors.migrate import baseline, ledger
+from changeover.executors.migrate import ledger
+from changeover.executors.migrate.adoption import baseline
+from changeover.executors.migrate.adoption.presence import missing
+from changeover.executors.migrate.adoption.recorded import recorded
 from changeover.executors.migrate.failures import VerifyFailed
-from changeover.executors.migrate.presence import missing
-from changeover.executors.migrate.recorded import recorded
 from changeover.executors.migrate.verify import verify
 from changeover.migrations.standing_statements import standing
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from changeover.database import Database
-    from changeover.executors.migrate.recorded import Recorded
+    from changeover.executors.migrate.adoption.recorded import Recorded
     from changeover.executors.migrate.session import Connection
     from changeover.migrations.records import Migration, MigrationFolder
 

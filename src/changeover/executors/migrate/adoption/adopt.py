@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Unpack
 
 import psycopg
 
-from changeover.executors.migrate import baseline, ledger, turn_failures
-from changeover.executors.migrate.proof import prove
+from changeover.executors.migrate import ledger, turn_failures
+from changeover.executors.migrate.adoption import baseline
+from changeover.executors.migrate.adoption.proof import prove
 from changeover.executors.migrate.run import DEADLINE_SECONDS, LOCK_TIMEOUT_MILLISECONDS
 from changeover.executors.migrate.server import facts
 from changeover.executors.migrate.session import LOOK, answering, connect
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from changeover.database import Database
-    from changeover.executors.migrate.baseline import Baseline
-    from changeover.executors.migrate.proof import Proof
+    from changeover.executors.migrate.adoption.baseline import Baseline
+    from changeover.executors.migrate.adoption.proof import Proof
     from changeover.executors.migrate.run import Limits
     from changeover.migrations.records import MigrationFolder
 

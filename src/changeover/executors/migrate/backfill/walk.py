@@ -12,16 +12,16 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from changeover.executors.migrate import ledger
-from changeover.executors.migrate.keyset import Keyset
-from changeover.executors.migrate.pacing import Pace
-from changeover.executors.migrate.pressure import Pressure
-from changeover.executors.migrate.progress import Progress
+from changeover.executors.migrate.backfill.keyset import Keyset
+from changeover.executors.migrate.backfill.pacing import Pace
+from changeover.executors.migrate.backfill.pressure import Pressure
+from changeover.executors.migrate.backfill.progress import Progress
 from changeover.executors.migrate.segment import placing_failures, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from changeover.executors.migrate.keyset import Span
+    from changeover.executors.migrate.backfill.keyset import Span
     from changeover.executors.migrate.ledger import StatementRow
     from changeover.executors.migrate.moves import Move
     from changeover.executors.migrate.turn import Turn

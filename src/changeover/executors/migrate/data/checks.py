@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from changeover.executors.migrate import data_queries, data_results
-from changeover.executors.migrate.data_results import Before, Result
+from changeover.executors.migrate.data import queries, results
+from changeover.executors.migrate.data.results import Before, Result
 from changeover.executors.migrate.failures import DataCheckFailed
 from changeover.migrations.checks import Rows, Unchanged
 
@@ -44,9 +44,7 @@ def look_before(connection: Connection, migration: Migration) -> Before:
     with connection.transaction(force_rollback=True):
         connection.execute(SETTINGS)
         noted = [
-            _asked(
-                connection, check, functools.partial(data_results.note, connection, check, before)
-            )
+            _asked(connection, check, functools.partial(results.note, connection, check, before))
             for check in migration.checks.compared
         ]
     judge(migration, noted)
@@ -114,11 +112,11 @@ def tell(report: Report, migration: Migration, results: Iterable[Result]) -> Non
 def _hold(connection: Connection, migration: Migration, checks: Checks) -> None:
     with connection.transaction(force_rollback=True):
         connection.execute(SETTINGS)
-        found = [data_queries.table_named(connection, table) for table in checks.still]
+        found = [queries.table_named(connection, table) for table in checks.still]
     # Always in the same order, so that two who do this do not wait for each other.
     for table in sorted({name for each in found if each for lockable, name in [each] if lockable}):
         try:
-            data_queries.hold(connection, table)
+            queries.hold(connection, table)
         except psycopg.errors.InsufficientPrivilege as error:
             raise DataCheckFailed(
                 f"{checks.path}: {table} cannot be kept from changing while it is compared",
@@ -129,8 +127,8 @@ def _hold(connection: Connection, migration: Migration, checks: Checks) -> None:
 
 def _look(connection: Connection, check: Check, before: Before | None) -> Result:
     if isinstance(check, Rows | Unchanged):
-        return data_results.compared(connection, check, before)
-    return data_results.held(connection, check)
+        return results.compared(connection, check, before)
+    return results.held(connection, check)
 
 
 def _asked(connection: Connection, check: Check, ask: Callable[[], Result]) -> Result:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from psycopg.types.json import Jsonb
 
 from changeover.executors.migrate import ledger
-from changeover.executors.migrate.recorded import Recorded
+from changeover.executors.migrate.adoption.recorded import Recorded
 from changeover.executors.migrate.session import row
 
 if TYPE_CHECKING:
     import datetime as dt
 
+    from changeover.executors.migrate.adoption.proof import Proof
     from changeover.executors.migrate.ledger import Mandate
-    from changeover.executors.migrate.proof import Proof
     from changeover.executors.migrate.session import Connection
 
 EXISTS = "SELECT to_regclass('changeover.baseline') IS NOT NULL"

@@ -7,8 +7,8 @@ import itertools
 from typing import TYPE_CHECKING, assert_never
 
 from changeover.counts import counted
-from changeover.executors.migrate import data_queries
-from changeover.executors.migrate.data_queries import EXAMPLES
+from changeover.executors.migrate.data import queries
+from changeover.executors.migrate.data.queries import EXAMPLES
 from changeover.migrations.checks import (
     Check,
     Compared,
@@ -72,14 +72,14 @@ def note(connection: Connection, check: Compared, before: Before) -> Result:
             return _too_many(check)
         before.answers[check.name] = answer
     else:
-        table = data_queries.table_named(connection, check.table)
+        table = queries.table_named(connection, check.table)
         if table and not table[0]:
             return Result(
                 check=check,
                 green=False,
                 says="is neither table nor view, so nothing holds it still",
             )
-        number = data_queries.count(connection, check.table) if table else None
+        number = queries.count(connection, check.table) if table else None
         before.counts[check.table.dotted] = number
     return Result(check=check, green=True, says="noted")
 
@@ -101,11 +101,11 @@ def held(connection: Connection, check: Orphans | NotNull | Sequences | Invarian
     """Return whether what is to hold at the migration's end does."""
     match check:
         case Orphans():
-            number, keys = data_queries.orphans(connection, check)
+            number, keys = queries.orphans(connection, check)
             says = f"{counted(number, 'row')} without a parent"
             return _broken_by(check, says, {"orphans": number}, keys)
         case NotNull():
-            number, keys = data_queries.empty(connection, check.column)
+            number, keys = queries.empty(connection, check.column)
             return _broken_by(check, f"{counted(number, 'row')} with NULL", {"nulls": number}, keys)
         case Sequences():
             return _sequences(connection, check)
@@ -117,10 +117,10 @@ def held(connection: Connection, check: Orphans | NotNull | Sequences | Invarian
 
 def _rows(connection: Connection, check: Rows, before: Before) -> Result:
     earlier = before.counts[check.table.dotted]
-    table = data_queries.table_named(connection, check.table)
+    table = queries.table_named(connection, check.table)
     if earlier is None and table is None:
         return Result(check=check, green=False, says="there is no such table, before or after")
-    now = data_queries.count(connection, check.table) if table else None
+    now = queries.count(connection, check.table) if table else None
     delta = (now or 0) - (earlier or 0)
     says = f"{_rows_or_none(earlier)} before, {_rows_or_none(now)} after, {delta:+d}"
     return Result(
@@ -141,7 +141,7 @@ def _broken_by(check: Check, says: str, figures: dict[str, int], keys: tuple[str
 
 
 def _sequences(connection: Connection, check: Sequences) -> Result:
-    owned = data_queries.owned_sequences(connection, check.table)
+    owned = queries.owned_sequences(connection, check.table)
     if check.table and not owned:
         return Result(
             check=check, green=False, says="no column of it owns a sequence of whole numbers"
@@ -162,7 +162,7 @@ def _sequences(connection: Connection, check: Sequences) -> Result:
 def _true(connection: Connection, check: Invariant) -> Result:
     number = wrong = 0
     examples: list[str] = []
-    for row in data_queries.answers(connection, check.query):
+    for row in queries.answers(connection, check.query):
         number += 1
         if not row or row[0] is not True:
             wrong += 1
@@ -198,7 +198,7 @@ def _same(connection: Connection, check: Unchanged, before: Before) -> Result:
 
 def _few(connection: Connection, query: str) -> list[Row] | None:
     """Return a query's rows; None when they are too many to be kept and compared."""
-    rows = list(itertools.islice(data_queries.answers(connection, query), ROWS_COMPARED + 1))
+    rows = list(itertools.islice(queries.answers(connection, query), ROWS_COMPARED + 1))
     return rows if len(rows) <= ROWS_COMPARED else None
 
 

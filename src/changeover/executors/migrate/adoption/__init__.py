@@ -1,0 +1,1 @@
+"""Begin the ledger of a database whose schema was there first, once it has proved it."""

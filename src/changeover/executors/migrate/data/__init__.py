@@ -1,0 +1,1 @@
+"""Hold a migration to what it declares of the data."""
