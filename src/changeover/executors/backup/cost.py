@@ -108,7 +108,7 @@ class Price:
     def _lines(self) -> Iterator[str]:
         if self.left_at_most is None or self.back_at_most is None:
             yield (
-                f"since {self.since} rows were written that {self.backup} does not have and that going"
+                f"rows were written since {self.since} that {self.backup} does not have and that going"
                 " back leaves behind; how many is only known when the swap has counted them"
             )
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from changeover.counts import counted
 from changeover.errors import CheckRed, InvalidInput
 from changeover.executors.migrate import ledger
 from changeover.executors.migrate.adoption import baseline
@@ -123,7 +124,7 @@ def _refuse_begun(connection: Connection, database: Database) -> None:
     begun = baseline.read(connection)
     said = f", adopted as {begun.release} at {begun.adopted_at:%Y-%m-%d %H:%M:%S}" if begun else ""
     raise LedgerBegun(
-        f"the ledger of {database.name} has {len(known)} migrations already{said}",
+        f"the ledger of {database.name} has {counted(len(known), 'migration')} already{said}",
         host=database.shown_host,
         hint=f"changeover db status{_in(database)} shows them; what is missing is run by"
         " `changeover db migrate`",

@@ -6,6 +6,8 @@ import collections
 import time
 from typing import TYPE_CHECKING
 
+from changeover.counts import counted
+
 if TYPE_CHECKING:
     from changeover.executors.migrate.turn import Report
 
@@ -60,6 +62,6 @@ class Progress:
             "rows": self._rows,
             "rows_per_second": round((self._rows - rows) / (now - begun)),
             "eta_seconds": None if eta is None else round(eta, 1),
-            "says": f"{self._name}: {self._keys} of about {total} keys, {self._rows} rows changed,"
+            "says": f"{self._name}: {self._keys} of about {total} keys, {counted(self._rows, 'row')} changed,"
             f" {speed:.0f} keys/s" + ("" if eta is None else f", {eta:.0f} s to go"),
         }

@@ -203,7 +203,7 @@ def _few(connection: Connection, query: str) -> list[Row] | None:
 
 
 def _too_many(check: Check) -> Result:
-    says = f"more than {ROWS_COMPARED} rows are not compared: sum them up"
+    says = f"more than {counted(ROWS_COMPARED, 'row')} are not compared: sum them up"
     return Result(check=check, green=False, says=says)
 
 
