@@ -5,15 +5,18 @@ from __future__ import annotations
 ROWS = 3000
 HALF = ROWS // 2
 # Every statement of the loop sees what was committed before it.
-USERS = f"""
-    CREATE TABLE users (id bigint PRIMARY KEY, name text, copied text);
-    INSERT INTO users (id, name) SELECT n, 'user ' || n FROM generate_series(1, {ROWS}) AS n;
+GATE = """
     CREATE TABLE gate (open int);
-    CREATE TABLE log (line text);
     CREATE FUNCTION pass() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
         WHILE NOT EXISTS (SELECT FROM gate) LOOP PERFORM pg_sleep(0.01); END LOOP;
         RETURN true;
     END $$;
+"""
+USERS = f"""
+    CREATE TABLE users (id bigint PRIMARY KEY, name text, copied text);
+    INSERT INTO users (id, name) SELECT n, 'user ' || n FROM generate_series(1, {ROWS}) AS n;
+    CREATE TABLE log (line text);
+    {GATE}
 """  # noqa: S608 - the tests' own number
 BACKFILL = (
     "-- changeover: batch table=users key=id size=100\n"
@@ -23,3 +26,4 @@ BACKFILL = (
 WAITING = """SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'
     AND application_name = 'changeover migrate work'"""
 OPEN = "INSERT INTO gate VALUES (1)"
+CLOSE = "DELETE FROM gate"

@@ -246,7 +246,7 @@ def test_a_ledger_that_ran_its_migrations_itself_has_no_baseline(
     migrate.apply(shop.owner, lineage[0])
 
     assert migrate.began(shop.owner) is None
-    with pytest.raises(proof.LedgerBegun, match=r"1 migrations already$"):
+    with pytest.raises(proof.LedgerBegun, match=r"1 migration already$"):
         migrate.examine(shop.owner, lineage)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.postgres import gate
 from tests.postgres.conftest import connect
 from tests.postgres.moments import until
 
@@ -205,9 +206,9 @@ def test_every_red_check_is_told_even_beside_one_that_cannot_be_asked(
 
 
 def test_a_delta_is_the_migrations_own_whatever_others_write(shop: Shop, release: Release) -> None:
-    apply(shop, release({"expand/001_setup.sql": SETUP}))
+    setup = SETUP + gate.GATE
+    apply(shop, release({"expand/001_setup.sql": setup}))
     shop.rows(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {shop.app.user}")
-    lossy = "DELETE FROM users WHERE id = 1; SELECT pg_sleep(0.6)"
 
     with connect(shop.owner) as naive, naive.transaction(force_rollback=True):
         before = naive.execute("SELECT count(*) FROM users").fetchone()
@@ -217,19 +218,35 @@ def test_a_delta_is_the_migrations_own_whatever_others_write(shop: Shop, release
             "the loss is hidden"
         )
 
-    stop = threading.Event()
-    waits = Waits(shop, stop)
-    waits.thread.start()
-    try:
-        folder = release(files(lossy, "rows: {users: 0}"))
-        with pytest.raises(failures.DataCheckFailed, match=r"before, \d+ after, -1"):
-            apply(shop, folder)
-        apply(shop, release(files("SELECT pg_sleep(0.3)", "rows: {users: 0}")))
-    finally:
-        stop.set()
-        waits.thread.join()
-    assert waits.read < 0.2
-    assert waits.written > 10
+    lossy = files("DELETE FROM users WHERE id = 1; SELECT pass()", "rows: {users: 0}")
+    with pytest.raises(failures.DataCheckFailed, match="101 before, 100 after, -1"):
+        beside_a_writer(shop, release({**lossy, "expand/001_setup.sql": setup}))
+    same = files("SELECT pass()", "rows: {users: 0}")
+    beside_a_writer(shop, release({**same, "expand/001_setup.sql": setup}))
+    assert shop.value("SELECT count(*) FROM users WHERE name = 'late'") == 3
+
+
+def beside_a_writer(shop: Shop, folder: MigrationFolder) -> None:
+    """Apply what waits at the gate while somebody reads, and somebody else writes as soon as it is let."""
+    late = "INSERT INTO users (name) VALUES ('late')"
+    queued = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT%late%'"
+    shop.rows(gate.CLOSE)
+    with (
+        ThreadPoolExecutor(2) as pool,
+        connect(shop.app) as reader,
+        connect(shop.app) as writer,
+    ):
+        runner = pool.submit(apply, shop, folder)
+        try:
+            until(lambda: shop.rows(gate.WAITING))
+            reader.execute("SET statement_timeout = '20s'")
+            assert reader.execute("SELECT count(*) > 90 FROM users").fetchone() == (True,)
+            written = pool.submit(writer.execute, late.encode())
+            until(lambda: shop.rows(queued))
+        finally:
+            shop.rows(gate.OPEN)
+        written.result(timeout=60)
+        runner.result(timeout=60)
 
 
 def test_every_table_that_is_compared_is_held_still(shop: Shop, release: Release) -> None:
@@ -250,33 +267,6 @@ def test_every_table_that_is_compared_is_held_still(shop: Shop, release: Release
     apply(shop, release(files(held, checks) | {"expand/001_setup.sql": setup}))
 
     assert shop.rows("SELECT name FROM held ORDER BY 1") == [("named",), ("tokens",), ("users",)]
-
-
-class Waits:
-    """Someone who reads and writes all the time, and notes how long reading took at most."""
-
-    def __init__(self, shop: Shop, stop: threading.Event) -> None:
-        self.shop = shop
-        self.stop = stop
-        self.read = 0.0
-        self.written = 0
-        self.thread = threading.Thread(target=self._go)
-
-    def _go(self) -> None:
-        writer = threading.Thread(target=self._write)
-        writer.start()
-        with connect(self.shop.app) as reader:
-            while not self.stop.wait(0.01):
-                begun = time.monotonic()
-                reader.execute("SELECT count(*) FROM users")
-                self.read = max(self.read, time.monotonic() - begun)
-        writer.join()
-
-    def _write(self) -> None:
-        with connect(self.shop.app) as writer:
-            while not self.stop.wait(0.01):
-                writer.execute("INSERT INTO users (name) VALUES ('late')")
-                self.written += 1
 
 
 @pytest.mark.parametrize(
