@@ -101,7 +101,6 @@ def _prepare(
         raise ActionError("settings-differ", f"owner, grants or settings of {side} differ")
     # nobody but the restore has written there, and who writes once it is live does so later
     later = "SELECT txid_snapshot_xmax(txid_current_snapshot()) AS first_transaction"
-    stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime())
     return {
         "backup": directory.name,
         "at": backup_store.now(),
@@ -109,10 +108,20 @@ def _prepare(
         "live_oid": live["oid"] if live else None,
         "side": side,
         "side_oid": carried["oid"],
-        "failed": store.side(stamp, "failed"),
+        "failed": _name_to_keep(store, session),
         "warm": warm,
         **session.row(later),
     }
+
+
+def _name_to_keep(store: Store, session: Session) -> str:
+    """Return the name under which the live database is kept: by the second, the next one where that is taken."""
+    moment = time.time()
+    while True:
+        name = store.side(time.strftime("%Y%m%d%H%M%S", time.gmtime(moment)), "failed")
+        if backup_swap.oid(session, name) is None:
+            return name
+        moment += 1
 
 
 def _refuse_prepared(store: Store, session: Session) -> None:

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 import pytest
 from tests.postgres.moments import until
 
+from changeover.agent import backup_restore
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -178,3 +181,18 @@ def test_a_prepared_transaction_refuses_before_anything_is_touched(site: Site) -
         assert caught.value.cause == "two phases"
     finally:
         site.shop.rows("ROLLBACK PREPARED 'two phases'")
+
+
+def test_two_restores_within_a_second_keep_both_databases(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {name: getattr(time, name) for name in ("strftime", "gmtime")}
+    stopped = SimpleNamespace(time=lambda: 1_800_000_000.0, **names)
+    monkeypatch.setattr(backup_restore, "time", stopped)
+    site.create()
+
+    kept = [site.act("backup_restore", backup="one")["kept"] for _ in range(2)]
+
+    name = site.shop.name
+    assert kept == [f"{name}_failed_20270115080000", f"{name}_failed_20270115080001"]
+    assert {name, *kept} <= site.databases()
