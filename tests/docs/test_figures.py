@@ -7,7 +7,7 @@ from tests.docs.test_docs import DOCS
 
 from changeover import plan
 from changeover.agent import filelock, move, processes, turn
-from changeover.executors.migrate import run
+from changeover.executors.migrate import turn as migrating
 from changeover.executors.preflight import certificates, requirements
 from changeover.runner import holder, safety
 
@@ -25,7 +25,7 @@ from changeover.runner import holder, safety
         ("verbs/preflight.md", f"{requirements.SKEW_RED_SECONDS:g} s away or more"),
         ("verbs/preflight.md", f"{requirements.SKEW_WARN_SECONDS:g} s away or more"),
         ("verbs/preflight.md", f"fewer than {certificates.DAYS_WARN} days left"),
-        ("migrations.md", f"at most {run.LOCK_TIMEOUT_MILLISECONDS} ms for its lock"),
+        ("migrations.md", f"at most {migrating.LOCK_TIMEOUT_MILLISECONDS} ms for its lock"),
     ],
 )
 def test_a_figure_in_a_page_is_the_codes(page: str, words: str) -> None:
@@ -34,7 +34,7 @@ def test_a_figure_in_a_page_is_the_codes(page: str, words: str) -> None:
 
 def test_times_that_pages_spell_out() -> None:
     assert safety.DEADLINE_SECONDS == 3600, "an hour in a deployment: migrations.md"
-    assert run.DEADLINE_SECONDS == 600, "ten minutes in `db migrate`: migrations.md"
+    assert migrating.DEADLINE_SECONDS == 600, "ten minutes in `db migrate`: migrations.md"
     assert turn.WAIT_SECONDS == 600, "gives up after ten minutes: the-host-agent.md"
     assert turn.BACKUP_SECONDS == 3600, "for an hour at most: the-host-agent.md"
     assert filelock.SAY_SECONDS == 5, "says every five seconds: the-host-agent.md"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from changeover.executors.migrate import ledger
 from changeover.executors.migrate.backfill.walk import run_batches
@@ -26,12 +26,8 @@ if TYPE_CHECKING:
 
     from changeover.database import Database
     from changeover.executors.migrate.ledger import MigrationRow, StatementRow
-    from changeover.executors.migrate.observation import Observer
-    from changeover.executors.migrate.turn import Rehearsed, Report, Turn
+    from changeover.executors.migrate.turn import Limits, Turn
     from changeover.migrations.records import Migration, MigrationFolder, Statement
-
-DEADLINE_SECONDS = 600.0
-LOCK_TIMEOUT_MILLISECONDS = 100  # what readers may have to wait behind us
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,28 +45,6 @@ class MigrateOutcome:
     unchanged: tuple[str, ...]
     retries: int
     seconds: float
-
-
-class Limits(TypedDict, total=False):
-    """What bounds a run.
-
-    Args:
-        fence: The deployment's fencing number; None, the default, keeps the highest one the ledger
-            knows.
-        deadline_seconds: For everything, waiting for locks included.
-        lock_timeout_milliseconds: How long a statement queues for a lock before it lets others by.
-        report: Receives one event a statement, retry and migration.
-        observer: Watches what each statement does; for a rehearsal.
-        rehearsed: Milliseconds that statements took in a rehearsal, by migration and number: one
-            that takes far longer is cancelled.
-    """
-
-    fence: int | None
-    deadline_seconds: float
-    lock_timeout_milliseconds: int
-    report: Report
-    observer: Observer | None
-    rehearsed: Rehearsed
 
 
 def apply(
@@ -136,17 +110,7 @@ def _walk(
 ) -> MigrateOutcome:
     """Take the turn, hold the files against the ledger, and walk."""
     begun = time.monotonic()
-    with take_turn(
-        database,
-        fence=limits.get("fence"),
-        deadline_seconds=limits.get("deadline_seconds", DEADLINE_SECONDS),
-        lock_timeout_milliseconds=limits.get(
-            "lock_timeout_milliseconds", LOCK_TIMEOUT_MILLISECONDS
-        ),
-        report=limits.get("report", lambda _event: None),
-    ) as turn:
-        turn.observer = limits.get("observer")
-        turn.rehearsed = limits.get("rehearsed", {})
+    with take_turn(database, **limits) as turn:
         known = {row.id: row for row in ledger.migrations(turn.work)}
         check_ledger(database, folder, known)
         names = tuple(migration.id for migration in walk(turn, known))

@@ -8,7 +8,7 @@ import dataclasses
 import random
 import secrets
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 import psycopg
 
@@ -44,6 +44,30 @@ PAUSE_SECONDS = 0.1
 PAUSE_SECONDS_MOST = 2.0
 NO_TIMEOUT = 0
 CANCEL_SECONDS = 20.0
+DEADLINE_SECONDS = 600.0
+LOCK_TIMEOUT_MILLISECONDS = 100  # what readers may have to wait behind us
+
+
+class Limits(TypedDict, total=False):
+    """What bounds a run.
+
+    Args:
+        fence: The deployment's fencing number; None, the default, keeps the highest one the ledger
+            knows.
+        deadline_seconds: For everything, waiting for locks included.
+        lock_timeout_milliseconds: How long a statement queues for a lock before it lets others by.
+        report: Receives one event a statement, retry and migration.
+        observer: Watches what each statement does; for a rehearsal.
+        rehearsed: Milliseconds that statements took in a rehearsal, by migration and number: one
+            that takes far longer is cancelled.
+    """
+
+    fence: int | None
+    deadline_seconds: float
+    lock_timeout_milliseconds: int
+    report: Report
+    observer: Observer | None
+    rehearsed: Rehearsed
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -212,22 +236,12 @@ class Turn:
 
 
 @contextlib.contextmanager
-def take_turn(
-    database: Database,
-    *,
-    fence: int | None,
-    deadline_seconds: float,
-    lock_timeout_milliseconds: int,
-    report: Report,
-) -> Iterator[Turn]:
+def take_turn(database: Database, **limits: Unpack[Limits]) -> Iterator[Turn]:
     """Wait for the runner lock, record the mandate, and give the turn.
 
     Args:
         database: Where to work, as the owner role.
-        fence: The deployment's fencing number; None keeps the highest one known.
-        deadline_seconds: For everything, waiting for the lock included.
-        lock_timeout_milliseconds: How long a statement may queue for a lock.
-        report: Receives events.
+        limits: What bounds the run.
 
     Raises:
         RunnerBusy: Another runner held the lock for all that time.
@@ -235,7 +249,8 @@ def take_turn(
         LedgerUnusable: The ledger cannot be made or read.
         ConnectionLost: The server ended a session.
     """
-    deadline = Deadline(deadline_seconds)
+    deadline = Deadline(limits.get("deadline_seconds", DEADLINE_SECONDS))
+    report = limits.get("report", lambda _event: None)
     try:
         with (
             runner_lock(database, deadline) as lock,
@@ -245,10 +260,14 @@ def take_turn(
                 database=database,
                 work=work,
                 lock=lock,
-                mandate=_mandate(lock, database, fence),
+                mandate=_mandate(lock, database, limits.get("fence")),
                 deadline=deadline,
-                lock_timeout_milliseconds=lock_timeout_milliseconds,
+                lock_timeout_milliseconds=limits.get(
+                    "lock_timeout_milliseconds", LOCK_TIMEOUT_MILLISECONDS
+                ),
                 report=report,
+                observer=limits.get("observer"),
+                rehearsed=limits.get("rehearsed", {}),
             )
             with contextlib.closing(turn):
                 yield turn

@@ -9,10 +9,9 @@ import psycopg
 from changeover.executors.migrate import ledger, turn_failures
 from changeover.executors.migrate.adoption import baseline
 from changeover.executors.migrate.adoption.proof import prove
-from changeover.executors.migrate.run import DEADLINE_SECONDS, LOCK_TIMEOUT_MILLISECONDS
 from changeover.executors.migrate.server import facts
 from changeover.executors.migrate.session import LOOK, answering, connect
-from changeover.executors.migrate.turn import take_turn
+from changeover.executors.migrate.turn import DEADLINE_SECONDS, take_turn
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from changeover.database import Database
     from changeover.executors.migrate.adoption.baseline import Baseline
     from changeover.executors.migrate.adoption.proof import Proof
-    from changeover.executors.migrate.run import Limits
+    from changeover.executors.migrate.turn import Limits
     from changeover.migrations.records import MigrationFolder
 
 
@@ -66,20 +65,12 @@ def adopt(
 ) -> Proof:
     """Write every migration that the database shows as applied, in the transaction that proves it.
 
-    Takes what `examine` does, and the limits of `run.apply`.
+    Takes what `examine` does, and the limits of a turn.
 
     Raises:
         ChangeoverError: One of the leaves in `proof` and `failures`; no migration is in the ledger then.
     """
-    with take_turn(
-        database,
-        fence=limits.get("fence"),
-        deadline_seconds=limits.get("deadline_seconds", DEADLINE_SECONDS),
-        lock_timeout_milliseconds=limits.get(
-            "lock_timeout_milliseconds", LOCK_TIMEOUT_MILLISECONDS
-        ),
-        report=limits.get("report", lambda _event: None),
-    ) as turn:
+    with take_turn(database, **limits) as turn:
 
         def transaction() -> Proof:
             with turn.work.transaction():
