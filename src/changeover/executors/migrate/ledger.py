@@ -78,10 +78,9 @@ def prepare(connection: Connection, database: Database) -> None:
                 hint="use the version of changeover that wrote it, or a later one",
             )
         return
-    text = resources.files(__package__).joinpath("ledger.sql").read_bytes()
     try:
         with connection.transaction():
-            connection.execute(text)
+            define(connection, resources.files(__package__).joinpath("ledger.sql").read_bytes())
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.DuplicateSchema) as error:
         raise LedgerUnusable(
             f"{database.user} cannot make the ledger in {database.name}",
@@ -89,6 +88,12 @@ def prepare(connection: Connection, database: Database) -> None:
             cause=str(error).strip(),
             hint="make that role the owner of the database: `changeover provision`",
         ) from error
+
+
+def define(connection: Connection, statements: bytes) -> None:
+    """Make tables of the ledger, in the open transaction; they are their owner's alone."""
+    connection.execute(statements)
+    connection.execute(resources.files(__package__).joinpath("closed.sql").read_bytes())
 
 
 def migrations(connection: Connection) -> list[MigrationRow]:

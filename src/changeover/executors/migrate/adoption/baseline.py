@@ -83,7 +83,9 @@ def write(connection: Connection, mandate: Mandate, proof: Proof) -> None:
             )
     there = row(connection, EXISTS)
     if not there or not there[0]:
-        connection.execute(resources.files(__package__).joinpath("baseline.sql").read_bytes())
+        ledger.define(
+            connection, resources.files(__package__).joinpath("baseline.sql").read_bytes()
+        )
     connection.execute(
         """
         INSERT INTO changeover.baseline (release, trusted, recorded, fence, runner)

@@ -15,21 +15,3 @@ COMMENT ON COLUMN changeover.baseline.recorded IS 'What other migration tools ha
 COMMENT ON COLUMN changeover.baseline.fence IS 'Fencing number of the hand that adopted it';
 COMMENT ON COLUMN changeover.baseline.runner IS 'Runner that adopted it';
 COMMENT ON COLUMN changeover.baseline.adopted_at IS 'When it was adopted';
-
--- As in the ledger: default privileges may have opened what was just made.
-DO $$
-DECLARE
-    granted record;
-BEGIN
-    REVOKE ALL ON changeover.baseline FROM PUBLIC;
-    FOR granted IN
-        SELECT DISTINCT pg_get_userbyid(acl.grantee) AS name
-        FROM pg_class AS class
-        CROSS JOIN LATERAL aclexplode(class.relacl) AS acl
-        WHERE class.oid = 'changeover.baseline'::regclass
-          AND acl.grantee NOT IN (0, class.relowner)
-    LOOP
-        EXECUTE format('REVOKE ALL ON changeover.baseline FROM %I', granted.name);
-    END LOOP;
-END
-$$;
