@@ -15,7 +15,6 @@ from changeover.errors import CheckRed, InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from changeover.cli.output import Output
     from changeover.migrations.hazards import Finding
     from changeover.migrations.records import Migration, Phase
 
@@ -30,10 +29,6 @@ SUITE = "db-lint"
 
 class HazardsFound(CheckRed):
     """Files hold statements that shut users out or break the old version."""
-
-
-class ResultsUnwritten(InvalidInput):
-    """A file of results cannot be written where it was asked for."""
 
 
 def lint(
@@ -56,9 +51,11 @@ def lint(
     for finding in found:
         output.data(finding.as_event(), finding.text)
     if sarif is not None:
-        _write(output, sarif, _as_sarif(found))
+        output.save(sarif, _as_sarif(found))
+        output.note(f"results written to {sarif}")
     if junit is not None:
-        _write(output, junit, _as_junit(read, found))
+        output.save(junit, _as_junit(read, found))
+        output.note(f"results written to {junit}")
     errors = sum(finding.severity == "error" for finding in found)
     output.note(f"{counted(len(found), 'finding')}, {counted(errors, 'error')} among them")
     if errors:
@@ -124,16 +121,3 @@ def _as_junit(read: Sequence[Migration], found: Sequence[Finding]) -> str:
         if str(migration.path) not in noticed
     ]
     return junit.document(SUITE, cases, seconds=0.0)
-
-
-def _write(output: Output, file: Path, text: str) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ResultsUnwritten(
-            f"{file} cannot be written",
-            hint="name a file in a folder that you may write to",
-            cause=str(error),
-        ) from error
-    output.note(f"results written to {file}")

@@ -51,7 +51,7 @@ def plan(
         desk.output.data({"type": "plan", "steps": []}, f"nothing to do: {version} is live")
     if out is not None:
         document = [each.as_json() for each in made]
-        out.write_text(desk.output.redactor(encoding.dumps(document, indent=1)), encoding="utf-8")
+        desk.output.save(out, encoding.dumps(document, indent=1))
         use = f"changeover deploy {version} --plan {out} --env {env}"
         desk.output.note(f"written to {out}; use it with: {use}")
 

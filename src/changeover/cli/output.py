@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from changeover import __version__
 from changeover.cli.stream import put
-from changeover.errors import Failed
+from changeover.errors import Failed, InvalidInput
 from changeover.secret import Redactor, in_texts
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import TextIO
 
     from changeover.cli.live import View
@@ -37,6 +38,10 @@ NOBODY_LISTENS = frozenset({errno.EPIPE, errno.EIO})
 
 class OutputUnwritten(Failed):
     """The result of a command could not be written where it was sent."""
+
+
+class FileUnwritten(InvalidInput):
+    """A file of results cannot be written where it was asked for."""
 
 
 @dataclass(slots=True)
@@ -84,6 +89,22 @@ class Output:
             for key, value in event.items():
                 if key != "type":
                     self._result(f"{key}: {value}")
+
+    def save(self, file: Path, text: str) -> None:
+        """Write text to a file that was asked for, secrets taken out; its folder is made if missing.
+
+        Raises:
+            FileUnwritten: It cannot be written there.
+        """
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(self.redactor(text), encoding="utf-8")
+        except OSError as error:
+            raise FileUnwritten(
+                f"{file} cannot be written",
+                hint="name a file in a folder that you may write to",
+                cause=str(error),
+            ) from error
 
     def end(self, text: str) -> None:
         """Print how a run ended, for people: a JSON stream has the run's own last event."""

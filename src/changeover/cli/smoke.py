@@ -174,7 +174,5 @@ def _write(
 
     if file is None:
         return
-    text = desk.output.redactor(junit.document(suite, cases, seconds=seconds))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
+    desk.output.save(file, junit.document(suite, cases, seconds=seconds))
     desk.output.note(f"results written to {file}")

@@ -73,8 +73,7 @@ def report(
         raise
     summary = telling.summarise(journal.read(path))
     if html is not None:
-        html.parent.mkdir(parents=True, exist_ok=True)
-        html.write_text(desk.output.redactor(telling.as_html(summary)), encoding="utf-8")
+        desk.output.save(html, telling.as_html(summary))
         desk.output.note(f"written to {html}")
         return
     desk.output.data(summary.as_json(), telling.as_text(summary))
