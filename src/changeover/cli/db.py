@@ -1,4 +1,4 @@
-"""The verbs ``db status``, ``db plan`` and ``db migrate``; those of the same name are modules of their own."""
+"""The verbs ``db status``, ``db plan`` and ``db migrate``; the others have modules of their own."""
 
 from __future__ import annotations
 
@@ -106,7 +106,6 @@ def plan(
 app.command()(lint)
 app.command()(adopt)
 app.command()(diff)
-
 app.command()(rehearse)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from changeover.counts import counted
 from changeover.executors.migrate import turn_failures
 from changeover.executors.migrate.failures import DeadlinePassed
 from changeover.executors.migrate.session import ANSWER_SECONDS, answering
@@ -109,7 +110,8 @@ class Pressure:
         """
         if not waiting:
             return
-        reason = Reason(kind="lock-waits", says=f"{waiting} session(s) waited behind its locks")
+        waited = counted(waiting, "session")
+        reason = Reason(kind="lock-waits", says=f"{waited} waited behind its locks")
         now = time.monotonic()
         if now - self._gave_way > SAME_PAUSE_SECONDS:
             self._tell(reason)

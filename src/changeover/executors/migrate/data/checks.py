@@ -114,7 +114,7 @@ def _hold(connection: Connection, migration: Migration, checks: Checks) -> None:
         connection.execute(SETTINGS)
         found = [queries.table_named(connection, table) for table in checks.still]
     # Always in the same order, so that two who do this do not wait for each other.
-    for table in sorted({name for each in found if each for lockable, name in [each] if lockable}):
+    for table in sorted({each[1] for each in found if each and each[0]}):
         try:
             queries.hold(connection, table)
         except psycopg.errors.InsufficientPrivilege as error:
