@@ -76,7 +76,7 @@ def create(store: Store, wish: Wish) -> Record:
         try:
             with Session(store.server, store.database) as session:
                 manifest = _dump(store, session, wish, partial)
-            manifest["finished"] = backup_store.now()
+            manifest["finished"] = backup_store.moment()
             manifest = backup_manifest.seal(partial, manifest)
         except BaseException:
             durable.remove_tree(partial)

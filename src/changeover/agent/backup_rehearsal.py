@@ -49,6 +49,7 @@ def begin(store: Store, backup: str, *, jobs: int = 0) -> Record:
         data = Path(str(session.value("SELECT current_setting('data_directory') AS directory")))
         store.room(data, int(manifest["database_bytes"]), "the rehearsal's clone")
         clone = store.side(backup, PURPOSE)
+        backup_side.drop(session, clone)
         session.run(_copy(session, side, clone, int(manifest["database_bytes"])))
         session.run(backup_settings.carry(clone, manifest["settings"]))
     with Session(store.server, clone) as inside:

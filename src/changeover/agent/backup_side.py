@@ -14,7 +14,7 @@ from changeover.agent import (
 )
 from changeover.agent.failure import ActionError
 from changeover.agent.postgres_session import Session
-from changeover.agent.postgres_tools import identifier
+from changeover.agent.postgres_tools import identifier, literal
 
 if TYPE_CHECKING:
     from changeover.agent.backup_store import Record, Store
@@ -22,10 +22,28 @@ if TYPE_CHECKING:
 MAINTENANCE = "postgres"
 # indexes and sorting need some of their own beside the rows
 GROWTH = 1.2
+MAKERS_SECONDS = 60.0
+POLL_SECONDS = 0.05
 
 
 def drop(session: Session, database: str) -> None:
-    """Drop a side database with whoever is in it."""
+    """Drop a side database with whoever is in it, and with whoever is still making it.
+
+    A server goes on with ``CREATE DATABASE`` for a while after its client was killed, and nobody sees
+    that database until it is made: it would be there just when it is made again.
+
+    Raises:
+        ActionError: ``query-slow`` when whoever makes it does not end.
+    """
+    made = f"query LIKE 'CREATE DATABASE%' AND strpos(query, {literal(identifier(database))}) > 0"
+    ours = f"application_name = current_setting('application_name') AND {made}"
+    others = f"pid <> pg_backend_pid() AND state = 'active' AND {ours}"
+    until = time.monotonic() + MAKERS_SECONDS
+    end_them = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"  # noqa: S608 - quoted above
+    while session.rows(end_them):
+        if time.monotonic() > until:
+            raise ActionError("query-slow", f"{database} is still being made by a run that is gone")
+        time.sleep(POLL_SECONDS)
     session.run(f"DROP DATABASE IF EXISTS {identifier(database)} WITH (FORCE)")
 
 

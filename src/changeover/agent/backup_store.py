@@ -121,6 +121,13 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
+def moment() -> str:
+    """Return this moment in UTC, to the microsecond: it puts in order what ends within a second."""
+    seconds, rest = divmod(time.time_ns(), 10**9)
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{whole}.{rest // 1000:06}Z"
+
+
 def give(path: Path, mode: int, *, owner: str = "root") -> None:
     """Set mode and owner; the group is the database's, which may read and never write."""
     if os.geteuid() == 0:

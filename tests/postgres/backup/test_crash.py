@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import psycopg
 import pytest
 from tests.postgres.moments import until
+from tests.postgres.own_server import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -230,6 +232,39 @@ exec sleep 300
     agent.kill()
 
     until(lambda: not runs(dump), 30)
+
+
+def test_a_database_that_the_server_still_makes_for_a_killed_agent_is_not_in_the_way(
+    site: Site,
+) -> None:
+    site.create()
+    waiting = """SELECT pid FROM pg_stat_activity WHERE application_name = 'changeover'
+        AND query LIKE 'CREATE DATABASE%' AND wait_event_type = 'Lock'"""
+
+    def make() -> None:
+        """Do as the server does that has not heard yet that its client was killed."""
+        with (
+            contextlib.suppress(psycopg.OperationalError),
+            connect(site.shop.server.admin()) as session,
+        ):
+            session.execute("SET application_name = 'changeover'")
+            session.execute(f'CREATE DATABASE "{site.shop.name}_verify_one"')
+
+    maker = threading.Thread(target=make)
+    with connect(site.shop.admin) as gate, gate.transaction():
+        # whoever makes a database writes there once its name is taken, and before anybody sees it
+        gate.execute("LOCK TABLE pg_shdepend")
+        maker.start()
+        until(lambda: site.shop.server.run(waiting))
+        first = set(site.shop.server.run(waiting))
+        agent = site.agent("backup_verify", backup="one")
+        until(lambda: set(site.shop.server.run(waiting)) - first)
+    maker.join()
+
+    done = agent.last()
+
+    assert done["type"] == "done", done
+    assert site.databases() == {site.shop.name}
 
 
 @pytest.mark.parametrize("action", ["backup_create", "backup_verify", "backup_restore"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,6 +90,20 @@ def test_nothing_goes_that_nobody_agreed_to(site: Site) -> None:
 
     assert (went["dropped"], went["databases"]) == ([], [])
     assert set(failed) < site.databases()
+
+
+@pytest.mark.parametrize("names", [("one", "two"), ("two", "one")])
+def test_backups_of_one_second_are_listed_newest_first(
+    site: Site, monkeypatch: pytest.MonkeyPatch, names: tuple[str, str]
+) -> None:
+    moments = iter((1_800_000_000_100_000_000, 1_800_000_000_200_000_000))
+    monkeypatch.setattr(time, "time_ns", lambda: next(moments))
+    for name in names:
+        site.create(name)
+
+    listed = [one["backup"] for one in site.act("backup_list")["backups"]]
+
+    assert listed == list(reversed(names))
 
 
 def test_what_was_kept_warm_from_a_backup_that_goes_is_named_with_it(site: Site) -> None:
