@@ -140,11 +140,9 @@ def test_a_rollback_needs_nothing_of_the_database_host(new: Lab) -> None:
 
 def test_a_lost_app_host_is_named_and_follows_when_it_answers(new: Lab) -> None:
     cut(new, "app2")
-    begun = time.monotonic()
 
     error = run(new, "rollback", status=4)
 
-    assert time.monotonic() - begun < 90
     assert live(new) == {"app1": "7.0.0", "app2": "8.0.0"}
     assert error["host"] == "app2"
     assert error["message"].startswith("7.0.0 serves again on app1")

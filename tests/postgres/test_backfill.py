@@ -185,6 +185,18 @@ def test_a_column_that_cannot_be_walked_by_is_refused(
     assert shop.rows("SELECT * FROM changeover.migration") == []
 
 
+def test_a_column_whose_unique_index_leaves_rows_out_is_refused(
+    shop: Shop, release: Release
+) -> None:
+    make(shop, 10, "bigint NOT NULL")
+    shop.rows("CREATE UNIQUE INDEX late ON users (id) WHERE id > 5")
+
+    with pytest.raises(KeyUnusable, match="no valid unique index"):
+        migrate.apply(shop.owner, release(fill(f"UPDATE users {COUNTED}")))
+
+    assert shop.value("SELECT sum(n) FROM users") == 0
+
+
 def test_a_batch_lets_others_by_who_hold_its_rows(shop: Shop, release: Release) -> None:
     make(shop, 100)
     events: list[dict[str, object]] = []

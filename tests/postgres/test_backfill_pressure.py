@@ -137,6 +137,24 @@ def test_it_pauses_while_autovacuum_is_at_a_table_with_many_dead_rows(
     assert told(events, "batch-pause") == told(events, "batch-resume") == ["autovacuum"]
 
 
+def test_it_does_not_pause_for_maintenance_that_a_person_began(
+    shop: Shop, release: Release
+) -> None:
+    make(shop, 20_000)
+    shop.rows("ALTER TABLE users SET (autovacuum_enabled = false)")
+    shop.rows("UPDATE users SET n = 0")
+    until(lambda: shop.value("SELECT pg_stat_get_dead_tuples('users'::regclass)") > 1000)
+    events: Events = []
+
+    with connect(shop.admin) as person, person.transaction():
+        person.execute("LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE")  # as VACUUM and ANALYZE
+        folder = release(fill(f"UPDATE users {COUNTED}", "dead=1000"))
+        migrate.apply(shop.owner, folder, report=events.append, deadline_seconds=30)
+
+    assert each_once(shop, 20_000)
+    assert told(events, "batch-pause") == []
+
+
 def test_a_server_that_crashes_in_the_middle_loses_no_row_and_meets_none_twice(
     shop: Shop, release: Release
 ) -> None:

