@@ -17,6 +17,8 @@ fi
 ask "SELECT pg_reload_conf()" >/dev/null
 # The postmaster reads the files on a signal; the flag is set once it has.
 sleep 0.3
-if [ "$(ask "SELECT count(*) FROM pg_settings WHERE pending_restart")" != 0 ]; then
+waiting=$(ask "SELECT string_agg(name, ', ' ORDER BY name) FROM pg_settings WHERE pending_restart")
+if [ -n "$waiting" ]; then
     systemctl restart "$unit"
+    echo "PostgreSQL was restarted, as these settings need it: $waiting"
 fi

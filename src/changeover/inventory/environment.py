@@ -162,6 +162,20 @@ class Environment:
             return None
         return self._variables.path("changeover_backup_identity")
 
+    @property
+    def repository_host(self) -> Host | None:
+        """Return the host that keeps the physical backups; ``None`` where there are none.
+
+        That is the first of group ``backup``; without one and with ``changeover_physical_backups``,
+        the database's own.
+        """
+        name = "changeover_physical_backups"
+        wanted = self.variables.get(name, bool(self.hosts_in("backup")))
+        if not isinstance(wanted, bool):
+            raise self._variables.invalid(name, "it is true or false")
+        hosts = (*self.hosts_in("backup"), *self.hosts_in("db"))
+        return hosts[0] if wanted and hosts else None
+
     # -- network
 
     def public_name(self, app: str) -> str:

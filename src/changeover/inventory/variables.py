@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECRET_VARIABLES = frozenset(
-    {"changeover_secrets", "changeover_database_passwords", "changeover_cache_passwords"}
+    {
+        "changeover_secrets",
+        "changeover_database_passwords",
+        "changeover_cache_passwords",
+        "changeover_repository",
+    }
 )
 
 

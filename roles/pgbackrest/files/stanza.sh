@@ -1,0 +1,9 @@
+# Make the stanza where there is none, and see one file of the log arrive in the repository.
+set -eu
+stanza="$1" path="$2"
+there=no
+[ -e "$path/archive/$stanza/archive.info" ] && there=yes
+for command in stanza-create check; do
+    runuser -u postgres -- pgbackrest --stanza="$stanza" --log-level-console=error "$command" 2>&1
+done
+[ "$there" = yes ] || echo made
