@@ -15,7 +15,6 @@ import argparse
 import datetime as dt
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+# Run as a file, only its own folder would be searched.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench.rounds import machine
 
 from changeover import inventory
 
@@ -139,25 +143,6 @@ def done_at(printed: str, step: str) -> dt.datetime:
     events = [json.loads(line) for line in printed.splitlines()]
     done = (each for each in events if each["type"] == "step-done" and each["step"] == step)
     return dt.datetime.fromisoformat(next(done)["at"])
-
-
-def machine() -> str:
-    """Return what the figures were taken on, and how busy it is."""
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return (
-        f"{now}  {os.cpu_count()} x {model}, {memory:.0f} GB, Linux {platform.release()},"
-        f" Python {platform.python_version()}, load {load}"
-    )
 
 
 def measure(env: str, runs: int, reset: str | None) -> Figures:

@@ -65,6 +65,24 @@ def test_each_migration_runs_once_and_the_ledger_says_so(shop: Shop, release: Re
     assert recorded == [(item.checksum, "applied") for item in folder.migrations[:2]]
 
 
+def test_the_ledger_tells_when_each_statement_began_and_ended(shop: Shop, release: Release) -> None:
+    folder = release(
+        {
+            "expand/001_users.sql": "CREATE TABLE users (id int); CREATE TABLE others (id int);"
+            "INSERT INTO users SELECT generate_series(1, 20000)",
+        }
+    )
+    migrate.apply(shop.owner, folder)
+
+    told = shop.rows(
+        "SELECT number, how, started_at < begun_at, begun_at < done_at, done_at < changed_at,"
+        " begun_at > lag(done_at, 1, started_at) OVER (ORDER BY number)"
+        " FROM changeover.statement JOIN changeover.migration ON migration.id = migration_id"
+        " ORDER BY number"
+    )
+    assert told == [(number, "executed", True, True, True, True) for number in (1, 2, 3)]
+
+
 def test_a_refused_statement_leaves_nothing_and_names_its_line(
     shop: Shop, release: Release
 ) -> None:

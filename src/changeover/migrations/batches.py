@@ -100,6 +100,8 @@ def _seconds(pairs: Mapping[str, str], name: str, default: float, path: Path) ->
 
 
 def _parameters(text: str) -> set[int]:
+    if "$" not in text:
+        return set()
     return {
         node.number
         for _, node in postgast.walk(postgast.parse(text))

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from changeover.database import Database
-    from changeover.executors.migrate.session import Connection
+    from changeover.executors.migrate.session import Connection, Row
     from changeover.migrations.records import Migration, Statement
 
 FORMAT = "ledger format 1"
+HOLDER = "SELECT number, runner FROM changeover.fence FOR SHARE"
 Direction = Literal["apply", "revert"]
 How = Literal["executed", "adopted", "healed"]
 
@@ -170,9 +171,13 @@ def check(connection: Connection, mandate: Mandate) -> None:
     Raises:
         RunnerFenced: The ledger names another runner.
     """
-    found = row(connection, "SELECT number, runner FROM changeover.fence FOR SHARE")
-    if found != (mandate.fence, mandate.runner):
-        raise _fenced(mandate, found[0] if found else 0)
+    judge(row(connection, HOLDER), mandate)
+
+
+def judge(holder: Row | None, mandate: Mandate) -> None:
+    """Refuse when ``holder``, the answer to `HOLDER`, is not this runner; raises as `check` does."""
+    if holder != (mandate.fence, mandate.runner):
+        raise _fenced(mandate, holder[0] if holder else 0)
 
 
 def _fenced(mandate: Mandate, known: int) -> RunnerFenced:

@@ -70,11 +70,11 @@ def apply(
         pending = to_apply(folder, phases, known)
         for migration in pending:
             if migration.id in known and known[migration.id].state == "reverting":
-                _move(turn, Move(migration=migration, direction="revert"))
+                _move(turn, Move(migration=migration, direction="revert"), begun=True)
             elif migration.id in known:
                 recorded = ledger.statements(turn.work, migration.id, "apply")
                 check_statements(database, migration, known[migration.id], recorded)
-            _move(turn, Move(migration=migration, direction="apply"))
+            _move(turn, Move(migration=migration, direction="apply"), begun=migration.id in known)
         return pending
 
     return _walk(database, folder, phases, forward, limits)
@@ -95,7 +95,7 @@ def revert(
     def back(turn: Turn, known: Mapping[str, MigrationRow]) -> list[Migration]:
         standing = to_revert(folder, phases, known)
         for migration in standing:
-            _move(turn, Move(migration=migration, direction="revert"))
+            _move(turn, Move(migration=migration, direction="revert"), begun=True)
         return standing
 
     return _walk(database, folder, phases, back, limits)
@@ -122,10 +122,16 @@ def _walk(
         )
 
 
-def _move(turn: Turn, move: Move) -> None:
-    """Bring one migration to its end, from wherever the ledger says it is."""
-    begun = time.monotonic()
-    recorded = ledger.statements(turn.work, move.migration.id, move.direction)
+def _move(turn: Turn, move: Move, *, begun: bool) -> None:
+    """Bring one migration to its end, from wherever the ledger says it is.
+
+    Args:
+        turn: The runner's turn.
+        move: The migration and its direction.
+        begun: Whether the ledger had it when the turn was taken; without a row it has no statements.
+    """
+    since = time.monotonic()
+    recorded = ledger.statements(turn.work, move.migration.id, move.direction) if begun else {}
     parts = segments(move.statements)
     ended = False
     for segment in parts:
@@ -143,7 +149,7 @@ def _move(turn: Turn, move: Move) -> None:
         finish(turn, move)
     if any(statement.effect.kind == "SET" for statement in move.statements):
         guard(turn.work)
-    milliseconds = (time.monotonic() - begun) * 1000
+    milliseconds = (time.monotonic() - since) * 1000
     turn.report(
         {
             "type": f"migration-{move.final_state}",

@@ -10,12 +10,14 @@ import psycopg
 
 from changeover.executors.migrate import ledger
 from changeover.executors.migrate.data import checks as data_checks
+from changeover.executors.migrate.entries import Entry, record
 from changeover.executors.migrate.failures import DataCheckFailed, StatementFailed
 from changeover.executors.migrate.patience import no_longer_than_rehearsed
+from changeover.executors.migrate.transaction import transaction
 from changeover.executors.migrate.verify import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from changeover.executors.migrate.data.results import Before, Result
     from changeover.executors.migrate.moves import Move
@@ -32,41 +34,38 @@ def run_segment(turn: Turn, move: Move, statements: tuple[Statement, ...], *, la
         DataCheckFailed: A data check is red; nothing of them stays.
         TableBusy: No lock before the deadline.
     """
-    timings: list[tuple[Statement, float]] = []
+    entries: list[Entry] = []
     results: list[Result] = []
 
-    def transaction() -> None:
-        timings.clear()
+    def work() -> None:
+        entries.clear()
         results.clear()
-        with turn.work.transaction():
-            turn.limit()
-            ledger.check(turn.work, turn.mandate)
-            ledger.begin(turn.work, move.migration, turn.mandate, move.state)
+        with transaction(turn):
             _repeat_settings(turn, move, statements[0])
             before = _look_before(turn, move, statements[0])
-            timings.extend((statement, _run(turn, move, statement)) for statement in statements)
+            entries.extend(_run(turn, move, statement) for statement in statements)
             if last:
-                _end(turn, move, before, results)
+                _end(turn, move, entries, before, results)
+            else:
+                record(turn.work, move, turn.mandate, move.state, entries)
 
     with _telling(turn, move, results):
-        turn.retried(transaction, move.migration.id)
-        for statement, milliseconds in timings:
-            tell(turn, move, statement, "executed", milliseconds)
+        turn.retried(work, move.migration.id)
+        for entry in entries:
+            tell(turn, move, entry.statement, "executed", entry.milliseconds)
 
 
 def finish(turn: Turn, move: Move) -> None:
     """Verify and close a migration whose statements are all done."""
     results: list[Result] = []
 
-    def transaction() -> None:
+    def work() -> None:
         results.clear()
-        with turn.work.transaction():
-            turn.limit()
-            ledger.check(turn.work, turn.mandate)
-            _end(turn, move, None, results)
+        with transaction(turn):
+            _end(turn, move, [], None, results)
 
     with _telling(turn, move, results):
-        turn.retried(transaction, move.migration.id)
+        turn.retried(work, move.migration.id)
 
 
 def execute(turn: Turn, move: Move, statement: Statement) -> None:
@@ -134,7 +133,7 @@ def tell(turn: Turn, move: Move, statement: Statement, how: str, milliseconds: f
     )
 
 
-def _run(turn: Turn, move: Move, statement: Statement) -> float:
+def _run(turn: Turn, move: Move, statement: Statement) -> Entry:
     watching = turn.observer if move.forward else None
     if watching:
         watching.before(turn.work)
@@ -142,18 +141,10 @@ def _run(turn: Turn, move: Move, statement: Statement) -> float:
     with no_longer_than_rehearsed(turn, move, statement):
         execute(turn, move, statement)
     milliseconds = (time.perf_counter() - begun) * 1000
+    ended = time.monotonic()
     if watching:
         watching.after(turn.work, move, statement)
-    ledger.done(
-        turn.work,
-        move.migration,
-        statement,
-        move.direction,
-        turn.mandate,
-        how="executed",
-        milliseconds=milliseconds,
-    )
-    return milliseconds
+    return Entry(statement=statement, milliseconds=milliseconds, ended=ended)
 
 
 def _look_before(turn: Turn, move: Move, first: Statement) -> Before | None:
@@ -174,10 +165,14 @@ def _telling(turn: Turn, move: Move, results: list[Result]) -> Iterator[None]:
     data_checks.tell(turn.report, move.migration, results)
 
 
-def _end(turn: Turn, move: Move, before: Before | None, results: list[Result]) -> None:
-    if not move.forward:
+def _end(
+    turn: Turn, move: Move, entries: Sequence[Entry], before: Before | None, results: list[Result]
+) -> None:
+    if move.forward:
+        record(turn.work, move, turn.mandate, move.final_state, entries)
+    else:
         ledger.forget_statements(turn.work, move.migration.id)
-    ledger.begin(turn.work, move.migration, turn.mandate, move.final_state)
+        ledger.begin(turn.work, move.migration, turn.mandate, move.final_state)
     verify(turn.work, move.migration, move.verify)
     if move.forward:
         results += data_checks.take(turn.work, move.migration, before)

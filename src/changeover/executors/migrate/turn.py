@@ -106,12 +106,16 @@ class Turn:
 
     def limit(self, *, lock_timeout: bool = True) -> None:
         """Set the session's lock and statement timeouts for what comes next."""
+        self.work.execute(self.limits(lock_timeout=lock_timeout).encode())
+
+    def limits(self, *, lock_timeout: bool = True) -> str:
+        """Return the SQL that sets the session's lock and statement timeouts for what comes next."""
         lock = self.lock_timeout_milliseconds if lock_timeout else NO_TIMEOUT
         self._queue.limit_seconds = lock / 1000 if lock else None
         left = max(int(self.deadline.remaining * 1000), 1)
-        self.work.execute(
-            "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)",
-            (f"{lock}ms", f"{left}ms"),
+        return (
+            f"SELECT set_config('lock_timeout', '{lock:d}ms', false),"
+            f" set_config('statement_timeout', '{left:d}ms', false)"
         )
 
     def watched(self, action: Callable[[], Result]) -> Result:
