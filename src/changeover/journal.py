@@ -106,6 +106,25 @@ class Journal:
         clean: Event = in_texts(plain, self._redact)
         return clean
 
+    def beside(self, kind: str, text: str) -> Path:
+        """Keep text in a file of its own beside the journal, without secrets; return where.
+
+        Raises:
+            JournalUnwritable: It cannot be written.
+        """
+        path = self.path.with_suffix(f".{kind}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(self._redact(text), encoding="utf-8")
+            path.chmod(0o600)
+        except OSError as error:
+            raise JournalUnwritable(
+                f"{path} cannot be written",
+                hint="make room on this controller, or give its user the folder, then run this again",
+                cause=str(error),
+            ) from error
+        return path
+
     def _catch_up(self, handle: int) -> None:
         """Mend the end of the file, and go on from the event that stands there."""
         content = _content(handle)

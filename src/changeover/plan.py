@@ -66,7 +66,7 @@ class Plan:
 
 def deploy(situation: Situation, target: Target) -> Plan:
     """Return the plan that takes the environment to the target; empty when it is there already."""
-    if situation.live == target.colour and not situation.pending:
+    if situation.live == target.colour and not situation.pending and not situation.own:
         return Plan(situation=situation, version=target.version, colour=target.colour)
     sequence: list[steps.AnyStep] = [*_prepare(situation, target), *_go_live(situation, target)]
     return Plan(
@@ -83,16 +83,9 @@ def _prepare(situation: Situation, target: Target) -> list[steps.AnyStep]:
         *_guard(situation, target),
         *_save(situation, target),
         *_rehearse(situation),
-        steps.Place(
-            id="place",
-            guide=_guide(target, "place"),
-            hosts=situation.app_hosts,
-            undo="the bundle stays on the hosts, inert",
-            colour=target.colour,
-            digest=target.digest,
-            bundle=target.bundle,
-        ),
+        *_place(situation, target),
         *_migrations(situation, target),
+        *_own(situation, target),
         steps.Start(
             id="start",
             guide=(*_guide(target, "start"), *_guide(target, "health")),
@@ -133,7 +126,7 @@ def _save(situation: Situation, target: Target) -> list[steps.AnyStep]:
             hosts=situation.database_hosts,
             colour=situation.live,
             version=situation.live_version,
-            keep=bool(_due(situation)),
+            keep=bool(_due(situation) or situation.own),
         )
     ]
 
@@ -175,6 +168,40 @@ def _migrations(situation: Situation, target: Target) -> list[steps.AnyStep]:
                 )
             )
     return sequence
+
+
+def _place(situation: Situation, target: Target) -> list[steps.AnyStep]:
+    return [
+        steps.Place(
+            id="place",
+            guide=_guide(target, "place"),
+            hosts=situation.app_hosts,
+            undo="the bundle stays on the hosts, inert",
+            colour=target.colour,
+            digest=target.digest,
+            bundle=target.bundle,
+        )
+    ]
+
+
+def _own(situation: Situation, target: Target) -> list[steps.AnyStep]:
+    """Return the app's own migrator, tried and run from the code that was placed."""
+    if situation.own is None:
+        return []
+    what: dict[str, Any] = {
+        "hosts": tuple(dict.fromkeys((situation.own.host, *situation.database_hosts))),
+        "colour": target.colour,
+        "version": target.version,
+    }
+    saved = bool(situation.live and situation.live_version)
+    run = steps.MigrateOwn(
+        id="migrator",
+        guide=_guide(target, "migrator"),
+        undo="the old code runs on what it left; the backup brings back what was before",
+        first=not saved,
+        **what,
+    )
+    return [steps.RehearseOwn(id="rehearse", **what), run] if saved else [run]
 
 
 def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:

@@ -50,6 +50,27 @@ class SqlChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnChange:
+    """The app's own migrator, as a plan runs it.
+
+    Args:
+        id: ``<version>/migrator``.
+        host: The app host that it runs on.
+        command: Its words.
+        status: What tells whether something is left; empty where nothing does.
+        undo: What takes it back; empty where nothing does.
+        deadline_seconds: How long each of them may take.
+    """
+
+    id: str
+    host: str
+    command: tuple[str, ...]
+    status: tuple[str, ...] = ()
+    undo: tuple[str, ...] = ()
+    deadline_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """What was found before planning.
 
@@ -65,6 +86,7 @@ class Situation:
         variables: Environment changes as lines without secrets.
         pending: Pending migrations of the phases that a deployment runs.
         statements: Their statements.
+        own: The app's own migrator, where it is to run; then no SQL is pending.
         checks: What must hold of the data before they are committed, a line each.
         verdict: The way back.
         warnings: What a person should know before saying yes.
@@ -82,5 +104,6 @@ class Situation:
     variables: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
     statements: tuple[SqlChange, ...] = ()
+    own: OwnChange | None = None
     checks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

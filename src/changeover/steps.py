@@ -85,6 +85,16 @@ class Rehearse(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RehearseOwn(Step):
+    """Try the app's own migrator on a clone of the deployment's backup, from one app host."""
+
+    kind: ClassVar[str] = "rehearse"
+    says: ClassVar[str] = "try the app's own migrator on a clone of the backup"
+    colour: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place(Step):
     """Put the bundle on every app host, inert."""
 
@@ -103,6 +113,20 @@ class Migrate(Step):
     says: ClassVar[str] = "run the pending migrations"
     phases: tuple[Phase, ...]
     migrations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrateOwn(Step):
+    """Run the app's own migrator on one app host, as the owner role.
+
+    Without a predecessor that is live nobody else writes, so that data can be compared.
+    """
+
+    kind: ClassVar[str] = "migrator"
+    says: ClassVar[str] = "run the app's own migrator"
+    colour: str
+    version: str
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,8 +237,10 @@ AnyStep = (
     | Lock
     | Backup
     | Rehearse
+    | RehearseOwn
     | Place
     | Migrate
+    | MigrateOwn
     | Start
     | PreviewSmoke
     | Switch

@@ -74,3 +74,30 @@ def judge(migrations: Iterable[MigrationFact], *, first: bool = False) -> Verdic
         because=f"{counted(len(contract), 'contract migration is', 'contract migrations are')} "
         "reverted before going back",
     )
+
+
+def judge_own(identity: str, *, undo: bool, proved: bool | None, first: bool = False) -> Verdict:
+    """Judge the way back after an app's own migrator has run: nobody else knows what it changes.
+
+    Args:
+        identity: ``<version>/migrator``.
+        undo: Whether the release declares what takes it back.
+        proved: Whether a rehearsal showed that this brings back definitions and rows; ``None`` before.
+        first: Whether nothing was live before.
+    """
+    if first:
+        return Verdict(kind="refused", because="nothing was live before: there is no way back")
+    if undo and proved:
+        return Verdict(
+            kind="revert",
+            because=f"the undo of {identity} brought back every definition and row on the clone",
+        )
+    unless = {
+        (True, None): "; a rehearsal that proves its undo makes it revert",
+        (True, False): "; its undo did not bring everything back on the clone",
+    }.get((undo, proved), "")
+    return Verdict(
+        kind="restore",
+        because=f"{identity} is the app's own command: the way back is the backup, and rows written"
+        f" since are lost{unless}",
+    )

@@ -150,6 +150,11 @@ def _rehearsed(call: Call, parameters: Parameters) -> Result:
     return backup_rehearsal.look(store_of(call), parameters.text("backup"))
 
 
+def _schema(call: Call, parameters: Parameters) -> Result:
+    parameters.only()
+    return backup_rehearsal.live_schema(store_of(call))
+
+
 def _rehearsal_end(call: Call, parameters: Parameters) -> Result:
     parameters.only("backup", "keep")
     backup, keep = parameters.text("backup"), parameters.flag("keep")
@@ -170,4 +175,5 @@ ACTIONS: dict[str, Callable[[Call, Parameters], Result]] = {
     "backup_rehearsal": _rehearse,
     "backup_rehearsed": _rehearsed,
     "backup_rehearsal_end": _rehearsal_end,
+    "backup_schema": _schema,
 }

@@ -80,6 +80,17 @@ def look(store: Store, backup: str) -> Record:
     return {"schema": schema, "tables": kept}
 
 
+def live_schema(store: Store) -> Record:
+    """Return the live database's ``schema`` as SQL, without the ledger."""
+    with Session(store.server, backup_side.MAINTENANCE) as session:
+        major = session.major
+    program = store.server.program("pg_dump", major)
+    option = f"--exclude-schema={LEDGER}"
+    return {
+        "schema": backup_content.schema(store.server, program, store.database, option, major=major)
+    }
+
+
 def end(store: Store, backup: str, *, keep: bool = False) -> Record:
     """Drop the clone, and the database it was made of unless it is to be kept; return what went."""
     side = store.side(backup)

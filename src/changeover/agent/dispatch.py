@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     Function = Callable[[Call, Parameters], Result]
 
 WAY_BACK = "revert"
-READING_BACKUPS = {"backup_list", "backup_fetch", "backup_price", "backup_diff", "backup_due"}
+READING_APART = {
+    *("backup_list", "backup_fetch", "backup_price", "backup_diff", "backup_due", "backup_schema"),
+    "migrator_output",
+}
 
 # Change nothing, need no lease, and are not written down.
 READING: dict[str, Function] = {
@@ -104,7 +107,7 @@ def _one(host: Host, request: Request, action: Action, replies: Replies) -> Resu
 
 
 def _reads(name: str) -> bool:
-    return name in READING or name in READING_BACKUPS
+    return name in READING or name in READING_APART
 
 
 def _function(name: str) -> Function:
@@ -113,6 +116,10 @@ def _function(name: str) -> Function:
         from changeover.agent import backup  # noqa: PLC0415 - a third of what a start costs
 
         functions = backup.ACTIONS
+    elif name.startswith(turn.MIGRATOR):
+        from changeover.agent import migrator  # noqa: PLC0415 - few apps have one
+
+        functions = migrator.ACTIONS
     if name not in functions:
         raise ActionError("unknown-action", f"{name!r} is no action of this agent")
     return functions[name]

@@ -18,6 +18,7 @@ FILE_NAME = "manifest.json"
 SUMMARY = "manifest-summary.json"
 SITE = "site.conf"
 FILE_MODES = {0o644, 0o755}
+MIGRATOR_COMMANDS = ("command", "status", "undo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,20 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Migrator:
+    """The commands with which a release migrates its own database, by what they are for."""
+
+    words: Mapping[str, tuple[str, ...]]
+    deadline_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """A bundle's contents.
 
     Args:
         site: The Nginx site's file in the bundle, if it has one.
+        migrator: Its own commands that migrate the database, if it has any.
     """
 
     app: str
@@ -61,6 +71,7 @@ class Manifest:
     files: Mapping[str, Member]
     processes: tuple[Process, ...]
     site: str | None
+    migrator: Migrator | None = None
 
     @property
     def sockets(self) -> frozenset[str]:
@@ -95,6 +106,7 @@ def _parse(content: bytes) -> Manifest:
             files=files,
             processes=tuple(_process(name, entry) for name, entry in raw["processes"].items()),
             site=_site(raw.get("site")),
+            migrator=_migrator(raw["migrator"]) if raw.get("migrator") else None,
         )
     except ActionError as error:
         raise ActionError("bundle-invalid", f"manifest: {error.message}") from error
@@ -163,6 +175,16 @@ def _health(entry: dict[str, Any], sockets: tuple[str, ...]) -> Health:
     if not (isinstance(path, str) and path.startswith("/") and path.isprintable()):
         raise ActionError("bundle-invalid", f"{path!r} is no path to ask")
     return Health(entry["socket"], path)
+
+
+def _migrator(entry: dict[str, Any]) -> Migrator:
+    words = {what: tuple(entry[what]) for what in MIGRATOR_COMMANDS if entry.get(what)}
+    for command in words.values():
+        if not all(isinstance(word, str) and word.isprintable() for word in command):
+            raise ActionError("bundle-invalid", "a word of the migrator is no printable text")
+    if "command" not in words:
+        raise ActionError("bundle-invalid", "the migrator has no command")
+    return Migrator(words=words, deadline_seconds=float(entry["deadline_seconds"]))
 
 
 def _complete(manifest: Manifest) -> None:

@@ -36,9 +36,20 @@ def mask(path: Path, text: str, longest: int | None = None) -> str:
         values = environment_file.read(path)
     except (OSError, ValueError) as error:
         return f"(withheld: the values to mask are not known: {error})"
-    for form, name in sorted(_forms(values), key=lambda pair: -len(pair[0])):
-        text = text.replace(form, f"[{name}]")
-    return text[:longest]
+    return Masked(values)(text)[:longest]
+
+
+class Masked:
+    """Takes these values out of text, again and again."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._forms = sorted(_forms(values), key=lambda pair: (-len(pair[0]), pair))
+
+    def __call__(self, text: str) -> str:
+        """Return ``text`` with the values replaced by their names."""
+        for form, name in self._forms:
+            text = text.replace(form, f"[{name}]")
+        return text
 
 
 def _forms(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:

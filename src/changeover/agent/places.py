@@ -52,6 +52,11 @@ class Places:
         return self.runtime / "current"
 
     @property
+    def secrets(self) -> Path:
+        """Files in memory that only root reads, for as long as they are needed."""
+        return self.root / "run/changeover" / self.app
+
+    @property
     def closing(self) -> Path:
         """The flag that makes every response close its connection."""
         return self.runtime / "closing"

@@ -10,7 +10,7 @@ its own. What only waits looks for that wish whenever it looks for what it waits
 
 Backups change the database and no colour. They hold ``backup.lock`` instead, so that users are
 sent back while one runs, however long it does. A restore waits for it as long as a statement may
-take.
+take. So does the app's own migrator, with ``migrator.lock``; whoever ends one waits for nobody.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from changeover.agent.call import Call
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 600.0
 BACKUP_SECONDS = 3600.0
 BACKUP = "backup_"
+MIGRATOR_SECONDS = 86400.0
+MIGRATOR = "migrator_"
+MIGRATOR_END = "migrator_end"
 WISH = "way-back.lock"
 
 
@@ -49,8 +53,14 @@ def taken(call: Call, what: str, *, way_back: bool = False) -> Iterator[Call]:
     """
     saying = f"{what} of {call.deployment} since {stamp()}"
     state = call.places.state
-    if what.startswith(BACKUP):
-        lock = filelock.held(state / "backup.lock", BACKUP_SECONDS, saying, call.progress)
+    apart = what.startswith((BACKUP, MIGRATOR))
+    if what == MIGRATOR_END:
+        lock: AbstractContextManager[None] = contextlib.nullcontext()
+    elif apart:
+        backup = what.startswith(BACKUP)
+        name = "backup.lock" if backup else "migrator.lock"
+        seconds = BACKUP_SECONDS if backup else MIGRATOR_SECONDS
+        lock = filelock.held(state / name, seconds, saying, call.progress)
     elif way_back:
         lock = _first(call, saying)
     else:
@@ -63,7 +73,7 @@ def taken(call: Call, what: str, *, way_back: bool = False) -> Iterator[Call]:
         )
         call = dataclasses.replace(call, give_way=lambda: _give_way(state / WISH, what))
     with lock:
-        if not what.startswith(BACKUP):
+        if not apart:
             _tidy(call)
         yield call
 

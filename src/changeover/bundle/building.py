@@ -20,8 +20,10 @@ from changeover.bundle.manifest import (
     SBOM,
     SITE,
     Manifest,
+    MigratorEntry,
     ProcessEntry,
     canonical,
+    without_migrator,
 )
 from changeover.bundle.members import Member, code_members, migration_members
 from changeover.bundle.verifying import digest_of, signature_of
@@ -81,7 +83,7 @@ def build(
         *code_members(app, release),
         *migration_members(release),
         *(Member(path, text.encode()) for path, text in rendered(root, app, release).items()),
-        Member(RELEASE, canonical(release.model_dump(mode="json"))),
+        Member(RELEASE, canonical(without_migrator(release.model_dump(mode="json")))),
     ]
     inputs = _inputs_digest(app, release, members)
     note = output / ".inputs" / f"{inputs}.json"
@@ -205,6 +207,19 @@ def _manifest(app: App, release: Release, members: list[Member], inputs: str) ->
         site=SITE if site is not None else None,
         static=site.static.directory if site is not None and site.static is not None else None,
         sbom=SBOM,
+        migrator=_migrator(release),
+    )
+
+
+def _migrator(release: Release) -> MigratorEntry | None:
+    declared = release.migrator
+    if declared is None:
+        return None
+    return MigratorEntry(
+        command=declared.command,
+        status=declared.status,
+        undo=declared.undo,
+        deadline_seconds=declared.deadline_seconds,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -34,6 +34,15 @@ class ProcessEntry(Declared):
     drain_seconds: int
 
 
+class MigratorEntry(Declared):
+    """The app's own commands that migrate its database; the host runs no other words."""
+
+    command: tuple[str, ...]
+    status: tuple[str, ...] | None
+    undo: tuple[str, ...] | None
+    deadline_seconds: int
+
+
 class Manifest(Declared):
     """What a bundle holds.
 
@@ -50,10 +59,16 @@ class Manifest(Declared):
     site: str | None
     static: str | None
     sbom: str
+    migrator: MigratorEntry | None = None
 
     def as_bytes(self) -> bytes:
         """Return the manifest as it stands in the bundle."""
-        return canonical(self.model_dump(mode="json"))
+        return canonical(without_migrator(self.model_dump(mode="json")))
+
+
+def without_migrator(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document without a migrator that is none, so that bundles without one stay the same."""
+    return {key: value for key, value in document.items() if key != "migrator" or value is not None}
 
 
 def canonical(value: object) -> bytes:

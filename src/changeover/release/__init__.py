@@ -3,6 +3,7 @@
 from changeover.release.app import App
 from changeover.release.difference import Change, diff
 from changeover.release.figures import size_bytes, version_order
+from changeover.release.migrator import Migrator
 from changeover.release.model import (
     Alert,
     ManualCheck,
@@ -40,6 +41,7 @@ __all__ = [
     "DeclarationInvalid",
     "EnvironmentDeclaration",
     "ManualCheck",
+    "Migrator",
     "Problem",
     "Process",
     "Release",

@@ -22,12 +22,16 @@ class Runtime(Declared):
 
 
 class DatabaseUse(Declared):
-    """The app's PostgreSQL database: ``owner`` migrates it, ``role`` is the app itself."""
+    """The app's PostgreSQL database: ``owner`` migrates it, ``role`` is the app itself.
+
+    With ``migrates_itself`` the owner role may come from the app hosts, too.
+    """
 
     name: Identifier
     owner: Identifier
     role: Identifier
     sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] | None = None
+    migrates_itself: bool = False
 
 
 class CacheUse(Declared):

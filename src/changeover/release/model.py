@@ -21,6 +21,7 @@ from changeover.release.figures import (
     Version,
     written,
 )
+from changeover.release.migrator import Migrator  # noqa: TC001 - pydantic builds models from it
 from changeover.release.variables import EnvironmentDeclaration
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ StepKind = Literal[
     "place",
     "expand",
     "backfill",
+    "migrator",
     "start",
     "health",
     "preview",
@@ -153,6 +155,7 @@ class Release(Declared):
     processes: Annotated[dict[Name, Process], Field(min_length=1)]
     environment: EnvironmentDeclaration = EnvironmentDeclaration()
     nginx: Site | None = None
+    migrator: Migrator | None = None
     smoke: Checks = ()
     manual: tuple[ManualCheck, ...] = ()
     alerts: tuple[Alert, ...] = ()
@@ -169,6 +172,11 @@ class Release(Declared):
     def migrations(self) -> Path:
         """The folder of its migrations; it may be absent."""
         return self._directory / "migrations"
+
+    @property
+    def migrator_checks(self) -> Path:
+        """What must hold of the data once its own command has migrated; it may be absent."""
+        return self._directory / "migrator.checks.yml"
 
     @property
     def outside_checks(self) -> tuple[Check, ...]:

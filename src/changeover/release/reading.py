@@ -14,7 +14,7 @@ from changeover.release.model import Release
 from changeover.release.problems import invalid, validate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from changeover.document import KeyPath
 
@@ -93,9 +93,36 @@ def load_release(
         for index, entry in enumerate(release.code)
         if not (owner.directory / entry).exists() and not (directory / entry).exists()
     ]
+    problems += _migrator_problems(owner, release)
     if problems:
         raise invalid(document, problems)
     return release
+
+
+def _migrator_problems(owner: App, release: Release) -> Iterator[tuple[KeyPath, str]]:
+    """Yield what keeps a release from migrating by its own command."""
+    if release.migrator is None:
+        if release.migrator_checks.exists():
+            yield (), f"{release.migrator_checks.name} is for a migrator, and none is declared"
+        return
+    for problem in _against_migrator(owner, release):
+        yield ("migrator",), problem
+
+
+def _against_migrator(owner: App, release: Release) -> Iterator[str]:
+    if owner.database is None:
+        yield "the app declares no database"
+    elif not owner.database.migrates_itself:
+        file = shown(owner.directory / "app.yml")
+        yield (
+            "its owner role cannot reach the database from app hosts: set "
+            f"database.migrates_itself: true in {file}, then run changeover provision"
+        )
+    if any(release.migrations.glob("*/*.sql")):
+        yield (
+            "a release migrates by SQL files or by its own command, not by both: remove it, or "
+            f"{shown(release.migrations)}"
+        )
 
 
 def load_releases(root: Path, app: str, *, extra_roots: Iterable[Path] = ()) -> dict[str, Release]:

@@ -14,7 +14,7 @@ from changeover.secret import Secret
 
 if TYPE_CHECKING:
     from changeover.inventory import Environment, Host
-    from changeover.release.app import App
+    from changeover.release.app import App, DatabaseUse
     from changeover.release.model import Release
     from changeover.release.variables import Variable
 
@@ -274,15 +274,22 @@ class _Lookup:
         environment, app = self.environment, self.app
         if variable.source == "database" and app.database is not None:
             password = environment.database_password(app.app, "app")
-            place = _place(environment.database_address, POSTGRESQL_PORT)
-            mode = f"?sslmode={app.database.sslmode}" if app.database.sslmode else ""
-            credentials = f"{app.database.role}:{_quoted(password)}"
-            return Secret(f"postgresql://{credentials}@{place}/{app.database.name}{mode}")
+            name, role = app.database.name, app.database.role
+            return database_url(app.database, environment, name, role, password)
         if variable.source == "cache" and app.cache is not None:
             password = environment.cache_password(app.app)
             place = _place(environment.cache_address, REDIS_PORT)
             return Secret(f"redis://{app.cache.user}:{_quoted(password)}@{place}")
         return environment.public_url(app.app)
+
+
+def database_url(
+    use: DatabaseUse, environment: Environment, name: str, role: str, password: Secret
+) -> Secret:
+    """Return how a role of an app reaches a database on its server, in the private network."""
+    place = _place(environment.database_address, POSTGRESQL_PORT)
+    mode = f"?sslmode={use.sslmode}" if use.sslmode else ""
+    return Secret(f"postgresql://{role}:{_quoted(password)}@{place}/{name}{mode}")
 
 
 def _quoted(password: Secret) -> str:

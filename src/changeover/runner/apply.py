@@ -8,7 +8,7 @@ from changeover import steps
 from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import lease, operate
-from changeover.runner import proof, rehearsal, safety
+from changeover.runner import own_migration, own_rehearsal, proof, rehearsal, safety
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
@@ -35,10 +35,14 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
             return safety.backup(run, step)
         case steps.Rehearse():
             return rehearsal.rehearse(run, step)
+        case steps.RehearseOwn():
+            return own_rehearsal.rehearse(run, step)
         case steps.Place():
             return _place(run, step)
         case steps.Migrate():
             return safety.migrate(run, step)
+        case steps.MigrateOwn():
+            return own_migration.run_own(run, step)
         case steps.Start():
             return operate.start(fleet, hosts, step)
         case steps.PreviewSmoke():

@@ -12,8 +12,8 @@ from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import migrate
 from changeover.release import difference, values
-from changeover.runner import database, survey
-from changeover.situation import Situation, SqlChange, Target
+from changeover.runner import database, own, survey
+from changeover.situation import OwnChange, Situation, SqlChange, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -77,7 +77,7 @@ def situation(
     release = _release(run)
     live = after.colour if after else _live(run, resumed=resumed)
     before = releases.get(version_of(live)) if live else None
-    pending, statements = _pending(run, releases, after)
+    pending, statements, own_change = _pending(run, releases, after)
     return Situation(
         environment=run.environment.name,
         app=run.app.app,
@@ -90,8 +90,9 @@ def situation(
         variables=_variables(run, before, releases),
         pending=tuple(migration.id for migration in pending),
         statements=statements,
-        checks=tuple(checks_of(pending)),
-        verdict=verdict.judge(map(_fact, pending), first=live is None),
+        own=own_change,
+        checks=(*checks_of(pending), *(_own_checks(release) if own_change else ())),
+        verdict=_verdict(pending, own_change, first=live is None),
         warnings=tuple(_warnings(release, before)),
     )
 
@@ -107,6 +108,20 @@ def _fact(migration: Migration) -> verdict.MigrationFact:
     return verdict.MigrationFact(
         id=migration.id, phase=str(migration.phase), reversible=bool(migration.revert)
     )
+
+
+def _verdict(
+    pending: Sequence[Migration], change: OwnChange | None, *, first: bool
+) -> verdict.Verdict:
+    if change is None:
+        return verdict.judge(map(_fact, pending), first=first)
+    return verdict.judge_own(change.id, undo=bool(change.undo), proved=None, first=first)
+
+
+def _own_checks(release: Release) -> Iterator[str]:
+    checks = own.checks_of(release)
+    for check in checks.items if checks else ():
+        yield f"{own.identity(release.version)}  {check}"
 
 
 def _live(run: Run, *, resumed: bool) -> str | None:
@@ -129,15 +144,16 @@ def _database_hosts(run: Run) -> Sequence[Host]:
 
 def _pending(
     run: Run, releases: Mapping[str, Release], after: planning.Plan | None
-) -> tuple[list[Migration], tuple[SqlChange, ...]]:
-    """Return the migrations that a deployment has to run, and their statements.
+) -> tuple[list[Migration], tuple[SqlChange, ...], OwnChange | None]:
+    """Return the migrations that a deployment has to run, their statements, and the app's own migrator.
 
     Raises:
         MigrationEdited: An applied file has another content now.
+        InvalidInput: The app's own migrator cannot run from here.
     """
     folders = database.migration_folders(releases, _release(run).version)
-    if not _database_hosts(run) or not folders:
-        return [], ()
+    if not _database_hosts(run) or not (folders or own.concerned(releases, _release(run).version)):
+        return [], (), None
     run_before = set(after.situation.pending) if after else set()
     due: list[Migration] = []
     statements: list[SqlChange] = []
@@ -154,7 +170,8 @@ def _pending(
                 shown = migrate.preview(place, folder, planning.DEPLOYED_PHASES)
                 statements += [_change(each) for each in shown if each.migration in names]
                 due += found
-    return due, tuple(statements)
+        change = own.change(run, releases, place, alone=after is None, sql_pending=bool(due))
+    return due, tuple(statements), change
 
 
 def checks_of(pending: Sequence[Migration]) -> Iterator[str]:

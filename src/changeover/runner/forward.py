@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from changeover import steps
 from changeover.plan import LEASE_SECONDS
-from changeover.runner import endings, recovery, survey
+from changeover.runner import endings, own, recovery, survey
 from changeover.runner.apply import apply
 
 if TYPE_CHECKING:
@@ -33,9 +33,8 @@ def walk(run: Run, plan: Plan, *, steal: bool = False) -> Event:
             except Exception as error:
                 failure = endings.known(error)
                 raise _recovered(run, plan, step, failure, resumed=steal) from error
-    return run.end(
-        "done", 0, f"{plan.version} serves; the way back: {plan.situation.verdict.because}"
-    )
+    back = own.way_back(run, plan.situation.verdict)
+    return run.end("done", 0, f"{plan.version} serves; the way back: {back.because}")
 
 
 def _one(run: Run, plan: Plan, step: steps.AnyStep, *, steal: bool) -> None:

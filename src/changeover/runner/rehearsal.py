@@ -57,7 +57,7 @@ def rehearse(run: Run, step: Rehearse) -> Outcome:
             for phase in step.phases:
                 tried.phase(phase)
     except BaseException:
-        _drop(run, vault, made)
+        drop(run, vault, made)
         raise
     clones.drop(vault, made)
     for observed in tried.observer.seen:
@@ -249,7 +249,7 @@ def _event(observed: Observed, rows: Mapping[str, int]) -> Event:
     }
 
 
-def _drop(run: Run, vault: Vault, made: Clone) -> None:
+def drop(run: Run, vault: Vault, made: Clone) -> None:
     """Drop the clone after a failure, and let nothing hide that failure."""
     try:
         clones.drop(vault, made)

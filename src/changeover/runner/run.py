@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from changeover.bundle import Bundle
     from changeover.inventory import Environment, Host
     from changeover.release import App, Release
+    from changeover.runner.own import Rehearsed
     from changeover.secret import Redactor
 
 Event = dict[str, Any]
@@ -46,6 +47,7 @@ class Run:
         bundle: Its bundle, once built.
         values: Environment values by host name; secret.
         rehearsed: Milliseconds that statements took in the rehearsal, by migration and number.
+        own: What the rehearsal of the app's own migrator came to, once there was one.
         left_open: The connections from before that reloads of Nginx have met so far.
         unstoppable: Go on where an event cannot be journaled: what is left to do matters more to
             users than this controller's record of it, and the hosts keep journals of their own.
@@ -61,6 +63,7 @@ class Run:
     bundle: Bundle | None = None
     values: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
     rehearsed: dict[tuple[str, int], float] = field(default_factory=dict, repr=False)
+    own: Rehearsed | None = field(default=None, repr=False)
     begun: float = field(default_factory=time.monotonic)
     left_open: int = 0
     unstoppable: bool = False

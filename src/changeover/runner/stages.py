@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -199,6 +200,11 @@ def words(made: planning.Plan) -> str:
                 said = "writes" if change.rewrites else "may write"
                 lines.append(f"    {said} the whole table anew")
             lines += [f"    | {line}" for line in change.sql.strip().splitlines()]
+    if found.own:
+        lines.append(f"the app's own migrator ({found.own.id}, on {found.own.host}):")
+        for what in ("command", "status", "undo"):
+            lines.append(f"  {what:<8} {shlex.join(getattr(found.own, what)) or 'none'}")
+        lines.append(f"  each is ended after {found.own.deadline_seconds} s")
     lines.append(f"way back: {found.verdict.kind}: {found.verdict.because}")
     lines.append(f"digest {made.digest}")
     return "\n".join(lines)

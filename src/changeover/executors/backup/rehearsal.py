@@ -77,6 +77,11 @@ def _look(answers: Mapping[str, dict[str, Any]]) -> Look:
     )
 
 
+def live_schema(vault: Vault) -> str:
+    """Return the live database's definitions as SQL, the ledger left out."""
+    return str(vault.ask(action("backup_schema"))["backup_schema"]["schema"])
+
+
 def drop(vault: Vault, made: Clone, *, keep: bool = False) -> None:
     """Drop the clone, and the restored database that it was made of unless that is to be kept."""
     vault.ask(action("backup_rehearsal_end", backup=made.backup, keep=keep))

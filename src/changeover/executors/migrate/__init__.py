@@ -6,7 +6,19 @@ Truth is in the ledger inside the database: a run that was killed is continued b
 from changeover.executors.migrate.adoption.adopt import adopt, began, examine
 from changeover.executors.migrate.adoption.baseline import Baseline
 from changeover.executors.migrate.adoption.proof import Proof
+from changeover.executors.migrate.data.results import Before
 from changeover.executors.migrate.observation import Observed, Observer
+from changeover.executors.migrate.own.checks import own_noted, own_red, own_taken, own_told
+from changeover.executors.migrate.own.turn import (
+    Begun,
+    Ended,
+    How,
+    OwnRow,
+    OwnState,
+    OwnTurn,
+    own_rows,
+    own_turn,
+)
 from changeover.executors.migrate.preview import StatementPreview, TargetPreview, preview
 from changeover.executors.migrate.run import MigrateOutcome, apply, revert
 from changeover.executors.migrate.server import ServerFacts, probe
@@ -14,10 +26,17 @@ from changeover.executors.migrate.status import MigrationStatus, fence, pending,
 
 __all__ = [
     "Baseline",
+    "Before",
+    "Begun",
+    "Ended",
+    "How",
     "MigrateOutcome",
     "MigrationStatus",
     "Observed",
     "Observer",
+    "OwnRow",
+    "OwnState",
+    "OwnTurn",
     "Proof",
     "ServerFacts",
     "StatementPreview",
@@ -27,6 +46,12 @@ __all__ = [
     "began",
     "examine",
     "fence",
+    "own_noted",
+    "own_red",
+    "own_rows",
+    "own_taken",
+    "own_told",
+    "own_turn",
     "pending",
     "preview",
     "probe",

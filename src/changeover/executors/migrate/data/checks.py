@@ -44,7 +44,7 @@ def look_before(connection: Connection, migration: Migration) -> Before:
     with connection.transaction(force_rollback=True):
         connection.execute(SETTINGS)
         noted = [
-            _asked(connection, check, functools.partial(results.note, connection, check, before))
+            asked(connection, check, functools.partial(results.note, connection, check, before))
             for check in migration.checks.compared
         ]
     judge(migration, noted)
@@ -64,7 +64,7 @@ def take(connection: Connection, migration: Migration, before: Before | None) ->
     with connection.transaction(force_rollback=True):
         connection.execute(SETTINGS)
         return [
-            _asked(connection, check, functools.partial(_look, connection, check, before))
+            asked(connection, check, functools.partial(_look, connection, check, before))
             for check in migration.checks.items
         ]
 
@@ -95,18 +95,21 @@ def judge(migration: Migration, results: Iterable[Result]) -> None:
 def tell(report: Report, migration: Migration, results: Iterable[Result]) -> None:
     """Report one event a check."""
     for result in results:
-        report(
-            {
-                "type": "data-check",
-                "migration": migration.id,
-                "check": str(result.check),
-                "state": "green" if result.green else "red",
-                "figures": result.figures,
-                "examples": result.examples,
-                "milliseconds": round(result.milliseconds, 1),
-                "says": f"{migration.id} {'' if result.green else 'red: '}{result}",
-            }
-        )
+        report(event(migration.id, result))
+
+
+def event(identity: str, result: Result) -> dict[str, object]:
+    """Return what is told of one check of a migration."""
+    return {
+        "type": "data-check",
+        "migration": identity,
+        "check": str(result.check),
+        "state": "green" if result.green else "red",
+        "figures": result.figures,
+        "examples": result.examples,
+        "milliseconds": round(result.milliseconds, 1),
+        "says": f"{identity} {'' if result.green else 'red: '}{result}",
+    }
 
 
 def _hold(connection: Connection, migration: Migration, checks: Checks) -> None:
@@ -131,7 +134,7 @@ def _look(connection: Connection, check: Check, before: Before | None) -> Result
     return results.held(connection, check)
 
 
-def _asked(connection: Connection, check: Check, ask: Callable[[], Result]) -> Result:
+def asked(connection: Connection, check: Check, ask: Callable[[], Result]) -> Result:
     """Ask one check on its own, so that one that cannot be asked does not hide the others."""
     begun = time.perf_counter()
     try:

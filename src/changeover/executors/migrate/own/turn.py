@@ -1,0 +1,196 @@
+"""The turn in which an app's own migrator has the database to itself, and its row in the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from importlib import resources
+from typing import TYPE_CHECKING, Literal, Unpack
+
+from changeover.executors.migrate import ledger
+from changeover.executors.migrate.own import checks as own_checks
+from changeover.executors.migrate.session import LOOK, connect, row, rows
+from changeover.executors.migrate.turn import take_turn
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator, Sequence
+
+    from changeover.database import Database
+    from changeover.executors.migrate.data.results import Before, Result
+    from changeover.executors.migrate.session import Connection
+    from changeover.executors.migrate.turn import Limits, Turn
+    from changeover.migrations.checks import Checks
+
+OwnState = Literal["running", "applied", "failed", "undone"]
+How = Literal["executed", "found"]
+EXISTS = "SELECT to_regclass('changeover.own') IS NOT NULL"
+ROWS = """
+    SELECT release, bundle, state, how, exit, seconds, schema_before, schema_after, undo_proved,
+           deployment, host, started_at, changed_at
+    FROM changeover.own ORDER BY started_at
+"""
+# What a run that was cut off found before it began is what the one that goes on with it reports.
+BEGIN = """
+    INSERT INTO changeover.own AS known
+        (release, bundle, command, state, schema_before, undo_proved, deployment, host, fence, runner)
+    VALUES (%s, %s, %s, 'running', %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (release) DO UPDATE SET
+        schema_before = CASE
+            WHEN known.state = 'running' AND known.deployment = excluded.deployment
+            THEN known.schema_before ELSE excluded.schema_before END,
+        started_at = CASE
+            WHEN known.state = 'running' AND known.deployment = excluded.deployment
+            THEN known.started_at ELSE excluded.started_at END,
+        bundle = excluded.bundle, command = excluded.command, state = excluded.state, how = '',
+        exit = NULL, seconds = NULL, schema_after = '', undo_proved = excluded.undo_proved,
+        deployment = excluded.deployment, host = excluded.host, fence = excluded.fence,
+        runner = excluded.runner, changed_at = clock_timestamp()
+    RETURNING schema_before
+"""
+END = """
+    UPDATE changeover.own SET state = %s, how = %s, exit = %s, seconds = %s, schema_after = %s,
+        fence = %s, runner = %s, changed_at = clock_timestamp()
+    WHERE release = %s
+"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class OwnRow:
+    """What the ledger knows of one release's own migrator.
+
+    Args:
+        release: The version.
+        bundle: The sha256 of the bundle that its command came from.
+        state: ``running`` was cut off or is under way.
+        how: ``executed``, or ``found`` where its status had nothing left; empty before the end.
+        exit: Its exit code; ``None`` where it was ended, or has not ended.
+        seconds: How long it took.
+        schema_before: The sha256 of all definitions before it.
+        schema_after: The same after it.
+        undo_proved: Whether a rehearsal showed that its undo brings everything back.
+        deployment: Its deployment, and its backup.
+        host: Where it ran.
+        started_at: When it began.
+        changed_at: When its state changed last.
+    """
+
+    release: str
+    bundle: str
+    state: OwnState
+    how: str
+    exit: int | None
+    seconds: float | None
+    schema_before: str
+    schema_after: str
+    undo_proved: bool
+    deployment: str
+    host: str
+    started_at: dt.datetime
+    changed_at: dt.datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """What is written before a migrator runs."""
+
+    release: str
+    bundle: str
+    command: Sequence[str]
+    schema_before: str
+    undo_proved: bool
+    deployment: str
+    host: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What is written once it ended."""
+
+    release: str
+    state: OwnState
+    how: How
+    exit: int | None
+    seconds: float | None
+    schema_after: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OwnTurn:
+    """A runner's turn for what is run elsewhere: no other runner works on the database meanwhile."""
+
+    turn: Turn
+
+    def begin(self, begun: Begun) -> str:
+        """Write that it is about to run; return the digest of the schema that it found.
+
+        Raises:
+            RunnerFenced: A newer deployment has taken over.
+        """
+        work, mandate = self.turn.work, self.turn.mandate
+        with work.transaction():
+            ledger.check(work, mandate)
+            found = row(
+                work,
+                BEGIN,
+                (
+                    *(begun.release, begun.bundle, list(begun.command), begun.schema_before),
+                    *(begun.undo_proved, begun.deployment, begun.host),
+                    *(mandate.fence, mandate.runner),
+                ),
+            )
+        return str(found[0]) if found else ""
+
+    def end(self, ended: Ended) -> None:
+        """Write how it ended.
+
+        Raises:
+            RunnerFenced: A newer deployment has taken over.
+        """
+        work, mandate = self.turn.work, self.turn.mandate
+        with work.transaction():
+            ledger.check(work, mandate)
+            work.execute(
+                END.encode(),
+                (
+                    *(ended.state, ended.how, ended.exit, ended.seconds, ended.schema_after),
+                    *(mandate.fence, mandate.runner, ended.release),
+                ),
+            )
+
+    def note(self, checks: Checks) -> Before:
+        """Note what the checks compare with, where nobody else writes."""
+        self.turn.limit()
+        return own_checks.note(self.turn.work, checks)
+
+    def take(self, checks: Checks, before: Before | None) -> list[Result]:
+        """Ask every check; without ``before`` those that compare are left out."""
+        self.turn.limit()
+        return own_checks.take(self.turn.work, checks, before)
+
+
+@contextlib.contextmanager
+def own_turn(database: Database, **limits: Unpack[Limits]) -> Iterator[OwnTurn]:
+    """Wait for the runner lock and give the turn; takes and raises what ``take_turn`` does."""
+    with take_turn(database, **limits) as turn:
+        if not _exists(turn.work):
+            with turn.work.transaction():
+                ledger.define(
+                    turn.work, resources.files(__package__).joinpath("own.sql").read_bytes()
+                )
+        yield OwnTurn(turn)
+
+
+def own_rows(database: Database) -> dict[str, OwnRow]:
+    """Return what the ledger knows of apps' own migrators, by release, the oldest first."""
+    with connect(database, LOOK) as connection:
+        if not _exists(connection):
+            return {}
+        names = OwnRow.__slots__
+        found = [OwnRow(**dict(zip(names, each, strict=True))) for each in rows(connection, ROWS)]
+    return {each.release: each for each in found}
+
+
+def _exists(connection: Connection) -> bool:
+    found = row(connection, EXISTS)
+    return bool(found and found[0])

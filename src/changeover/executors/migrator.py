@@ -1,0 +1,116 @@
+"""Have an app's own migrator run on a host: its output as it comes, and how it ended."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from changeover.fleet import Answers, Event, Fleet, action, call, on_each
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from changeover.inventory import Host
+
+What = Literal["command", "status", "undo"]
+Purpose = Literal["live", "clone"]
+TAIL_LINES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """How a command went.
+
+    Args:
+        host: Where.
+        exit: Its exit code; ``None`` where it was ended.
+        result: How systemd calls its end: ``success``, ``exit-code``, ``timeout``, ``signal``.
+        seconds: How long it took.
+        adopted: Whether an earlier run of the deployment had begun it.
+        output: What it printed, without secrets: the beginning and the end of it.
+    """
+
+    host: str
+    exit: int | None
+    result: str
+    seconds: float
+    adopted: bool
+    output: str
+
+    @property
+    def well(self) -> bool:
+        """Whether it ended with 0."""
+        return self.exit == 0
+
+    @property
+    def tail(self) -> str:
+        """The last lines that it printed."""
+        return "\n".join(self.output.splitlines()[-TAIL_LINES:])
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words."""
+        if self.exit is not None:
+            return f"ended with exit code {self.exit} after {self.seconds:.1f} s"
+        if self.result == "timeout":
+            return f"was ended at its deadline, after {self.seconds:.1f} s"
+        return f"was ended ({self.result}) after {self.seconds:.1f} s"
+
+
+def run(
+    fleet: Fleet,
+    host: Host,
+    colour: str,
+    values: Mapping[str, str],
+    *,
+    what: What = "command",
+    purpose: Purpose = "live",
+) -> Ran:
+    """Run one command of a placed colour's migrator on a host, and wait for its end.
+
+    Args:
+        fleet: Whose host it is; its lease is held.
+        host: The host.
+        colour: The colour whose bundle declares the command.
+        values: Its environment; secret.
+        what: Which command.
+        purpose: Whether it is at the live database, or at a clone of it.
+
+    Raises:
+        ChangeoverError: The host does not answer, or the command could not be started there.
+    """
+    replies = call(
+        dataclasses.replace(fleet, report=_telling(fleet)),
+        host,
+        [
+            action("migrator_run", colour=colour, what=what, purpose=purpose, env=dict(values)),
+            action("migrator_output", what=what, purpose=purpose),
+        ],
+    )
+    result = replies["migrator_run"].result
+    return Ran(
+        host=host.name,
+        exit=result["exit"],
+        result=str(result["result"]),
+        seconds=float(result["seconds"]),
+        adopted=bool(result["adopted"]),
+        output=str(replies["migrator_output"].result["output"]),
+    )
+
+
+def end(fleet: Fleet, hosts: Sequence[Host]) -> Answers:
+    """End what still runs of an app's migrator on these hosts."""
+    return on_each(fleet, hosts, lambda _: [action("migrator_end")])
+
+
+def _telling(fleet: Fleet) -> Callable[[Event], None]:
+    """Return what tells the host's lines as output that stays to be read."""
+
+    def report(event: Event) -> None:
+        if event.get("type") == "host-progress":
+            says = str(event["message"])
+            event = {"type": "migrator-output", "host": event["host"], "says": says}
+        fleet.report(event)
+
+    return report

@@ -1,0 +1,162 @@
+"""Rehearse an app's own migrator on a clone of the proved backup, and whether its undo undoes."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from changeover.counts import counted
+from changeover.executors import backup as backups
+from changeover.executors import migrate
+from changeover.executors.backup import rehearsal as clones
+from changeover.runner import database, own, own_schema
+from changeover.runner.rehearsal import RehearsalRed, drop
+from changeover.steps import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from changeover.database import Database
+    from changeover.executors.backup import Vault
+    from changeover.executors.backup.rehearsal import Clone, Look
+    from changeover.executors.migrator import Ran, What
+    from changeover.migrations.checks import Checks
+    from changeover.runner.run import Run
+    from changeover.steps import RehearseOwn
+
+AGAIN = "correct it, then run the same command again: the live database was not touched"
+
+
+def rehearse(run: Run, step: RehearseOwn) -> Outcome:
+    """Run the release's migrator on a clone of the deployment's backup; the live database is not touched.
+
+    Raises:
+        RehearsalRed: It fails there, leaves something undone by its own status, or breaks a data check.
+    """
+    vault = backups.vault_of(run.fleet)
+    with _cloned(run, vault) as (made, first, place):
+        tried = _Trial(run, step, vault, made, place)
+        ran = tried.forward()
+        after = clones.look(vault, made)
+        changes = own_schema.changes(first.schema, after.schema)
+        proved, says = tried.undo(first, after)
+    run.own = own.Rehearsed(
+        schema_before=first.schema, changes=changes, undo_proved=proved, seconds=ran.seconds
+    )
+    if changes:
+        told = own_schema.shown(changes).replace("\n", "\n    ")
+        run.note({"type": "schema-change", "lines": list(changes), "says": told})
+    return Outcome(
+        says="; ".join(
+            [
+                f"{own.said(own.declared(run)[1].command)} in {ran.seconds:.1f} s on a clone",
+                counted(len(changes), "line of the schema changes", "lines of the schema change"),
+                *tried.notes,
+                says,
+            ]
+        ),
+        changed=False,
+        figures={"seconds": ran.seconds, "schema_lines": len(changes), "undo_proved": proved},
+    )
+
+
+@contextlib.contextmanager
+def _cloned(run: Run, vault: Vault) -> Iterator[tuple[Clone, Look, Database]]:
+    """Give a clone of the deployment's backup with what it holds; it is dropped whatever happens."""
+    made, first = clones.clone(vault, run.fleet.deployment)
+    try:
+        with database.owner_database(run.environment, run.app) as live:
+            yield made, first, dataclasses.replace(live, name=made.database)
+    except BaseException:
+        drop(run, vault, made)
+        raise
+    clones.drop(vault, made)
+
+
+@dataclass(slots=True)
+class _Trial:
+    """One rehearsal under way."""
+
+    run: Run
+    step: RehearseOwn
+    vault: Vault
+    made: Clone
+    place: Database
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    def forward(self) -> Ran:
+        """Run the command, and hold the clone to its status and its data checks."""
+        release, migrator = own.declared(self.run)
+        checks = own.checks_of(release)
+        before = migrate.own_noted(self.place, checks) if checks else None
+        ran = self._command("command")
+        if not ran.well:
+            raise self._red(f"{own.said(migrator.command)} {ran.ending}", ran.tail)
+        if migrator.status is not None:
+            left = self._command("status")
+            if not left.well:
+                message = (
+                    f"{own.said(migrator.status)} says that something is left: it {left.ending}"
+                )
+                raise self._red(message, left.tail)
+        if checks is not None:
+            self._check(release.version, checks, before)
+        return ran
+
+    def _check(self, version: str, checks: Checks, before: migrate.Before | None) -> None:
+        taken = migrate.own_taken(self.place, checks, before)
+        migrate.own_told(self.run.report, own.identity(version), taken)
+        red = migrate.own_red(checks, taken)
+        if red:
+            raise self._red(red[0], "\n".join(red[1:]))
+        self.notes.append(f"{counted(len(taken), 'data check')} green")
+
+    def undo(self, first: Look, forward: Look) -> tuple[bool, str]:
+        """Try whether the declared undo brings everything back and the command runs again after it."""
+        _, migrator = own.declared(self.run)
+        if migrator.undo is None:
+            return False, "no undo is declared: the way back is the backup"
+        words = own.said(migrator.undo)
+        lacks = self._back(first, words) or self._again(forward, words)
+        if lacks:
+            return False, f"not proved: {lacks}"
+        return True, f"{words} brings back every definition and row, and forwards again"
+
+    def _back(self, first: Look, words: str) -> str:
+        """Undo, and say what is not as before; empty where everything is."""
+        ran = self._command("undo")
+        if not ran.well:
+            return f"{words} {ran.ending}"
+        back = clones.look(self.vault, self.made)
+        tables = own.declared(self.run)[1].tables
+        if lines := own_schema.changes(first.schema, back.schema, without=tables):
+            return f"{words} leaves {counted(len(lines), 'line')}: {'; '.join(lines[:3])}"
+        names = sorted(
+            (first.fingerprints.keys() | back.fingerprints.keys()) - own_schema.in_full(tables)
+        )
+        found = back.fingerprints
+        differing = [each for each in names if first.fingerprints.get(each) != found.get(each)]
+        return f"{words} leaves other rows in {', '.join(differing)}" if differing else ""
+
+    def _again(self, forward: Look, words: str) -> str:
+        """Run the command after its undo, and say what is not as after the first time."""
+        ran = self._command("command")
+        if not ran.well:
+            return f"after {words} the command {ran.ending}"
+        schema = clones.look(self.vault, self.made).schema
+        if lines := own_schema.changes(forward.schema, schema):
+            return f"after {words} the command makes another schema: {'; '.join(lines[:3])}"
+        return ""
+
+    def _command(self, what: What) -> Ran:
+        return own.command(self.run, self.step.colour, self.place.name, what, "clone")
+
+    def _red(self, message: str, cause: str) -> RehearsalRed:
+        return RehearsalRed(
+            f"in the rehearsal: {message}",
+            hint=AGAIN,
+            host=own.host(self.run).name,
+            cause=cause or None,
+        )
