@@ -89,6 +89,8 @@ class Situation:
         own: The app's own migrator, where it is to run; then no SQL is pending.
         checks: What must hold of the data before they are committed, a line each.
         verdict: The way back.
+        afterwards: The way back once `finalize` has run the contract migrations that are pending;
+            ``None`` where there are none.
         warnings: What a person should know before saying yes.
     """
 
@@ -100,6 +102,7 @@ class Situation:
     all_hosts: tuple[str, ...]
     database_hosts: tuple[str, ...]
     verdict: Verdict
+    afterwards: Verdict | None = None
     files: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()

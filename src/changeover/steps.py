@@ -206,6 +206,21 @@ class Revert(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Undo(Step):
+    """Undo migrations that an older version cannot live with, by their revert files, newest first.
+
+    Args:
+        version: The version whose schema the database has.
+        migrations: Their ids, in the order they ran.
+    """
+
+    kind: ClassVar[str] = "undo"
+    says: ClassVar[str] = "undo what the old version cannot live with"
+    version: str
+    migrations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreDatabase(Step):
     """Swap the database for a restored backup; the one that is left is kept beside it."""
 
@@ -248,6 +263,7 @@ AnyStep = (
     | Confirm
     | Drain
     | Revert
+    | Undo
     | RestoreDatabase
     | Retire
     | Unlock

@@ -1,4 +1,4 @@
-"""What going back would cost, judged from the migrations that a plan runs. Pure."""
+"""What going back would cost, judged from the migrations that stand in the way. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from changeover.counts import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 Kind = Literal["instant", "revert", "restore", "refused"]
 
@@ -19,13 +19,25 @@ class MigrationFact:
 
     Args:
         id: ``<version>/<phase>/<name>``.
-        phase: ``expand``, ``backfill`` or ``contract``.
-        reversible: Whether it declares a revert.
+        phase: ``expand``, ``backfill`` or ``contract``; empty for what has no phases.
+        reversible: Whether it declares how it is undone.
+        breaks: Whether the old code cannot run on what it leaves, whatever its phase.
+        lossless: What the last rehearsal of exactly this content found: whether undoing it brings
+            definitions and rows back; ``None`` where it was not tried.
+        because: What was different, where something was.
     """
 
     id: str
     phase: str
     reversible: bool
+    breaks: bool = False
+    lossless: bool | None = None
+    because: str = ""
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it has to be undone before the old code can run."""
+        return self.breaks or self.phase == "contract"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +45,10 @@ class Verdict:
     """The way back after a plan has run.
 
     Args:
-        kind: ``instant``: the old code runs on the new schema, one rename goes back. ``revert``: the
-            declared reverts run first and lose nothing. ``restore``: only the backup brings the old
-            schema back, and rows written since are lost. ``refused``: there is no way back.
+        kind: ``instant``: the old code runs on the new schema, one rename goes back. ``revert``: what
+            stands in the way is undone first, and a rehearsal proved that this loses nothing.
+            ``restore``: only the backup brings the old schema back, and rows written since are lost.
+            ``refused``: there is no way back.
         because: One sentence for a person.
     """
 
@@ -47,32 +60,48 @@ def judge(migrations: Iterable[MigrationFact], *, first: bool = False) -> Verdic
     """Judge the way back after these migrations have run.
 
     Args:
-        migrations: The pending migrations that the plan runs.
+        migrations: The migrations that run, or that have run.
         first: Whether nothing was live before, so that there is nothing to go back to.
     """
     pending = tuple(migrations)
     if first:
         return Verdict(kind="refused", because="nothing was live before: there is no way back")
-    contract = [fact for fact in pending if fact.phase == "contract"]
     if not pending:
         return Verdict(kind="instant", because="the schema does not change: one rename goes back")
-    if not contract:
+    lasting = [fact for fact in pending if fact.lasting]
+    if not lasting:
         return Verdict(
             kind="instant",
             because=f"{counted(len(pending), 'migration only adds', 'migrations only add')}: the old code runs on the new schema, "
             "one rename goes back",
         )
-    fixed = [fact.id for fact in contract if not fact.reversible]
-    if fixed:
+    return undoing(lasting)
+
+
+def undoing(lasting: Sequence[MigrationFact]) -> Verdict:
+    """Judge the undoing of migrations that the old code cannot live with; there is one at least."""
+    reasons = {
+        "cannot be undone": [fact.id for fact in lasting if not fact.reversible],
+        "is undone with a loss": [
+            f"{fact.id} ({fact.because})"
+            for fact in lasting
+            if fact.reversible and fact.lossless is False
+        ],
+        "was never undone in a rehearsal": [
+            fact.id for fact in lasting if fact.reversible and fact.lossless is None
+        ],
+    }
+    because = "; ".join(f"{', '.join(names)} {why}" for why, names in reasons.items() if names)
+    if because:
         return Verdict(
             kind="restore",
-            because=f"{', '.join(fixed)} cannot be reverted: the way back is the backup, "
-            "and rows written since are lost",
+            because=f"{because}: the way back is the backup, and rows written since are lost",
         )
+    names = ", ".join(fact.id for fact in lasting)
     return Verdict(
         kind="revert",
-        because=f"{counted(len(contract), 'contract migration is', 'contract migrations are')} "
-        "reverted before going back",
+        because=f"{names} {'is' if len(lasting) == 1 else 'are'} undone before users are sent back: "
+        "rehearsed, and nothing is lost",
     )
 
 

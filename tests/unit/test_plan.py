@@ -117,24 +117,54 @@ def test_equal_plans_have_equal_digests_and_any_difference_shows() -> None:
     assert made.digest != plan.deploy(situation(variables=("+ NEW",)), target()).digest
 
 
+def fact(
+    phase: str,
+    *,
+    reversible: bool,
+    breaks: bool = False,
+    lossless: bool | None = None,
+    because: str = "",
+) -> MigrationFact:
+    return MigrationFact(
+        id=f"8.0.0/{phase}/001_x",
+        phase=phase,
+        reversible=reversible,
+        breaks=breaks,
+        lossless=lossless,
+        because=because,
+    )
+
+
 @pytest.mark.parametrize(
-    ("phases", "reversible", "kind"),
+    ("facts", "kind", "because"),
     [
-        ((), False, "instant"),
-        (("expand", "backfill"), False, "instant"),
-        (("expand", "contract"), True, "revert"),
-        (("contract",), False, "restore"),
+        ([], "instant", "the schema does not change"),
+        ([fact("expand", reversible=False)], "instant", "1 migration only adds"),
+        (
+            [fact("expand", reversible=False), fact("contract", reversible=True, lossless=True)],
+            "revert",
+            "8.0.0/contract/001_x is undone before users are sent back: rehearsed",
+        ),
+        (
+            [fact("contract", reversible=True)],
+            "restore",
+            "8.0.0/contract/001_x was never undone in a rehearsal: the way back is the backup",
+        ),
+        (
+            [fact("contract", reversible=True, lossless=False, because="other rows in users")],
+            "restore",
+            "8.0.0/contract/001_x (other rows in users) is undone with a loss",
+        ),
+        ([fact("contract", reversible=False)], "restore", "8.0.0/contract/001_x cannot be undone"),
+        ([fact("expand", reversible=False, breaks=True)], "restore", "8.0.0/expand/001_x cannot"),
     ],
 )
-def test_the_verdict_follows_the_phases(
-    phases: tuple[str, ...], reversible: bool, kind: str
+def test_the_verdict_follows_what_a_rehearsal_proved(
+    facts: list[MigrationFact], kind: str, because: str
 ) -> None:
-    facts = [
-        MigrationFact(id=f"8.0.0/{phase}/001_x", phase=phase, reversible=reversible)
-        for phase in phases
-    ]
+    found = judge(facts)
 
-    assert judge(facts).kind == kind
+    assert (found.kind, found.because[: len(because)]) == (kind, because)
 
 
 def test_there_is_no_way_back_from_the_first_deployment() -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 WRITES = ("inserted", "updated", "deleted")
 MOVED = ("left_at_most", "back_at_most")
 RESTORED = "restored.json"
+LEDGER = "changeover."
 CLUSTER = "SELECT system_identifier::text AS id FROM pg_control_system()"
 NUMBER = "SELECT oid::bigint AS oid FROM pg_database WHERE datname = current_database()"
 LATER_OBJECTS = """
@@ -68,7 +69,7 @@ def price(store: Store, backup: str) -> Record:
         written = _writes(session, manifest)
         there = backup_content.columns(session)
         found: Record = {}
-        for name in sorted(set(backup_content.tables(session)) | set(manifest["tables"])):
+        for name in _own(set(backup_content.tables(session)) | set(manifest["tables"])):
             before = manifest["tables"].get(name)
             table = _table(session, name, before, there.get(name, []), written)
             if table.pop("changed"):
@@ -81,6 +82,11 @@ def price(store: Store, backup: str) -> Record:
             "rows_written": sum(_written(table) for table in found.values()),
             **{kind: _sum(table[kind] for table in found.values()) for kind in MOVED},
         }
+
+
+def _own(tables: Iterable[str]) -> list[str]:
+    """Return the tables without the migration ledger's: it tells of the schema and goes with it."""
+    return sorted(name for name in tables if not name.startswith(LEDGER))
 
 
 def _first_transaction(store: Store, session: Session, backup: str, manifest: Record) -> int | None:
@@ -196,7 +202,7 @@ def lost(store: Store, before: str, after: Session) -> Record:
         old_columns, new_columns = backup_content.columns(old), backup_content.columns(after)
         new_tables = set(backup_content.tables(after))
         found: Record = {}
-        for name in backup_content.tables(old):
+        for name in _own(backup_content.tables(old)):
             store.server.say(f"counting the rows of {name} that are left behind")
             both = [one for one in new_columns.get(name, []) if one in old_columns[name]]
             if name not in new_tables or not both:

@@ -75,7 +75,7 @@ def look(store: Store, backup: str) -> Record:
         store.server, program, clone, f"--exclude-schema={LEDGER}", major=major
     )
     with Session(store.server, clone) as inside:
-        tables = backup_content.fingerprints(inside)
+        tables = _contents(inside)
     kept = {name: table for name, table in tables.items() if not name.startswith(f"{LEDGER}.")}
     return {"schema": schema, "tables": kept}
 
@@ -89,6 +89,18 @@ def live_schema(store: Store) -> Record:
     return {
         "schema": backup_content.schema(store.server, program, store.database, option, major=major)
     }
+
+
+def _contents(session: Session) -> Record:
+    """Return rows and fingerprint of every table, wherever its columns stand in it.
+
+    A column that was dropped and added again is the table's last one.
+    """
+    named = backup_content.columns(session)
+    return {
+        table: backup_content.fingerprint(session, table, sorted(named.get(table, [])))
+        for table in backup_content.tables(session)
+    } | {backup_content.LARGE: session.row(backup_content.LARGE_OBJECTS)}
 
 
 def end(store: Store, backup: str, *, keep: bool = False) -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from changeover.agent import boot, clock, deadman, lease, live, manifest, place, units
@@ -33,6 +34,7 @@ def state(call: Call, given: Parameters) -> Result:
         "live": present,
         "previous": record.before(present, placed),
         "confirmed": boot.confirmed(places),
+        "since": _since(record, present, moment),
         "pending": _pending(call, record),
         "history": list(record.history),
         "releases": _releases(call, placed),
@@ -41,6 +43,15 @@ def state(call: Call, given: Parameters) -> Result:
         "agent": call.host.version,
         "boot_id": moment.boot,
     }
+
+
+def _since(record: live.Record, present: str | None, moment: clock.Moment) -> dict[str, Any] | None:
+    """Return since when the live colour is settled, by this host's clock; None where nobody knows."""
+    ended = record.ended
+    if record.pending or record.reverting or ended is None or ended.target != present:
+        return None
+    seconds = moment.wall - datetime.fromisoformat(ended.at).timestamp()
+    return {"at": ended.at, "seconds": round(max(seconds, 0.0), 1)}
 
 
 def _pending(call: Call, record: live.Record) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from changeover.migrations.statement_hazards import Hazard
 
 Severity = Literal["error", "warning", "note"]
+BREAKING = {"breaks-old-version", "not-null-without-default"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,13 @@ def lint(migrations: Iterable[Migration]) -> tuple[Finding, ...]:
                 found += _of_statement(migration, statement, fresh)
             fresh |= _tables_made(statement.effect)
     return tuple(found)
+
+
+def breaking(migrations: Iterable[Migration]) -> frozenset[str]:
+    """Return the ids of those that the old version cannot live with, before contract."""
+    known = tuple(migrations)
+    paths = {each.path for each in lint(known) if each.rule in BREAKING}
+    return frozenset(each.id for each in known if str(each.path) in paths)
 
 
 def _tables_made(effect: Effect) -> set[Relation]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import hashlib
 from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
@@ -121,6 +122,11 @@ class Statement:
     sql: str
     effect: Effect
 
+    @property
+    def digest(self) -> str:
+        """Return the sha256 of its text, hexadecimal."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
@@ -195,6 +201,12 @@ class Migration:
             if not statement.effect.transactional or statement.effect.commits_alone:
                 return statement
         return None
+
+    @property
+    def undo_digest(self) -> str:
+        """Return the sha256 of what it does and of what undoes it, hexadecimal."""
+        parts = (self.checksum, *(statement.digest for statement in self.revert))
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def ran_as(self, recorded: str) -> bool:
         """Tell whether ``recorded`` is the digest of this content.

@@ -61,6 +61,8 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
             outcome, answers = operate.revert(fleet, hosts, step)
             answers.check()
             return outcome
+        case steps.Undo():
+            return safety.undo(run, step)
         case steps.RestoreDatabase():
             return safety.restore(run, step)
         case steps.Retire():

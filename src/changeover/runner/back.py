@@ -12,10 +12,12 @@ from changeover.colour import version_of
 from changeover.errors import ChangeoverError
 from changeover.executors import backup as backups
 from changeover.release.reading import unknown_version
-from changeover.runner import anew, database, endings, forecast, goal, holder, survey
+from changeover.runner import anew, database, endings, forecast, goal, holder, survey, undoing
+from changeover.runner.schema_gone import SchemaGone, refusal
 from changeover.runner.way import Way
 
 if TYPE_CHECKING:
+    from changeover import steps
     from changeover.runner.run import Event, Run
     from changeover.runner.stages import Context
     from changeover.runner.survey import Seen
@@ -27,13 +29,15 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
     Args:
         context: What the verb works with.
         to: A version or a colour; ``None`` for what was live before. A version that is on no host
-            any more is placed again where the database's ledger allows it.
+            any more is placed again. What of the schema it cannot live with is undone first, where a
+            rehearsal proved that this loses nothing.
         backup: A backup to swap the database for; ``None`` leaves the database as it is.
 
     Raises:
         LockHeld: A deployment is under way.
         NothingToGoBackTo: There is no such colour on the hosts; nothing was changed.
-        SchemaGone: The version cannot run on this database any more; users stay where they are.
+        SchemaGone: The version cannot run on this database any more, and undoing what is in its way
+            would lose rows; users stay where they are.
         Mixed: Some hosts are back and others are not, or the old version is not proved.
     """
     run = context.run()
@@ -51,8 +55,8 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
         raise endings.one_of(seen.lost)
     way = _way(context, run, seen, to)
     way.backup = backup
-    if not way.placing and backup is None:
-        way.check = partial(_ask_ledger, context, run, seen, way.version)
+    if backup is None:
+        way.check = partial(_undone, context, run, seen, way)
     run.begin("rollback", way.live, way.colour, steps=way.steps, lost=sorted(seen.lost))
     try:
         with run.holding(way.hosts):
@@ -70,14 +74,17 @@ def _way(context: Context, run: Run, seen: Seen, to: str | None) -> Way:
     try:
         return Way(run, seen, goal.choose(seen.apps, to, run.environment.name))
     except goal.NotPlaced as error:
-        _refuse_unknown(context, str(to), seen, error)
+        version = error.version or str(to)
+        _refuse_unknown(context, version, seen, error)
         if seen.lost:
             # What has to be placed has to be placed everywhere, and the ledger has to be read.
             raise endings.one_of(seen.lost) from None
     live = survey.agreed(seen.apps, "live", run.environment.name)
-    placing = anew.ways(run, context.releases, str(to), live)
+    if live is not None:
+        _refuse_lossy(context, run, version, version_of(live), placed=False)
+    placing = anew.ways(run, context.releases, version)
     run.note(
-        {"type": "note", "says": f"{to} is on no host any more: it is placed and proved first"}
+        {"type": "note", "says": f"{version} is on no host any more: it is placed and proved first"}
     )
     return Way(run, seen, forecast.target(run).colour, placing=placing)
 
@@ -113,43 +120,70 @@ def refuse_contracted(context: Context, *, to: str | None, backup: str) -> None:
     try:
         goal.choose(seen.apps, to, name)
     except goal.NotPlaced as error:
-        _refuse_unknown(context, str(to), seen, error)
+        version = error.version or str(to)
+        _refuse_unknown(context, version, seen, error)
     else:
         return
     live = survey.agreed(seen.apps, "live", name)
     if live is None:
         return
     try:
-        anew.refuse_contracted(run, context.releases, str(to), version_of(live))
-    except anew.SchemaGone as gone:
+        _refuse_lossy(context, run, version, version_of(live), placed=False)
+    except SchemaGone as gone:
         gone.message = gone.message.replace(
-            f"{to} cannot", f"{to} is on no host any more, and cannot", 1
+            f"{version} cannot", f"{version} is on no host any more, and cannot", 1
         )
         gone.hint = (
             f"changeover backup restore {backup} --env {name}, "
-            f"then changeover rollback --to {to} --env {name}"
+            f"then changeover rollback --to {version} --env {name}"
         )
         raise
 
 
-def _ask_ledger(context: Context, run: Run, seen: Seen, version: str) -> None:
-    """Refuse a placed version whose schema is gone; where the ledger says nothing, go back all the same.
+def _refuse_lossy(
+    context: Context, run: Run, version: str, live: str, *, placed: bool
+) -> steps.Undo | None:
+    """Return what has to be undone for a version, and refuse where that would lose rows.
 
     Raises:
-        SchemaGone: A contract migration of a later version ran.
+        SchemaGone: It would; the error tells the price.
+    """
+    environment, app = run.environment, run.app
+    found = undoing.in_the_way(environment, app, context.releases, version, live)
+    host = database.database_host(environment, app)
+    if found is None or host is None:
+        return None
+    if found.verdict.kind != "revert":
+        raise refusal(run, version, found, placed=placed)
+    return found.step(host.name)
+
+
+def _undone(context: Context, run: Run, seen: Seen, way: Way) -> steps.Undo | None:
+    """Return what has to be undone; where the ledger says nothing, go back all the same.
+
+    Raises:
+        SchemaGone: That would lose rows.
     """
     host = database.database_host(run.environment, run.app)
     lost = seen.lost.get(host.name) if host else None
     if lost is not None:
-        _unchecked(run, version, lost.message)
-        return
+        _unchecked(run, way.version, lost.message)
+        return None
+    found = None
     try:
         for live in sorted({version_of(state.live) for state in seen.apps if state.live}):
-            anew.refuse_contracted(run, context.releases, version, live)
-    except anew.SchemaGone:
+            placed = not way.placing
+            found = _refuse_lossy(context, run, way.version, live, placed=placed) or found
+    except SchemaGone:
         raise
     except Exception as error:  # noqa: BLE001 - users go back, whatever keeps the ledger from answering
-        _unchecked(run, version, endings.known(error).message)
+        _unchecked(run, way.version, endings.known(error).message)
+        return None
+    if found is not None:
+        names = ", ".join(found.migrations)
+        says = f"the way back is revert: {names} is undone first; what was written since stays"
+        run.note({"type": "way-back", "kind": "revert", "migrations": names, "says": says})
+    return found
 
 
 def _unchecked(run: Run, version: str, why: str) -> None:

@@ -9,12 +9,13 @@ from changeover import steps, verdict
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, migrate
-from changeover.runner import database, endings, survey
+from changeover.runner import database, endings, forecast, survey, undoing
 from changeover.runner.apply import apply
 from changeover.runner.stages import Context, Stage
 from changeover.situation import Situation
 
 if TYPE_CHECKING:
+    from changeover.migrations.records import Migration
     from changeover.runner.run import Event, Run
 
 
@@ -42,15 +43,16 @@ def prepare(context: Context) -> Stage:
     run.release = context.release(version)
     old = {colour for state in states.values() for colour in state.placed} - {live}
     host = database.database_host(run.environment, run.app)
+    pending: list[Migration] = []
     facts: list[verdict.MigrationFact] = []
     if host is not None:
         with database.owner_database(run.environment, run.app) as place:
             database.exceed(run, migrate.fence(place))
-            facts = [
-                verdict.MigrationFact(id=each.id, phase=each.phase, reversible=bool(each.revert))
-                for folder in database.migration_folders(context.releases, version)
-                for each in migrate.pending(place, folder, ("contract",))
+            folders = database.migration_folders(context.releases, version)
+            pending = [
+                each for folder in folders for each in migrate.pending(place, folder, ("contract",))
             ]
+            facts = undoing.facts(pending, folders, migrate.recall(place))
     situation = Situation(
         environment=name,
         app=context.app,
@@ -59,7 +61,8 @@ def prepare(context: Context) -> Stage:
         app_hosts=tuple(each.name for each in run.app_hosts),
         all_hosts=tuple(each.name for each in run.lease_hosts),
         database_hosts=() if host is None else (host.name,),
-        pending=tuple(fact.id for fact in facts),
+        pending=tuple(each.id for each in pending),
+        checks=tuple(forecast.checks_of(pending)),
         verdict=verdict.judge(facts),
     )
     return Stage(run=run, plan=planning.finalize(situation, tuple(sorted(old))))
@@ -71,7 +74,10 @@ def words(stage: Stage) -> str:
     lines = [f"finalize {found.app} {found.live} on {found.environment}"]
     lines += [f"  {step.id:<10} {step.says}" for step in stage.plan.steps]
     lines += [f"  contract: {name}" for name in found.pending]
+    lines += [f"  data check: {check}" for check in found.checks]
     lines.append("  afterwards rollback no longer is a rename: the old colours are gone")
+    if found.pending:
+        lines.append(f"  way back: {found.verdict.kind}: {found.verdict.because}")
     return "\n".join(lines)
 
 
@@ -95,7 +101,18 @@ def walk(stage: Stage) -> Event:
             except Exception as error:
                 failure = endings.unexpected(error)
                 raise _failed(run, plan.version, step, failure) from error
-    return run.end("done", 0, f"{plan.version} is final")
+    return run.end("done", 0, f"{plan.version} is final{_way_back(run, plan)}")
+
+
+def _way_back(run: Run, plan: planning.Plan) -> str:
+    """Say what going back costs from here, by what the rehearsal has proved by now."""
+    if not plan.situation.pending:
+        return ""
+    try:
+        found = undoing.judge(run, plan.version, plan.situation.pending)
+    except ChangeoverError as error:
+        return f"; the way back cannot be told: {error.message}"
+    return f"; the way back: {found.kind}: {found.because}"
 
 
 def _step(run: Run, plan: planning.Plan, step: steps.AnyStep) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from changeover import bundle, verdict
@@ -12,7 +13,7 @@ from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import migrate
 from changeover.release import difference, values
-from changeover.runner import database, own, survey
+from changeover.runner import database, own, survey, undoing
 from changeover.situation import OwnChange, Situation, SqlChange, Target
 
 if TYPE_CHECKING:
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 
     from changeover.executors.migrate import StatementPreview
     from changeover.inventory import Host
-    from changeover.migrations.records import Migration
+    from changeover.migrations.records import Migration, Phase
     from changeover.release import Release
     from changeover.runner.run import Run
 
 MEGABYTE = 1_000_000
+CONTRACT: tuple[Phase, ...] = ("contract",)
 
 
 def build(run: Run, releases: Mapping[str, Release]) -> None:
@@ -77,7 +79,7 @@ def situation(
     release = _release(run)
     live = after.colour if after else _live(run, resumed=resumed)
     before = releases.get(version_of(live)) if live else None
-    pending, statements, own_change = _pending(run, releases, after)
+    due = _due(run, releases, after)
     return Situation(
         environment=run.environment.name,
         app=run.app.app,
@@ -88,11 +90,12 @@ def situation(
         database_hosts=tuple(host.name for host in _database_hosts(run)),
         files=tuple(_files(run, before, release)),
         variables=_variables(run, before, releases),
-        pending=tuple(migration.id for migration in pending),
-        statements=statements,
-        own=own_change,
-        checks=(*checks_of(pending), *(_own_checks(release) if own_change else ())),
-        verdict=_verdict(pending, own_change, first=live is None),
+        pending=tuple(migration.id for migration in due.migrations),
+        statements=due.statements,
+        own=due.own,
+        checks=(*checks_of(due.migrations), *(_own_checks(release) if due.own else ())),
+        verdict=due.verdict(first=live is None),
+        afterwards=verdict.judge(due.contract) if due.contract else None,
         warnings=tuple(_warnings(release, before)),
     )
 
@@ -102,20 +105,6 @@ def _variables(
 ) -> tuple[str, ...]:
     changes = difference.diff(run.app, before, _release(run), releases, run.environment)
     return tuple(change.as_line() for change in changes)
-
-
-def _fact(migration: Migration) -> verdict.MigrationFact:
-    return verdict.MigrationFact(
-        id=migration.id, phase=str(migration.phase), reversible=bool(migration.revert)
-    )
-
-
-def _verdict(
-    pending: Sequence[Migration], change: OwnChange | None, *, first: bool
-) -> verdict.Verdict:
-    if change is None:
-        return verdict.judge(map(_fact, pending), first=first)
-    return verdict.judge_own(change.id, undo=bool(change.undo), proved=None, first=first)
 
 
 def _own_checks(release: Release) -> Iterator[str]:
@@ -142,10 +131,33 @@ def _database_hosts(run: Run) -> Sequence[Host]:
     return [] if host is None else [host]
 
 
-def _pending(
-    run: Run, releases: Mapping[str, Release], after: planning.Plan | None
-) -> tuple[list[Migration], tuple[SqlChange, ...], OwnChange | None]:
-    """Return the migrations that a deployment has to run, their statements, and the app's own migrator.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Due:
+    """What a deployment would change in the database.
+
+    Args:
+        migrations: The migrations that it runs.
+        statements: Their statements, and whom they meet.
+        facts: What undoes them.
+        contract: What undoes the contract migrations that are pending, which `finalize` runs.
+        own: The app's own migrator, where it is to run.
+    """
+
+    migrations: tuple[Migration, ...] = ()
+    statements: tuple[SqlChange, ...] = ()
+    facts: tuple[verdict.MigrationFact, ...] = ()
+    contract: tuple[verdict.MigrationFact, ...] = ()
+    own: OwnChange | None = None
+
+    def verdict(self, *, first: bool) -> verdict.Verdict:
+        """Judge the way back after it."""
+        if self.own is None:
+            return verdict.judge(self.facts, first=first)
+        return verdict.judge_own(self.own.id, undo=bool(self.own.undo), proved=None, first=first)
+
+
+def _due(run: Run, releases: Mapping[str, Release], after: planning.Plan | None) -> _Due:
+    """Return what a deployment would change in the database.
 
     Raises:
         MigrationEdited: An applied file has another content now.
@@ -153,12 +165,14 @@ def _pending(
     """
     folders = database.migration_folders(releases, _release(run).version)
     if not _database_hosts(run) or not (folders or own.concerned(releases, _release(run).version)):
-        return [], (), None
+        return _Due()
     run_before = set(after.situation.pending) if after else set()
     due: list[Migration] = []
+    contract: list[Migration] = []
     statements: list[SqlChange] = []
     with database.owner_database(run.environment, run.app) as place:
         database.exceed(run, migrate.fence(place))
+        known = migrate.recall(place)
         for folder in folders:
             found = [
                 migration
@@ -170,8 +184,15 @@ def _pending(
                 shown = migrate.preview(place, folder, planning.DEPLOYED_PHASES)
                 statements += [_change(each) for each in shown if each.migration in names]
                 due += found
+            contract += migrate.pending(place, folder, CONTRACT)
         change = own.change(run, releases, place, alone=after is None, sql_pending=bool(due))
-    return due, tuple(statements), change
+    return _Due(
+        migrations=tuple(due),
+        statements=tuple(statements),
+        facts=tuple(undoing.facts(due, folders, known)),
+        contract=tuple(undoing.facts(contract, folders, known)),
+        own=change,
+    )
 
 
 def checks_of(pending: Sequence[Migration]) -> Iterator[str]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from changeover import steps
+from changeover.errors import ChangeoverError
 from changeover.plan import LEASE_SECONDS
-from changeover.runner import endings, own, recovery, survey
+from changeover.runner import endings, own, recovery, survey, undoing
 from changeover.runner.apply import apply
 
 if TYPE_CHECKING:
-    from changeover.errors import ChangeoverError
     from changeover.plan import Plan
     from changeover.runner.run import Event, Run
+    from changeover.verdict import Verdict
 
 
 def walk(run: Run, plan: Plan, *, steal: bool = False) -> Event:
@@ -33,8 +34,20 @@ def walk(run: Run, plan: Plan, *, steal: bool = False) -> Event:
             except Exception as error:
                 failure = endings.known(error)
                 raise _recovered(run, plan, step, failure, resumed=steal) from error
-    back = own.way_back(run, plan.situation.verdict)
-    return run.end("done", 0, f"{plan.version} serves; the way back: {back.because}")
+    found = _verdict(run, plan)
+    message = f"{plan.version} serves; the way back: {found.kind}: {found.because}"
+    return run.end("done", 0, message)
+
+
+def _verdict(run: Run, plan: Plan) -> Verdict:
+    """Return what going back costs from here; the rehearsal may have proved more than was known."""
+    planned = own.way_back(run, plan.situation.verdict)
+    if plan.situation.own or planned.kind not in {"revert", "restore"}:
+        return planned
+    try:
+        return undoing.judge(run, plan.version, plan.situation.pending)
+    except ChangeoverError:
+        return planned
 
 
 def _one(run: Run, plan: Plan, step: steps.AnyStep, *, steal: bool) -> None:

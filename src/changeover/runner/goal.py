@@ -19,7 +19,13 @@ class NothingToGoBackTo(InvalidInput):
 
 
 class NotPlaced(NothingToGoBackTo):
-    """No build of the version is on every app host."""
+    """No build of the version is on every app host.
+
+    Args:
+        version: The version, where it is the hosts that name it: it was live before.
+    """
+
+    version: str | None = None
 
 
 class BuildUnclear(InvalidInput):
@@ -57,12 +63,27 @@ def _before(states: Sequence[HostState], environment: str) -> str:
         goals = {colour for colour in known if all(colour in {s.live, s.previous} for s in states)}
     if len(goals) == 1 and None not in goals:
         return str(goals.pop())
+    if removed := _removed(states):
+        raise removed
     said = ", ".join(f"{state.host}: {state.previous or 'nothing'}" for state in states)
     raise NothingToGoBackTo(
         f"the hosts record no common version before this one ({said})",
         hint=f"changeover status --env {environment}, then "
         f"changeover rollback --to VERSION --env {environment}",
     )
+
+
+def _removed(states: Sequence[HostState]) -> NotPlaced | None:
+    """Return what all hosts remember as live before, where `finalize` has removed it since."""
+    last = {state.history[-1] if state.history else None for state in states}
+    if len(last) != 1 or None in last or len({state.live for state in states}) > 1:
+        return None
+    colour = str(last.pop())
+    if any(state.previous or state.pending or state.live == colour for state in states):
+        return None
+    error = NotPlaced(f"{colour} was live before and is removed", hint="name a version with --to")
+    error.version = version_of(colour)
+    return error
 
 
 def _ended_unproved(states: Sequence[HostState]) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,8 +12,9 @@ from changeover.errors import ChangeoverError, CheckRed, Failed
 from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as clones
+from changeover.migrations import definitions
 from changeover.release import load_releases
-from changeover.runner import database
+from changeover.runner import database, measurements
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
@@ -23,14 +23,11 @@ if TYPE_CHECKING:
     from changeover.database import Database
     from changeover.executors.backup import Vault
     from changeover.executors.backup.rehearsal import Clone, Look
-    from changeover.executors.migrate import Observed
-    from changeover.executors.migrate.observation import Lock
-    from changeover.migrations.records import MigrationFolder, Phase
-    from changeover.runner.run import Event, Run
+    from changeover.migrations.records import Migration, MigrationFolder, Phase
+    from changeover.runner.run import Run
     from changeover.steps import Rehearse
 
 DEADLINE_SECONDS = 3600.0
-MEGABYTE = 1_000_000
 SHOWN_LINES = 40
 
 
@@ -53,7 +50,9 @@ def rehearse(run: Run, step: Rehearse) -> Outcome:
     try:
         with database.owner_database(run.environment, run.app) as place:
             inside = dataclasses.replace(place, name=made.database)
-            tried = _Rehearsal(vault, made, inside, folders, first.rows, first)
+            tried = _Rehearsal(
+                vault, made, inside, folders, run.fleet.deployment, first.rows, first
+            )
             for phase in step.phases:
                 tried.phase(phase)
     except BaseException:
@@ -62,7 +61,10 @@ def rehearse(run: Run, step: Rehearse) -> Outcome:
     clones.drop(vault, made)
     for observed in tried.observer.seen:
         run.rehearsed[(observed.migration, observed.number)] = observed.milliseconds
-        run.note(_event(observed, tried.rows))
+        run.note(measurements.event(observed, tried.rows))
+    with database.owner_database(run.environment, run.app) as place:
+        found = measurements.taken(tried.observer.seen, folders, tried.rows, run.fleet.deployment)
+        migrate.remember(place, tried.proofs, found, fence=database.fence(run))
     return tried.outcome()
 
 
@@ -75,10 +77,12 @@ class _Rehearsal:
         made: The clone.
         place: How the owner enters it.
         folders: The migrations of every release on the way, oldest first.
+        deployment: Whose rehearsal it is.
         rows: How many rows each table had before.
         seen: What the clone was seen to hold; ``None`` once something ran since.
         observer: Watches what they do the first time.
         undone: The phases that were tried backwards and forwards again.
+        proofs: What undoing each of their migrations came to.
         notes: What is to be told beside.
     """
 
@@ -86,18 +90,22 @@ class _Rehearsal:
     made: Clone
     place: Database
     folders: Sequence[MigrationFolder]
+    deployment: str
     rows: Mapping[str, int]
     seen: Look | None
     observer: migrate.Observer = field(default_factory=migrate.Observer)
     undone: list[str] = field(default_factory=list)
+    proofs: list[migrate.Undo] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def phase(self, phase: Phase) -> None:
         """Try one phase: forwards, and where it can be undone backwards and forwards again."""
-        due = [each for each in self.folders if migrate.pending(self.place, each, (phase,))]
+        pending = {each: migrate.pending(self.place, each, (phase,)) for each in self.folders}
+        due = [each for each in self.folders if pending[each]]
         if not due:
             return
-        fixed = self._fixed(due, phase)
+        migrations = [each for folder in due for each in pending[folder]]
+        fixed = self._fixed(due, migrations)
         if fixed:
             self._apply(due, phase, self.observer)
             self.notes.append(f"{phase} was not tried backwards: {fixed}")
@@ -106,30 +114,54 @@ class _Rehearsal:
         self._apply(due, phase, self.observer)
         forward = self._look()
         for folder in reversed(due):
-            self._run(partial(migrate.revert, self.place, folder, phases=(phase,)))
+            names = [each.id for each in pending[folder]]
+            self._run(partial(migrate.revert, self.place, folder, phases=(phase,), only=names))
         back = self._look()
         self._same(before.schema, back.schema, f"undoing {phase} does not bring the schema back")
         self._apply(due, phase, None)
-        again = self._look()
-        self._same(forward.schema, again.schema, f"{phase} makes another schema the second time")
+        self._same(
+            forward.schema, self._look().schema, f"{phase} makes another schema the second time"
+        )
         self.undone.append(phase)
+        self._judge(phase, migrations, before, back)
+
+    def _judge(
+        self, phase: Phase, migrations: Sequence[Migration], before: Look, back: Look
+    ) -> None:
+        """Note whether the rows came back as well, and with them all that there was."""
         changed = sorted(
             name
             for name, value in before.fingerprints.items()
             if back.fingerprints.get(name) != value
         )
+        because = f"it leaves other rows in {', '.join(changed)}" if changed else ""
         if changed:
             self.notes.append(f"undoing {phase} leaves other rows in {', '.join(changed)}")
+        if moved := definitions.reordered(before.schema, back.schema):
+            self.notes.append(
+                f"undoing {phase} leaves columns in another order in {', '.join(moved)}"
+            )
+        self.proofs += [
+            migrate.Undo(
+                subject=each.id,
+                digest=each.undo_digest,
+                lossless=not changed,
+                because=because,
+                deployment=self.deployment,
+            )
+            for each in migrations
+        ]
 
-    def _fixed(self, due: Sequence[MigrationFolder], phase: Phase) -> str:
-        """Say what keeps a phase from being undone; empty where nothing does."""
+    def _fixed(self, due: Sequence[MigrationFolder], migrations: Sequence[Migration]) -> str:
+        """Say what keeps these from being undone; empty where nothing does."""
+        for migration in migrations:
+            if not migration.revert:
+                return f"{migration.id} has no revert"
+        names = {each.id for each in migrations}
         for folder in due:
-            pending = {each.id for each in migrate.pending(self.place, folder, (phase,))}
-            for migration in folder.of((phase,)):
-                if not migration.revert:
-                    return f"{migration.id} has no revert"
-                if migration.id not in pending:
-                    return f"{migration.id} stands already"
+            for found in migrate.status(self.place, folder):
+                if found.id in names and found.state in {"partial", "reverting"}:
+                    return f"{found.id} was begun before"
         return ""
 
     def _apply(
@@ -166,24 +198,21 @@ class _Rehearsal:
         return self.seen
 
     def _same(self, wanted: str, found: str, message: str) -> None:
-        if wanted == found:
-            return
-        lines = difflib.unified_diff(
-            wanted.splitlines(), found.splitlines(), "wanted", "found", n=1, lineterm=""
-        )
-        raise RehearsalRed(
-            f"in the rehearsal: {message}",
-            hint="correct the revert files, then run the same command again:"
-            " the live database was not touched",
-            host=self.place.shown_host,
-            cause="\n".join(list(lines)[:SHOWN_LINES]),
-        )
+        difference = definitions.difference(wanted, found, SHOWN_LINES)
+        if difference:
+            raise RehearsalRed(
+                f"in the rehearsal: {message}",
+                hint="correct the revert files, then run the same command again:"
+                " the live database was not touched",
+                host=self.place.shown_host,
+                cause=difference,
+            )
 
     def outcome(self) -> Outcome:
         """Say what the rehearsal came to."""
         seen = self.observer.seen
         milliseconds = sum(each.milliseconds for each in seen)
-        held = [each for each in seen if _waited_for(each, self.rows)]
+        held = [each for each in seen if measurements.waited_for(each, self.rows)]
         longest = max(held, key=lambda each: each.held_milliseconds, default=None)
         names = {each.migration for each in seen}
         says = [
@@ -203,50 +232,6 @@ class _Rehearsal:
                 "longest_lock_milliseconds": round(longest.held_milliseconds, 1) if longest else 0,
             },
         )
-
-
-def _waited_for(observed: Observed, rows: Mapping[str, int]) -> list[Lock]:
-    """Return the locks that somebody would wait for: on tables that were there before."""
-    return [
-        lock
-        for lock in observed.locks
-        if lock.mode.blocks_writes and _known(lock.table, rows) is not None
-    ]
-
-
-def _known(table: str, rows: Mapping[str, int]) -> int | None:
-    return rows.get(table, rows.get(f"public.{table}"))
-
-
-def _event(observed: Observed, rows: Mapping[str, int]) -> Event:
-    waits = _waited_for(observed, rows)
-    says = (
-        f"{observed.migration} {observed.number}/{observed.of} {observed.kind}"
-        f" took {observed.milliseconds:.0f} ms"
-    )
-    for lock in waits:
-        count = _known(lock.table, rows)
-        says += (
-            f"; {lock.mode.label} on {lock.table} ({counted(count or 0, 'row')},"
-            f" {lock.size_bytes / MEGABYTE:.1f} MB) for {observed.held_milliseconds:.0f} ms:"
-            f" {lock.mode.who_waits}"
-        )
-    if observed.rewritten:
-        says += f"; writes {', '.join(observed.rewritten)} anew"
-    return {
-        "type": "rehearsed",
-        "migration": observed.migration,
-        "number": observed.number,
-        "kind": observed.kind,
-        "milliseconds": round(observed.milliseconds, 1),
-        "held_milliseconds": round(observed.held_milliseconds, 1),
-        "locks": [
-            {"table": lock.table, "mode": lock.mode.label, "size_bytes": lock.size_bytes}
-            for lock in waits
-        ],
-        "rewritten": list(observed.rewritten),
-        "says": says,
-    }
 
 
 def drop(run: Run, vault: Vault, made: Clone) -> None:

@@ -14,7 +14,7 @@ from changeover.steps import Outcome
 
 if TYPE_CHECKING:
     from changeover.runner.run import Run
-    from changeover.steps import Backup, Migrate, RestoreDatabase
+    from changeover.steps import Backup, Migrate, RestoreDatabase, Undo
 
 MEGABYTE = 1_000_000
 DEADLINE_SECONDS = 3600.0
@@ -42,8 +42,6 @@ def migrate(run: Run, step: Migrate) -> Outcome:
     if run.release is None:
         raise Failed("the run has no release", hint="changeover deploy VERSION")
     releases = load_releases(run.root, run.app.app)
-    host = database.database_host(run.environment, run.app)
-    fence = run.fleet.fences.get(host.name) if host else None
     done: list[str] = []
     retries = 0
     with database.owner_database(run.environment, run.app) as place:
@@ -52,7 +50,7 @@ def migrate(run: Run, step: Migrate) -> Outcome:
                 place,
                 folder,
                 phases=step.phases,
-                fence=fence,
+                fence=database.fence(run),
                 deadline_seconds=DEADLINE_SECONDS,
                 report=run.report,
                 rehearsed=run.rehearsed,
@@ -61,6 +59,30 @@ def migrate(run: Run, step: Migrate) -> Outcome:
             retries += outcome.retries
     return Outcome(
         says=f"{counted(len(done), 'migration')}, {counted(retries, 'lock retry', 'lock retries')}",
+        changed=bool(done),
+        figures={"migrations": len(done), "retries": retries},
+    )
+
+
+def undo(run: Run, step: Undo) -> Outcome:
+    """Undo the step's migrations by their revert files, the newest release first."""
+    releases = load_releases(run.root, run.app.app)
+    done: list[str] = []
+    retries = 0
+    with database.owner_database(run.environment, run.app) as place:
+        for folder in reversed(database.migration_folders(releases, step.version)):
+            outcome = migrations.revert(
+                place,
+                folder,
+                only=step.migrations,
+                fence=database.fence(run),
+                deadline_seconds=DEADLINE_SECONDS,
+                report=run.report,
+            )
+            done += outcome.done
+            retries += outcome.retries
+    return Outcome(
+        says=f"{', '.join(done) or 'nothing'} undone, {counted(retries, 'lock retry', 'lock retries')}",
         changed=bool(done),
         figures={"migrations": len(done), "retries": retries},
     )

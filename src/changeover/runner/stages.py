@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from changeover.inventory import Environment
     from changeover.release import App, Release
     from changeover.secret import Redactor
+    from changeover.situation import Situation
 
 Event = dict[str, Any]
 
@@ -170,7 +171,7 @@ def brief(made: planning.Plan) -> str:
         f"  {counted(len(made.steps), 'step')}, {counted(len(found.pending), 'migration')}",
         f"  {counted(len(found.variables), 'variable')} and {counted(len(found.files), 'file')} change",
         *(f"  {line}" for line in found.warnings),
-        f"  way back: {found.verdict.kind}: {found.verdict.because}",
+        *(f"  {line}" for line in _ways_back(found)),
     ]
     return "\n".join(lines)
 
@@ -205,6 +206,14 @@ def words(made: planning.Plan) -> str:
         for what in ("command", "status", "undo"):
             lines.append(f"  {what:<8} {shlex.join(getattr(found.own, what)) or 'none'}")
         lines.append(f"  each is ended after {found.own.deadline_seconds} s")
-    lines.append(f"way back: {found.verdict.kind}: {found.verdict.because}")
+    lines += _ways_back(found)
     lines.append(f"digest {made.digest}")
     return "\n".join(lines)
+
+
+def _ways_back(found: Situation) -> list[str]:
+    """Say what going back costs after the deployment, and after the finalize that may follow."""
+    lines = [f"way back: {found.verdict.kind}: {found.verdict.because}"]
+    if found.afterwards is not None:
+        lines.append(f"after finalize: {found.afterwards.kind}: {found.afterwards.because}")
+    return lines

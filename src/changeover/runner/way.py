@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from changeover.runner.survey import Seen
 
 DRAIN_SECONDS = 20
-BEFORE = ("lock", "place", "start", "preview")
+BEFORE = ("lock", "place", "undo", "start", "preview")
 
 
 @dataclass(slots=True)
@@ -36,7 +36,9 @@ class Way:
         colour: Where it goes.
         backup: What the database is swapped for.
         placing: The steps that bring the colour up where it is on no host.
-        check: Asked once the lease is held, before anything moves; raises where nothing may.
+        check: Asked once the lease is held, before anything moves: gives what has to be undone in
+            the database before the version can run, and raises where nothing may move.
+        undo: What has to be undone, once that is known.
         behind: The app hosts that did not go back, and why.
         at: The step it is in.
     """
@@ -46,7 +48,8 @@ class Way:
     colour: str
     backup: str | None = None
     placing: tuple[steps.AnyStep, ...] = ()
-    check: Callable[[], None] = lambda: None
+    check: Callable[[], steps.Undo | None] = lambda: None
+    undo: steps.Undo | None = None
     behind: dict[str, ChangeoverError] = field(default_factory=dict)
     at: str = "lock"
 
@@ -96,6 +99,16 @@ class Way:
         return any(found is not None and found[1] == self.colour for found in went)
 
     @property
+    def _proving(self) -> list[steps.AnyStep]:
+        """What comes before users are sent back: the old code has to find its schema when it starts.
+
+        What is undone adds again what was taken away, and the code that is left ran on that before.
+        """
+        undo: list[steps.AnyStep] = [] if self.undo is None else [self.undo]
+        placed = [step for step in self.placing if isinstance(step, steps.Place)]
+        return [*placed, *undo, *(step for step in self.placing if step not in placed)]
+
+    @property
     def steps(self) -> list[str]:
         """The ids of the steps that it takes."""
         moves = [] if self.there else ["revert"]
@@ -110,8 +123,8 @@ class Way:
         if not self.steps:
             return
         self._lock()
-        self.check()
-        for step in self.placing:
+        self.undo = self.check()
+        for step in self._proving:
             self.at = step.id
             self.run.step(step, partial(apply, self.run, step))
         if not self.there:
@@ -237,8 +250,7 @@ class Way:
             if self.at in {"start", "preview"}:
                 operate.stop(run.fleet, self.app_hosts, self.colour, DRAIN_SECONDS)
             lease.unlock(run.fleet, run.lease_hosts)
-            run.end("failed", error.exit_code, f"{error.message}; nothing was changed")
-            return error
+            return self._stays(error)
         if self.at == "revert":
             message = f"no host went back to {self.version}: {error.message}"
             return endings.mixed(run, message + self._not_asked(), error, hint=again)
@@ -252,10 +264,23 @@ class Way:
         message = f"{where}, and is not proved: {self.at}: {error.message}{self._not_asked()}"
         return endings.mixed(run, message, error, hint=f"changeover smoke --env {name}")
 
+    def _stays(self, error: ChangeoverError) -> ChangeoverError:
+        """End where users were not moved; what is undone is so to the last committed statement."""
+        if self.undo is None or self.at in {"lock", "place"}:
+            self.run.end("failed", error.exit_code, f"{error.message}; nothing was changed")
+            return error
+        error.message += (
+            f"; users stay on {version_of(self.live or '')}. Of {', '.join(self.undo.migrations)} "
+            "what was undone stays undone: this again goes on, changeover finalize runs them again"
+        )
+        self.run.end("failed", error.exit_code, error.message)
+        return error
+
     def interrupted(self) -> ChangeoverError:
         """Return what the user is told who interrupted it."""
         nothing = f"nothing was moved, {self.live or 'several versions'} serves"
         serves = {
+            "undo": f"{self.live} serves, and what was undone stays undone",
             "revert": f"users may be on either version on {retreat.listed(self.app_hosts)}",
             "restore": f"{self.version} serves, and the database host finishes what it has begun",
             "smoke": f"{self.version} serves again, not proved",

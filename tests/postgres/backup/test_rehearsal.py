@@ -71,6 +71,7 @@ class Rehearsing:
         patch.setattr(rehearsal, "load_releases", lambda *_: {})
         patch.setattr(database, "migration_folders", lambda *_: (folder,))
         patch.setattr(database, "owner_database", owner)
+        patch.setattr(database, "fence", lambda _: None)
 
     def rehearse(self, *phases: Any) -> str:  # noqa: ANN401 - literals
         step = Rehearse(id="rehearse", phases=phases or ("expand", "backfill"), migrations=())
@@ -128,6 +129,11 @@ def test_what_is_rehearsed_is_told_and_timed_and_the_live_database_is_as_it_was(
         "1.0.0/backfill/001_note",
     ]
     assert set(deployment.run.rehearsed) == {(event["migration"], 1) for event in deployment.events}
+    known = migrate.recall(site.shop.owner)
+    assert {name: undo.lossless for name, undo in known.undone.items()} == {
+        event["migration"]: True for event in deployment.events[:3]
+    }
+    assert known.measured[("1.0.0/expand/001_note", 1)].locks[0].rows == 500
     assert "4 migrations in" in says
     assert "expand also backwards and forwards again" in says
     assert "backfill was not tried backwards: 1.0.0/backfill/001_note has no revert" in says
@@ -188,17 +194,22 @@ def test_what_fails_in_the_rehearsal_never_meets_the_live_database(
     assert only_live(site)
 
 
-def test_undoing_that_loses_rows_is_told(
-    rehearsing: Callable[[dict[str, str]], Rehearsing],
+def test_undoing_that_loses_rows_is_told_and_remembered(
+    site: Site, rehearsing: Callable[[dict[str, str]], Rehearsing]
 ) -> None:
     deployment = rehearsing(
         {
-            "expand/001_old.sql": "UPDATE people SET age = 0 WHERE age > 400",
-            "expand/001_old.revert.sql": "SELECT 1",
+            "contract/001_name.sql": "ALTER TABLE people DROP COLUMN name",
+            "contract/001_name.revert.sql": "ALTER TABLE people ADD COLUMN name text",
         }
     )
 
-    assert "undoing expand leaves other rows in public.people" in deployment.rehearse()
+    says = deployment.rehearse("contract")
+
+    assert "undoing contract leaves other rows in public.people" in says
+    assert "leaves columns in another order in public.people" in says
+    found = migrate.recall(site.shop.owner).undone["1.0.0/contract/001_name"]
+    assert (found.lossless, found.because) == (False, "it leaves other rows in public.people")
 
 
 def test_a_clone_that_was_left_is_dropped_by_the_next_rehearsal(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ import pytest
 from changeover.database import Database
 from changeover.errors import ChangeoverError
 from changeover.executors.backup.records import Restored
-from changeover.executors.migrate import MigrationStatus
+from changeover.executors.migrate import Rehearsals
+from changeover.executors.migrate.ledger import MigrationRow
 from changeover.line import Line, Reply
 from changeover.runner import stages
 from changeover.secret import Redactor, Secret
@@ -25,11 +27,11 @@ if TYPE_CHECKING:
     from tests.unit.conftest import Project
 
     from changeover.inventory import Environment, Host
-    from changeover.migrations.records import MigrationFolder
     from changeover.release import App
     from changeover.runner.run import Run
 
 OLD, NEW = "1.0.0-aaaaaaaa", "3.0.0-bbbbbbbb"
+MOMENT = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 Event = dict[str, Any]
 
 
@@ -146,6 +148,9 @@ class Machine:
         self.placed = [each for each in self.placed if each != action["colour"]]
         return self._stop(action)
 
+    def _backup_list(self, _: Event) -> Event:
+        return {"backups": [], "databases": []}
+
     def _backup_restore(self, action: Event) -> Event:
         facts = {"kept": "kept", "refused_seconds": 0.2, "rows_lost": 3, "lost": {}}
         assert {*facts, "backup", "warm", "resumed"} == set(Restored.__slots__)
@@ -200,20 +205,20 @@ class Machines:
             environment=environment.name,
         )
 
-    def ledger(self, _: Database, folder: MigrationFolder) -> tuple[MigrationStatus, ...]:
-        """Return the contract migrations of a release that the ledger says ran."""
+    def ledger(self, _: Database) -> tuple[MigrationRow, ...]:
+        """Return the contract migrations that the ledger says ran."""
         return tuple(
-            MigrationStatus(
+            MigrationRow(
                 id=each,
-                state="applied",
-                statements=1,
-                done=1,
+                position=number,
+                release=each.partition("/")[0],
+                phase="contract",
                 checksum="",
-                recorded="",
-                changed_at=None,
+                state="applied",
+                started_at=MOMENT,
+                changed_at=MOMENT,
             )
-            for each in self.contracted
-            if each.startswith(f"{folder.release}/")
+            for number, each in enumerate(self.contracted)
         )
 
     def __getitem__(self, name: str) -> Machine:
@@ -296,7 +301,9 @@ def desk(project: Project, machines: Machines, monkeypatch: pytest.MonkeyPatch) 
     secret = "    CALLBACK_SECRET: {type: string, secret: true, required: true}\n"
     project.edit(project.release_file("3.0.0"), secret, "")
     monkeypatch.setattr("changeover.runner.database.owner_database", machines.database)
-    monkeypatch.setattr("changeover.executors.migrate.status", machines.ledger)
+    monkeypatch.setattr("changeover.executors.migrate.standing", machines.ledger)
+    known = Rehearsals(undone={}, measured={}, now=MOMENT)
+    monkeypatch.setattr("changeover.executors.migrate.recall", lambda _: known)
     monkeypatch.setattr("changeover.executors.migrate.pending", lambda *_: ())
     monkeypatch.setattr("changeover.executors.migrate.fence", lambda _: machines.ledger_fence)
     return Desk(project, machines)

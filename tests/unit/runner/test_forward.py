@@ -70,7 +70,7 @@ def test_a_deployment_ends_with_the_new_version_confirmed_everywhere(
 
     said = deploy(desk)
 
-    assert said.startswith("3.0.0 serves; the way back: the schema does not change")
+    assert said.startswith("3.0.0 serves; the way back: instant: the schema does not change")
     assert "; 4 connections from before were still open at a reload of Nginx" in said
     assert (machines.live, machines["two"].confirmed) == ([NEW, NEW], NEW)
 

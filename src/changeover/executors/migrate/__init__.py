@@ -20,9 +20,17 @@ from changeover.executors.migrate.own.turn import (
     own_turn,
 )
 from changeover.executors.migrate.preview import StatementPreview, TargetPreview, preview
+from changeover.executors.migrate.rehearsals import (
+    Measured,
+    Met,
+    Rehearsals,
+    Undo,
+    recall,
+    remember,
+)
 from changeover.executors.migrate.run import MigrateOutcome, apply, revert
 from changeover.executors.migrate.server import ServerFacts, probe
-from changeover.executors.migrate.status import MigrationStatus, fence, pending, status
+from changeover.executors.migrate.status import MigrationStatus, fence, pending, standing, status
 
 __all__ = [
     "Baseline",
@@ -30,6 +38,8 @@ __all__ = [
     "Begun",
     "Ended",
     "How",
+    "Measured",
+    "Met",
     "MigrateOutcome",
     "MigrationStatus",
     "Observed",
@@ -38,9 +48,11 @@ __all__ = [
     "OwnState",
     "OwnTurn",
     "Proof",
+    "Rehearsals",
     "ServerFacts",
     "StatementPreview",
     "TargetPreview",
+    "Undo",
     "adopt",
     "apply",
     "began",
@@ -55,6 +67,9 @@ __all__ = [
     "pending",
     "preview",
     "probe",
+    "recall",
+    "remember",
     "revert",
+    "standing",
     "status",
 ]

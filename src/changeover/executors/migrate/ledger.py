@@ -54,6 +54,7 @@ class MigrationRow:
     phase: str
     checksum: str
     state: str
+    started_at: dt.datetime
     changed_at: dt.datetime
 
 
@@ -100,10 +101,10 @@ def define(connection: Connection, statements: bytes) -> None:
 def migrations(connection: Connection) -> list[MigrationRow]:
     """Return every migration of the ledger, in the order they were begun."""
     query = """
-        SELECT id, position, release, phase, checksum, state, changed_at
+        SELECT id, position, release, phase, checksum, state, started_at, changed_at
         FROM changeover.migration ORDER BY position
     """
-    names = ("id", "position", "release", "phase", "checksum", "state", "changed_at")
+    names = tuple(MigrationRow.__slots__)
     return [
         MigrationRow(**dict(zip(names, found, strict=True))) for found in rows(connection, query)
     ]
@@ -189,7 +190,16 @@ def _fenced(mandate: Mandate, known: int) -> RunnerFenced:
 
 
 def begin(connection: Connection, migration: Migration, mandate: Mandate, state: str) -> None:
-    """Write the migration's row, or bring it to ``state``."""
+    """Write the migration's row, or bring it to ``state``.
+
+    One that was undone and is applied again comes after all that was applied meanwhile.
+    """
+    if state == "running":
+        connection.execute(
+            "UPDATE changeover.migration SET position = DEFAULT, started_at = clock_timestamp()"
+            " WHERE id = %s AND state = 'reverted'",
+            (migration.id,),
+        )
     connection.execute(
         """
         INSERT INTO changeover.migration

@@ -14,7 +14,7 @@ from changeover.executors.migrate.failures import (
 from changeover.migrations.records import PHASES, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from changeover.database import Database
     from changeover.executors.migrate.ledger import MigrationRow, StatementRow
@@ -98,16 +98,29 @@ def to_apply(
 
 
 def to_revert(
-    folder: MigrationFolder, phases: tuple[Phase, ...], known: Mapping[str, MigrationRow]
+    folder: MigrationFolder,
+    phases: tuple[Phase, ...],
+    known: Mapping[str, MigrationRow],
+    only: Collection[str] | None = None,
 ) -> list[Migration]:
     """Return what stands in the database and is to be undone, newest first.
+
+    Args:
+        folder: The release's migrations.
+        phases: Which of them.
+        known: What the ledger knows.
+        only: Their ids, where not all of these phases are meant.
 
     Raises:
         RevertMissing: One of them has no revert file.
         NewerApplied: Another release was applied on top.
     """
     standing = {name: row for name, row in known.items() if row.state in STANDING}
-    chosen = [migration for migration in folder.of(phases) if migration.id in standing]
+    chosen = [
+        migration
+        for migration in folder.of(phases)
+        if migration.id in standing and (only is None or migration.id in only)
+    ]
     for migration in chosen:
         if not migration.revert:
             raise RevertMissing(

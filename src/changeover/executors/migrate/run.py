@@ -22,7 +22,7 @@ from changeover.executors.migrate.turn import take_turn
 from changeover.migrations.records import PHASES, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from changeover.database import Database
     from changeover.executors.migrate.ledger import MigrationRow, StatementRow
@@ -85,15 +85,17 @@ def revert(
     folder: MigrationFolder,
     *,
     phases: tuple[Phase, ...] = PHASES,
+    only: Collection[str] | None = None,
     **limits: Unpack[Limits],
 ) -> MigrateOutcome:
     """Undo what stands of these phases, newest first, by the revert files.
 
     Takes and raises what `apply` does; before anything is changed also RevertMissing and NewerApplied.
+    With ``only`` the migrations of these ids are undone and no other.
     """
 
     def back(turn: Turn, known: Mapping[str, MigrationRow]) -> list[Migration]:
-        standing = to_revert(folder, phases, known)
+        standing = to_revert(folder, phases, known, only)
         for migration in standing:
             _move(turn, Move(migration=migration, direction="revert"), begun=True)
         return standing

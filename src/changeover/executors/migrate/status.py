@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Literal
 
 from changeover.executors.migrate import ledger
-from changeover.executors.migrate.reconcile import check_ledger
+from changeover.executors.migrate.reconcile import STANDING, check_ledger
 from changeover.executors.migrate.session import LOOK, connect
 
 if TYPE_CHECKING:
@@ -93,6 +93,13 @@ def pending(
         for migration in folder.of(phases)
         if migration.id not in known or known[migration.id].state != "applied"
     )
+
+
+def standing(database: Database) -> tuple[MigrationRow, ...]:
+    """Return what the ledger says was begun and is not undone, in the order it was begun."""
+    with connect(database, LOOK) as connection:
+        known = ledger.migrations(connection) if ledger.exists(connection) else []
+    return tuple(found for found in known if found.state in STANDING)
 
 
 def _of_file(migration: Migration, found: MigrationRow | None, done: int) -> MigrationStatus:

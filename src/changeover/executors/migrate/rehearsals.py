@@ -1,0 +1,222 @@
+"""Remember in the ledger what a rehearsal measured and proved, for whoever asks later, from wherever."""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib import resources
+from typing import TYPE_CHECKING, Unpack
+
+from psycopg.types.json import Jsonb
+
+from changeover.executors.migrate import ledger
+from changeover.executors.migrate.session import LOOK, connect, row, rows
+from changeover.executors.migrate.turn import take_turn
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping, Sequence
+
+    from changeover.database import Database
+    from changeover.executors.migrate.session import Connection
+    from changeover.executors.migrate.turn import Limits
+
+EXISTS = "SELECT to_regclass('changeover.measurement') IS NOT NULL"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """What a rehearsal found of one thing that can be undone.
+
+    Args:
+        subject: The migration's id, or another name of what is undone.
+        digest: sha256 of what was rehearsed, its undoing included.
+        lossless: Whether definitions and rows were as before once it was undone.
+        because: What was different, where something was.
+        deployment: The deployment that rehearsed it.
+        at: When it was written down; None before it is.
+    """
+
+    subject: str
+    digest: str
+    lossless: bool
+    because: str
+    deployment: str
+    at: dt.datetime | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Met:
+    """A table that was there before, and on whose lock somebody would wait.
+
+    Args:
+        table: Its name.
+        mode: The lock, such as ``ACCESS EXCLUSIVE``.
+        rows: Its rows.
+        size_bytes: With indexes.
+        who_waits: Who would wait, in words.
+    """
+
+    table: str
+    mode: str
+    rows: int
+    size_bytes: int
+    who_waits: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What one statement took in a rehearsal.
+
+    Args:
+        migration: Id of its migration.
+        number: Its place in the file.
+        digest: sha256 of its text.
+        milliseconds: How long it ran.
+        held_milliseconds: From its beginning to the end of its transaction.
+        locks: Where somebody would wait for it.
+        rewritten: The tables that it wrote anew.
+        deployment: The deployment that rehearsed it.
+        at: When it was written down; None before it is.
+    """
+
+    migration: str
+    number: int
+    digest: str
+    milliseconds: float
+    held_milliseconds: float
+    locks: tuple[Met, ...]
+    rewritten: tuple[str, ...]
+    deployment: str
+    at: dt.datetime | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsals:
+    """What rehearsals have left in the ledger.
+
+    Args:
+        undone: What is known of undoing, by subject.
+        measured: What statements took, by migration and number.
+        now: The server's clock, for how old that is.
+    """
+
+    undone: Mapping[str, Undo]
+    measured: Mapping[tuple[str, int], Measured]
+    now: dt.datetime
+
+    def undo(self, subject: str, digest: str) -> Undo | None:
+        """Return what is known of undoing exactly this content."""
+        found = self.undone.get(subject)
+        return found if found is not None and found.digest == digest else None
+
+    def of(self, migration: str, number: int, digest: str) -> Measured | None:
+        """Return what exactly this statement took."""
+        found = self.measured.get((migration, number))
+        return found if found is not None and found.digest == digest else None
+
+
+def remember(
+    database: Database,
+    undone: Sequence[Undo],
+    measured: Sequence[Measured],
+    **limits: Unpack[Limits],
+) -> None:
+    """Write what a rehearsal found into the live ledger; what it knew of the same is replaced.
+
+    Raises:
+        ChangeoverError: One of the leaves in `failures`; nothing was written.
+    """
+    with take_turn(database, **limits) as turn, turn.work.transaction():
+        ledger.check(turn.work, turn.mandate)
+        if not _exists(turn.work):
+            ledger.define(
+                turn.work, resources.files(__package__).joinpath("rehearsals.sql").read_bytes()
+            )
+        for undo in undone:
+            _write_undo(turn.work, undo, turn.mandate.fence)
+        for each in measured:
+            _write_measured(turn.work, each, turn.mandate.fence)
+
+
+def recall(database: Database) -> Rehearsals:
+    """Return what rehearsals have left; nothing where there was none."""
+    with connect(database, LOOK) as connection:
+        clock = row(connection, "SELECT clock_timestamp()")
+        if clock is None:
+            raise AssertionError
+        if not _exists(connection):
+            return Rehearsals(undone={}, measured={}, now=clock[0])
+        undone = _undone(connection)
+        measured = _measured(connection)
+    return Rehearsals(
+        undone={each.subject: each for each in undone},
+        measured={(each.migration, each.number): each for each in measured},
+        now=clock[0],
+    )
+
+
+def _exists(connection: Connection) -> bool:
+    found = row(connection, EXISTS)
+    return bool(found and found[0])
+
+
+def _write_undo(connection: Connection, undo: Undo, fence: int) -> None:
+    connection.execute(
+        """
+        INSERT INTO changeover.undo (subject, digest, lossless, because, deployment, fence)
+        VALUES (%s, %s, %s, %s, %s, %s)
+        ON CONFLICT (subject) DO UPDATE SET digest = excluded.digest,
+            lossless = excluded.lossless, because = excluded.because,
+            deployment = excluded.deployment, fence = excluded.fence, at = clock_timestamp()
+        """,
+        (undo.subject, undo.digest, undo.lossless, undo.because, undo.deployment, fence),
+    )
+
+
+def _write_measured(connection: Connection, each: Measured, fence: int) -> None:
+    locks = Jsonb([dataclasses.asdict(lock) for lock in each.locks])
+    connection.execute(
+        """
+        INSERT INTO changeover.measurement (migration_id, number, digest, milliseconds,
+            held_milliseconds, locks, rewritten, deployment, fence)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+        ON CONFLICT (migration_id, number) DO UPDATE SET digest = excluded.digest,
+            milliseconds = excluded.milliseconds, held_milliseconds = excluded.held_milliseconds,
+            locks = excluded.locks, rewritten = excluded.rewritten,
+            deployment = excluded.deployment, fence = excluded.fence, at = clock_timestamp()
+        """,
+        (
+            *(each.migration, each.number, each.digest, each.milliseconds),
+            *(each.held_milliseconds, locks, list(each.rewritten), each.deployment, fence),
+        ),
+    )
+
+
+def _undone(connection: Connection) -> list[Undo]:
+    query = "SELECT subject, digest, lossless, because, deployment, at FROM changeover.undo"
+    names = ("subject", "digest", "lossless", "because", "deployment", "at")
+    return [Undo(**dict(zip(names, found, strict=True))) for found in rows(connection, query)]
+
+
+def _measured(connection: Connection) -> list[Measured]:
+    query = """
+        SELECT migration_id, number, digest, milliseconds, held_milliseconds, locks, rewritten,
+            deployment, at
+        FROM changeover.measurement
+    """
+    return [
+        Measured(
+            migration=migration,
+            number=number,
+            digest=digest,
+            milliseconds=milliseconds,
+            held_milliseconds=held,
+            locks=tuple(Met(**lock) for lock in locks),
+            rewritten=tuple(rewritten),
+            deployment=deployment,
+            at=at,
+        )
+        for migration, number, digest, milliseconds, held, locks, rewritten, deployment, at in rows(
+            connection, query
+        )
+    ]

@@ -1,0 +1,120 @@
+"""The way back after `finalize`: what was taken away is added again, where a rehearsal proved that nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .live import back_to_live
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+
+    from .conftest import Lab
+    from .live import Event, User
+
+pytestmark = pytest.mark.lab
+MIGRATIONS = "apps/nox-api/releases/8.0.0/migrations"
+FIRST, SECOND = "8.0.0/contract/001_users_old_token", "8.0.0/contract/002_users_nickname"
+UNDO = f"{FIRST.removeprefix('8.0.0/')}.revert.sql"
+FILES = {
+    "expand/007_users_nickname.sql": "ALTER TABLE users ADD COLUMN nickname text",
+    "expand/007_users_nickname.revert.sql": "ALTER TABLE users DROP COLUMN nickname",
+    UNDO: "ALTER TABLE users ADD COLUMN old_token_field varchar(255) UNIQUE",
+    "contract/002_users_nickname.sql": "ALTER TABLE users DROP COLUMN nickname",
+    "contract/002_users_nickname.revert.sql": "ALTER TABLE users ADD COLUMN nickname text",
+}
+STATES = (
+    "SELECT string_agg(state, ',' ORDER BY id) FROM changeover.migration WHERE phase = 'contract'"
+)
+COLUMNS = """SELECT count(*) FROM information_schema.columns
+    WHERE table_name = 'users' AND column_name IN ('old_token_field', 'nickname')"""
+SINCE = "SELECT count(*) FROM users WHERE email = 'since@seed.test'"
+WRITE = "INSERT INTO users (id, email) VALUES (gen_random_uuid(), 'since@seed.test')"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def left_as_found(live_single: Lab) -> Iterator[None]:
+    """Give the host back with nothing placed but what is live, and nothing in its ledger."""
+    yield
+    back_to_live(live_single)
+
+
+def sql(lab: Lab, statement: str) -> str:
+    asked = f'cd / && runuser -u postgres -- psql -XAt nox_api -c "{statement}"'
+    return lab.ssh("host1", asked)
+
+
+def own_migrations(user: User, files: dict[str, str]) -> None:
+    folder = user.own("apps").parent / MIGRATIONS
+    for name, text in files.items():
+        (folder / name).write_text(text)
+
+
+def done(user: User, *words: str, status: int = 0) -> str:
+    ended: subprocess.CompletedProcess[str] = user.run(*words)
+    assert ended.returncode == status, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr
+
+
+def host_state(lab: Lab) -> Event:
+    lines = lab.changeover("status", "--env", str(lab.inventory), "--json").stdout.splitlines()
+    found: Event = next(each for each in map(json.loads, lines) if each["type"] == "host")
+    return found
+
+
+def kill_after(user: User, event: str, *words: str) -> None:
+    """Start a command and kill it as soon as it has told an event."""
+    with user.start(*words) as process:
+        for line in process.stdout or ():
+            if json.loads(line)["type"] == event:
+                process.send_signal(signal.SIGKILL)
+                break
+        assert process.wait(timeout=60) == -signal.SIGKILL
+
+
+def test_a_way_back_that_loses_rows_is_told_before_anything_moves(user: User) -> None:
+    own_migrations(user, FILES)
+    sql(user.lab, "UPDATE users SET old_token_field = left(email, 200)")
+    phases = [word for phase in ("expand", "backfill", "contract") for word in ("--phase", phase)]
+
+    done(user, "db", "rehearse", "8.0.0", *phases)
+
+    told = done(user, "plan", "8.0.0")
+    assert f"after finalize: restore: {FIRST} (it leaves other rows in public.users)" in told
+    sql(user.lab, "UPDATE users SET old_token_field = NULL")
+
+
+def test_a_killed_way_back_is_ended_by_the_same_command_and_loses_no_row(user: User) -> None:
+    lab = user.lab
+    own_migrations(user, FILES)
+    done(user, "deploy", "8.0.0", "--yes")
+    said = done(user, "finalize", "--yes")
+    assert f"the way back: revert: {FIRST}, {SECOND} are undone before users are sent back" in said
+    before = host_state(lab)
+    assert before["placed"] == [before["live"]]
+    sql(lab, WRITE)
+
+    own_migrations(user, {UNDO: "ALTER TABLE users ADD COLUMN old_token_field varchar(255)"})
+    said = done(user, "rollback", status=2)
+    assert f"{FIRST} was never undone in a rehearsal: the way back is the backup" in said
+    assert "at most 1 row was inserted or changed" in said
+    assert "public.users: 3 rows then, 4 rows now; 1 left behind" in said
+    assert "changeover backup restore 2" in said
+    assert host_state(lab) == before
+
+    own_migrations(user, FILES)
+    kill_after(user, "migration-reverted", "rollback")
+    assert (host_state(lab)["live"], sql(lab, STATES)) == (before["live"], "applied,reverted")
+    assert "is gone" in done(user, "rollback", status=5)
+    done(user, "lock", "steal", "--reason", "it is gone")
+
+    assert "7.0.0 serves again, proved" in done(user, "rollback")
+
+    assert str(host_state(lab)["confirmed"]).startswith("7.0.0-")
+    assert (sql(lab, STATES), sql(lab, COLUMNS)) == ("reverted,reverted", "2")
+    assert sql(lab, SINCE) == "1"
