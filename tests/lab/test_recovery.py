@@ -209,5 +209,6 @@ def test_a_version_that_the_database_is_past_is_refused_and_nothing_is_moved(
     said = changeover(live_single, "rollback", "--to", "7.0.0", status=2)
 
     assert "7.0.0 cannot run on this database any more: 8.0.0/contract/" in said
-    assert "changeover backup restore BACKUP" in said
+    assert "the way back is restore: 8.0.0/contract/" in said
+    assert "changeover backup restore 2" in said
     assert host_state(live_single) == before

@@ -190,16 +190,7 @@ def _fenced(mandate: Mandate, known: int) -> RunnerFenced:
 
 
 def begin(connection: Connection, migration: Migration, mandate: Mandate, state: str) -> None:
-    """Write the migration's row, or bring it to ``state``.
-
-    One that was undone and is applied again comes after all that was applied meanwhile.
-    """
-    if state == "running":
-        connection.execute(
-            "UPDATE changeover.migration SET position = DEFAULT, started_at = clock_timestamp()"
-            " WHERE id = %s AND state = 'reverted'",
-            (migration.id,),
-        )
+    """Write the migration's row, or bring it to ``state``."""
     connection.execute(
         """
         INSERT INTO changeover.migration
@@ -214,6 +205,17 @@ def begin(connection: Connection, migration: Migration, mandate: Mandate, state:
             *(len(migration.statements), mandate.fence, mandate.runner),
         ),
     )
+
+
+def renew(connection: Connection, migration_id: str, mandate: Mandate) -> None:
+    """Have a migration that was undone come after all that was applied meanwhile: it runs again."""
+    with connection.transaction():
+        check(connection, mandate)
+        connection.execute(
+            "UPDATE changeover.migration SET position = DEFAULT, started_at = clock_timestamp()"
+            " WHERE id = %s",
+            (migration_id,),
+        )
 
 
 def forget_statements(connection: Connection, migration_id: str) -> None:

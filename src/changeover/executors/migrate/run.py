@@ -69,12 +69,15 @@ def apply(
     def forward(turn: Turn, known: Mapping[str, MigrationRow]) -> list[Migration]:
         pending = to_apply(folder, phases, known)
         for migration in pending:
-            if migration.id in known and known[migration.id].state == "reverting":
+            state = known[migration.id].state if migration.id in known else ""
+            if state == "reverting":
                 _move(turn, Move(migration=migration, direction="revert"), begun=True)
-            elif migration.id in known:
+            if state in {"reverting", "reverted"}:
+                ledger.renew(turn.work, migration.id, turn.mandate)
+            elif state:
                 recorded = ledger.statements(turn.work, migration.id, "apply")
                 check_statements(database, migration, known[migration.id], recorded)
-            _move(turn, Move(migration=migration, direction="apply"), begun=migration.id in known)
+            _move(turn, Move(migration=migration, direction="apply"), begun=bool(state))
         return pending
 
     return _walk(database, folder, phases, forward, limits)
