@@ -6,6 +6,7 @@ is encrypted before it comes, and leaves as it came.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,10 @@ from changeover.agent import (
     backup_restore,
     backup_retention,
     backup_verify,
+    names,
+    physical,
+    physical_recovery,
+    physical_state,
 )
 from changeover.agent.backup_store import Store
 from changeover.agent.failure import ActionError
@@ -33,6 +38,8 @@ if TYPE_CHECKING:
 BACKUPS = "var/backups/changeover"
 MOST_CONTENT = 48 << 20
 MOST_EXAMPLES = 100
+# PostgreSQL keeps 63 bytes of a point's name.
+POINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 def store_of(call: Call) -> Store:
@@ -47,15 +54,19 @@ def store_of(call: Call) -> Store:
     database = (call.app.database or {}).get("name")
     if not database:
         raise ActionError("no-database", f"{call.app.name} has no database on this host")
-    reach: dict[str, Any] = dict(call.host.record.get("postgresql") or {})
-    if "binaries" in reach:
-        reach["binaries"] = Path(reach["binaries"])
     return Store(
         root=call.host.root / BACKUPS / call.app.name,
         app=call.app.name,
         database=database,
-        server=Server(**reach, say=call.progress),
+        server=_server(call),
     )
+
+
+def _server(call: Call) -> Server:
+    reach: dict[str, Any] = dict(call.host.record.get("postgresql") or {})
+    if "binaries" in reach:
+        reach["binaries"] = Path(reach["binaries"])
+    return Server(**reach, say=call.progress)
 
 
 def _create(call: Call, parameters: Parameters) -> Result:
@@ -161,6 +172,50 @@ def _rehearsal_end(call: Call, parameters: Parameters) -> Result:
     return backup_rehearsal.end(store_of(call), backup, keep=keep)
 
 
+def _physical(call: Call, parameters: Parameters) -> Result:
+    parameters.only("kind")
+    kind = names.checked("kind", re.compile("full|diff"), parameters.text("kind"))
+    return physical.back_up(physical.required(call, _server(call)), kind)
+
+
+def _archive(call: Call, parameters: Parameters) -> Result:
+    parameters.only()
+    store = store_of(call)
+    look = physical_state.look(store, physical.required(call, store.server))
+    return look | {"drilled": physical_recovery.drilled(store)}
+
+
+def _check(call: Call, parameters: Parameters) -> Result:
+    parameters.only()
+    store = store_of(call)
+    physical_state.see_arrive(store, physical.required(call, store.server))
+    return {}
+
+
+def _point(call: Call, parameters: Parameters) -> Result:
+    parameters.only("point")
+    store = store_of(call)
+    physical.required(call, store.server)
+    name = names.checked("point", POINT, parameters.text("point"))
+    return physical_state.mark(store, name, call.deployment)
+
+
+def _recover(call: Call, parameters: Parameters) -> Result:
+    parameters.only("backup", "at")
+    store = store_of(call)
+    archive = physical.required(call, store.server)
+    return physical_recovery.recover(
+        store, archive, parameters.text("at"), parameters.text("backup")
+    )
+
+
+def _drill(call: Call, parameters: Parameters) -> Result:
+    parameters.only("at")
+    store = store_of(call)
+    archive = physical.required(call, store.server)
+    return physical_recovery.drill(store, archive, parameters.text("at", ""))
+
+
 ACTIONS: dict[str, Callable[[Call, Parameters], Result]] = {
     "backup_create": _create,
     "backup_list": _list,
@@ -175,5 +230,11 @@ ACTIONS: dict[str, Callable[[Call, Parameters], Result]] = {
     "backup_rehearsal": _rehearse,
     "backup_rehearsed": _rehearsed,
     "backup_rehearsal_end": _rehearsal_end,
+    "backup_physical": _physical,
+    "backup_archive": _archive,
+    "backup_check": _check,
+    "backup_point": _point,
+    "backup_recover": _recover,
+    "backup_drill": _drill,
     "backup_schema": _schema,
 }

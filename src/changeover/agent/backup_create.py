@@ -47,6 +47,7 @@ class Wish:
         schema_version: Where the migration ledger stands.
         expects: Attachments without which the backup does not count.
         jobs: Parallel workers; as many as there are processors, up to four, by default.
+        recovered: What moment the database was recovered to, where it is no live one.
     """
 
     backup: str
@@ -55,6 +56,7 @@ class Wish:
     schema_version: str
     expects: tuple[str, ...] = ()
     jobs: int = 0
+    recovered: Record | None = None
 
 
 def create(store: Store, wish: Wish) -> Record:
@@ -76,6 +78,8 @@ def create(store: Store, wish: Wish) -> Record:
         try:
             with Session(store.server, store.database) as session:
                 manifest = _dump(store, session, wish, partial)
+            if wish.recovered:
+                manifest |= as_of(wish.recovered)
             manifest["finished"] = backup_store.moment()
             manifest = backup_manifest.seal(partial, manifest)
         except BaseException:
@@ -98,7 +102,30 @@ def describe(path: Path, manifest: Record) -> Record:
         "seconds": manifest["seconds"],
         "attachments": sorted(backup_manifest.attached(path)),
         "proved": backup_manifest.proof(path),
+        "recovered": manifest.get("recovered"),
     }
+
+
+def observed(session: Session, database: str) -> Record:
+    """Return what a manifest says of a database, without a dump of it."""
+    facts = session.row(FACTS)
+    _snapshot(session)
+    moment = session.row(MOMENT)
+    return {"cluster": facts["cluster"]} | moment | _content(session, database)
+
+
+def as_of(recovered: Record) -> Record:
+    """Return what a manifest says of a recovered database in place of what it would of a live one."""
+    first = {"first_transaction": recovered["first_transaction"]}
+    return {"recovered": recovered, "started": recovered["at"], **first}
+
+
+def definition(store: Store) -> str:
+    """Return the definition of everything in a store's database, read by the dump's own program."""
+    program = store.server.program("pg_dump")
+    with Session(store.server, store.database) as session:
+        major = session.major
+    return backup_content.schema(store.server, program, store.database, major=major)
 
 
 def jobs_for(wanted: int) -> str:

@@ -63,6 +63,18 @@ def price(store: Store, backup: str) -> Record:
     directory = store.present(backup)
     manifest = backup_manifest.load(directory)
     own = (backup_manifest.proof(directory) or {}).get("wal_bytes", 0)
+    return priced(store, backup, manifest, own)
+
+
+def priced(store: Store, backup: str, manifest: Record, own: int) -> Record:
+    """Return the same for what a manifest describes, whether or not a backup lies there.
+
+    Args:
+        store: The app's backups.
+        backup: The backup's id; empty for none.
+        manifest: What there was.
+        own: Bytes of log that proving it wrote.
+    """
     with Session(store.server, store.database) as session:
         session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         since = _first_transaction(store, session, backup, manifest)
@@ -104,7 +116,12 @@ def _first_transaction(store: Store, session: Session, backup: str, manifest: Re
 
 
 def _writes(session: Session, manifest: Record) -> Record:
-    """Return the server's counts, where they are of the database that the backup was taken from."""
+    """Return the server's counts, where they are of the database that the backup was taken from.
+
+    What was recovered was counted by the scratch cluster, which counts from its own start.
+    """
+    if "recovered" in manifest:
+        return {}
     here = (session.value(CLUSTER), session.value(NUMBER))
     same = here == (manifest["cluster"], manifest["settings"]["oid"])
     return backup_content.writes(session) if same else {}

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 
 WAY_BACK = "revert"
 READING_APART = {
-    *("backup_list", "backup_fetch", "backup_price", "backup_diff", "backup_due", "backup_schema"),
+    *(
+        "backup_archive",
+        "backup_list",
+        "backup_fetch",
+        "backup_price",
+        "backup_diff",
+        "backup_due",
+        "backup_schema",
+    ),
     "migrator_output",
 }
 

@@ -1,4 +1,4 @@
-"""The verbs ``backup create``, ``list``, ``verify``, ``price``, ``restore``, ``prune``, ``open``."""
+"""The verbs ``backup create``, ``list``, ``verify``, ``price``, ``restore`` and the others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from changeover.cli import options
+from changeover.cli import backup_physical, options
 from changeover.cli.desk import Desk, context_of, open_desk
 from changeover.counts import counted
 from changeover.errors import InvalidInput
@@ -31,6 +31,10 @@ Warm = Annotated[
 ]
 
 
+class BackupUnclear(InvalidInput):
+    """Two ways of saying what is meant were given, or none."""
+
+
 class FolderTaken(InvalidInput):
     """The folder for the opened configuration exists."""
 
@@ -41,12 +45,25 @@ def create(
     app: options.App = None,
     *,
     keep: Warm = False,
+    physical: Annotated[
+        bool, typer.Option("--physical", help="The whole cluster instead, by pgBackRest.")
+    ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="With --physical: not what changed since the last one.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Back up the database and the live configuration, and prove it by a restore."""
     from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
 
+    if (full and not physical) or (keep and physical):
+        raise BackupUnclear(
+            "--full goes with --physical, and --keep without it", hint="changeover backup --help"
+        )
     desk = open_desk(env, app, json_lines=json)
+    if physical:
+        backup_physical.create(desk, full=full)
+        return
     _show(desk, backups.create(context_of(desk), keep=keep))
 
 
@@ -75,6 +92,7 @@ def list_(
         )
     if beside is None:
         desk.output.note("the server does not say which databases are beside the live one")
+    backup_physical.show(desk)
 
 
 @app.command()
@@ -110,9 +128,16 @@ def price(
     desk.output.data({"type": "price", **found.as_json()}, found.words())
 
 
+app.command()(backup_physical.point)
+app.command()(backup_physical.drill)
+
+
 @app.command()
 def restore(
-    backup: Name,
+    backup: Annotated[
+        str | None, typer.Argument(help="The backup, as `backup list` names it.")
+    ] = None,
+    at: backup_physical.At = None,
     env: options.Env = options.DEFAULT_ENVIRONMENT,
     app: options.App = None,
     *,
@@ -123,12 +148,18 @@ def restore(
     from changeover.cli.confirm import ask  # noqa: PLC0415 - `--help` does without
     from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
 
+    if (backup is None) == (at is None):
+        raise BackupUnclear(
+            "name a backup, or a moment with --at, and not both",
+            hint=f"changeover backup list --env {env}",
+        )
     desk = open_desk(env, app, json_lines=json)
     context = context_of(desk)
-    found = backups.price(context, backup)
+    chosen = backup or backup_physical.recover(desk, str(at)).backup
+    found = backups.price(context, chosen)
     desk.output.note(found.words())
-    ask(yes=yes, question=f"go back to {backup} on {desk.environment.name}?")
-    done = backups.restore(context, backup)
+    ask(yes=yes, question=f"go back to {at or chosen} on {desk.environment.name}?")
+    done = backups.restore(context, chosen)
     desk.output.data({"type": "restored", **dataclasses.asdict(done)}, _restored_words(done, found))
 
 
@@ -202,8 +233,9 @@ def _show(desk: Desk, backup: Backup) -> None:
         text = f"{backup.backup}  DAMAGED: {backup.damage}"
     else:
         proved = f"proved {backup.proof.at}" if backup.proof else "NOT PROVED"
+        origin = f"recovered to {backup.recovered['words']}" if backup.recovered else "no release"
         text = (
-            f"{backup.backup}  {backup.release or 'no release':<8} "
+            f"{backup.backup}  {backup.release or origin:<8} "
             f"{backup.bytes / MEGABYTE:.1f} MB  {counted(backup.rows, 'row')}  {proved}"
         )
     desk.output.data({"type": "backup", **dataclasses.asdict(backup)}, text)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from changeover.inventory import Host
     from changeover.runner.run import Run
     from changeover.runner.stages import Context
 
@@ -22,7 +23,7 @@ def create(context: Context, *, keep: bool) -> backups.Backup:
     states = survey.host_states(context.run().fleet, survey.lease_hosts(context.environment))
     live = survey.agreed(states.values(), "live", context.environment.name)
     version = version_of(live) if live else ""
-    with _leased(context, "backup create", live) as run:
+    with leased(context, "backup create", live) as run:
         return backups.create(
             backups.vault_of(run.fleet),
             run.fleet.deployment,
@@ -45,7 +46,7 @@ def beside(context: Context) -> tuple[backups.Beside, ...] | None:
 
 def verify(context: Context, backup: str, *, keep: bool) -> backups.Proof:
     """Prove a backup again."""
-    with _leased(context, "backup verify", backup) as run:
+    with leased(context, "backup verify", backup) as run:
         return backups.verify(backups.vault_of(run.fleet), backup, keep=keep)
 
 
@@ -56,7 +57,7 @@ def price(context: Context, backup: str) -> backups.Price:
 
 def restore(context: Context, backup: str) -> backups.Restored:
     """Make a backup the live database."""
-    with _leased(context, "backup restore", backup) as run:
+    with leased(context, "backup restore", backup) as run:
         return backups.restore(backups.vault_of(run.fleet), backup)
 
 
@@ -72,7 +73,7 @@ def due(context: Context, keep: int) -> backups.Due:
 
 def retain(context: Context, keep: int, agreed: Sequence[str]) -> backups.Pruned:
     """Remove what is older than the newest proved backups and was agreed to; return what went."""
-    with _leased(context, "backup retain", str(keep)) as run:
+    with leased(context, "backup retain", str(keep)) as run:
         return backups.retain(backups.vault_of(run.fleet), keep, agreed)
 
 
@@ -81,10 +82,13 @@ def open_(context: Context, backup: str, identity: Path) -> dict[str, bytes]:
     return backups.open_attachment(backups.vault_of(context.run().fleet), backup, identity)
 
 
-def _leased(context: Context, command: str, about: str | None) -> AbstractContextManager[Run]:
+def leased(
+    context: Context, command: str, about: str | None, *, also: Sequence[Host] = ()
+) -> AbstractContextManager[Run]:
+    """Give a run that holds the lease, and ``also`` that of further hosts, for work on backups."""
     name = context.environment.name
     hint = (
         "the database host finishes what it has begun; see "
         f"changeover backup list --env {name}, then run this again"
     )
-    return by_hand.leased(context, command, about, hint=hint)
+    return by_hand.leased(context, command, about, hint=hint, also=also)

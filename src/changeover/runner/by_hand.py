@@ -11,15 +11,22 @@ from changeover.plan import LEASE_SECONDS
 from changeover.runner import database, endings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from changeover.inventory import Host
     from changeover.runner.run import Run
     from changeover.runner.stages import Context
 
 
 @contextlib.contextmanager
 def leased(
-    context: Context, command: str, about: str | None, *, hint: str, beyond: int = 0
+    context: Context,
+    command: str,
+    about: str | None,
+    *,
+    hint: str,
+    beyond: int = 0,
+    also: Sequence[Host] = (),
 ) -> Iterator[Run]:
     """Give a run that holds the lease on every host, and tell the journal how it went.
 
@@ -29,18 +36,20 @@ def leased(
         about: What it is done to, for the journal and for whoever finds the lease taken.
         hint: What to type after an interrupt.
         beyond: The fencing number that the ledger knows.
+        also: Hosts that it is held on beside those of the app and its database.
 
     Raises:
         LockHeld: A deployment, or another hand, holds the lease.
         Interrupted: A person or the machine stopped it.
     """
     run = context.run()
+    hosts = tuple({host.name: host for host in (*run.lease_hosts, *also)}.values())
     database.exceed(run, beyond)
     run.begin(command, None, about)
     reason = f"{command} {about or ''}".strip()
     try:
-        lease.lock(run.fleet, run.lease_hosts, reason, LEASE_SECONDS, steal=False)
-        with run.holding(run.lease_hosts):
+        lease.lock(run.fleet, hosts, reason, LEASE_SECONDS, steal=False)
+        with run.holding(hosts):
             # From here on what was done is told, whatever becomes of the journal.
             run.unstoppable = True
             yield run
@@ -55,5 +64,5 @@ def leased(
         run.end("failed", failure.exit_code, failure.message)
         raise failure from error
     finally:
-        lease.unlock(run.fleet, run.lease_hosts)
+        lease.unlock(run.fleet, hosts)
     run.end("done", 0, reason)

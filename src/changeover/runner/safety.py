@@ -9,7 +9,7 @@ from changeover.errors import Failed
 from changeover.executors import backup as backups
 from changeover.executors import migrate as migrations
 from changeover.release import load_releases
-from changeover.runner import database
+from changeover.runner import database, physical
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ def migrate(run: Run, step: Migrate) -> Outcome:
     releases = load_releases(run.root, run.app.app)
     done: list[str] = []
     retries = 0
+    point = (
+        physical.mark(run, run.release.version, "-".join(step.phases)) if step.migrations else None
+    )
     with database.owner_database(run.environment, run.app) as place:
         for folder in database.migration_folders(releases, run.release.version):
             outcome = migrations.apply(
@@ -58,7 +61,8 @@ def migrate(run: Run, step: Migrate) -> Outcome:
             done += outcome.done
             retries += outcome.retries
     return Outcome(
-        says=f"{counted(len(done), 'migration')}, {counted(retries, 'lock retry', 'lock retries')}",
+        says=f"{counted(len(done), 'migration')}, {counted(retries, 'lock retry', 'lock retries')}"
+        + (f"; {point} names the moment before" if point else ""),
         changed=bool(done),
         figures={"migrations": len(done), "retries": retries},
     )

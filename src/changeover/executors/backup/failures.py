@@ -44,6 +44,40 @@ class SwapRefused(Failed):
     """The restored database could not take the live one's place; the live one is as it was."""
 
 
+class NoArchive(InvalidInput):
+    """No archive of the log is set up, so there are no physical backups and no moments."""
+
+
+class MomentUnknown(InvalidInput):
+    """The moment has not been yet, is before the first physical backup, or no point has the name."""
+
+
+class RepositoryUnreachable(CheckRed):
+    """The host of the repository does not answer pgBackRest."""
+
+
+class NoStanza(CheckRed):
+    """The repository does not know the cluster."""
+
+
+class PassphraseWrong(CheckRed):
+    """The repository was encrypted with another passphrase."""
+
+
+class ArchiveFailing(CheckRed):
+    """The log of the database does not arrive in the repository."""
+
+
+class PhysicalBusy(Failed):
+    """pgBackRest is at another backup of the cluster."""
+
+
+class RecoveryFailed(CheckRed):
+    """A moment could not be recovered on the scratch cluster; the live one was not touched."""
+
+
+_MOMENTS = "changeover backup list --env {env} shows the moments and points there are"
+_AGAIN = "changeover provision --env {env}"
 _ANOTHER = "changeover backup list --env {env} shows the proved ones; changeover backup create"
 _LEAVES: dict[str, tuple[type[ChangeoverError], str]] = {
     "backup-damaged": (BackupDamaged, _ANOTHER),
@@ -61,6 +95,43 @@ _LEAVES: dict[str, tuple[type[ChangeoverError], str]] = {
         SwapRefused,
         "run this again; changeover status --env {env} shows what is live",
     ),
+    "no-archive": (
+        NoArchive,
+        (
+            "put a host into group backup and set changeover_repository.passphrase, then:"
+            " changeover provision --env {env}"
+        ),
+    ),
+    "no-physical-backup": (MomentUnknown, "changeover backup create --physical --env {env}"),
+    "target-future": (MomentUnknown, _MOMENTS),
+    "target-too-early": (MomentUnknown, _MOMENTS),
+    "target-unknown": (MomentUnknown, _MOMENTS),
+    "repository-unreachable": (
+        RepositoryUnreachable,
+        (
+            "start the host and its unit pgbackrest, or open the firewall between the two:"
+            " changeover provision --env {env}; then run this again"
+        ),
+    ),
+    "no-stanza": (NoStanza, f"{_AGAIN} makes it, then: changeover backup create --physical"),
+    "passphrase-wrong": (
+        PassphraseWrong,
+        (
+            "write the passphrase that the repository was made with into changeover_repository of vault.yml,"
+            " then: changeover provision --env {env}"
+        ),
+    ),
+    "archive-failing": (
+        ArchiveFailing,
+        (
+            f"correct the cause, then: {_AGAIN}, which tries the archive; until then the log"
+            " waits on the database's host"
+        ),
+    ),
+    "physical-busy": (PhysicalBusy, "wait for it to end, then run this again"),
+    "physical-failed": (RecoveryFailed, "/var/log/pgbackrest on {host} says more"),
+    "target-unreached": (RecoveryFailed, _MOMENTS),
+    "recovery-failed": (RecoveryFailed, "changeover backup drill --env {env} tries it again"),
     "settings-differ": (SwapRefused, "compare the grants of both databases on {host}"),
 }
 

@@ -55,6 +55,8 @@ class Backup:
         attachments: Encrypted files in it.
         proof: Its proof, if it has one.
         damage: Why it cannot be read, if it cannot.
+        recovered: What it was recovered from, where it is no dump of the live database: ``words``,
+            ``at`` and ``label`` of the physical backup.
     """
 
     backup: str
@@ -68,6 +70,7 @@ class Backup:
     attachments: tuple[str, ...] = ()
     proof: Proof | None = None
     damage: str | None = None
+    recovered: Mapping[str, Any] | None = None
 
     @classmethod
     def read(cls, answer: Event) -> Self:

@@ -1,0 +1,238 @@
+"""Recover to a moment: on a scratch cluster, of which only the app's database is kept, as a backup.
+
+What becomes of the recovered database is the work of any other backup: it is proved by a restore,
+priced table by table, swapped in by rename, and the one that was live is kept.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from changeover.agent import (
+    backup_create,
+    backup_price,
+    backup_side,
+    backup_store,
+    durable,
+    physical,
+    physical_scratch,
+    physical_state,
+)
+from changeover.agent.failure import ActionError
+from changeover.agent.postgres_session import Session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from changeover.agent.backup_store import Store
+    from changeover.agent.physical import Archive
+
+Record = dict[str, Any]
+DRILLED = "drilled.json"
+NEXT = "SELECT txid_snapshot_xmax(txid_current_snapshot()) AS next"
+LEDGER = "SELECT to_regclass('changeover.migration') IS NOT NULL AS there"
+MIGRATIONS = """
+SELECT count(*) FILTER (WHERE state = 'applied') AS applied,
+count(*) FILTER (WHERE state IN ('running', 'reverting')) AS unfinished FROM changeover.migration"""
+CLOCK = (
+    "SELECT extract(epoch FROM clock_timestamp())::float8 AS now, current_database() AS database"
+)
+# Whoever was in the middle of a transaction at that moment has a lower number than who came later.
+CUT_SHORT = """
+SELECT coalesce(json_agg(x), '[]') AS open FROM (
+SELECT generate_series(greatest(3, n - 100000), n - 1) AS x
+FROM txid_snapshot_xmax(txid_current_snapshot()) AS n) AS recent WHERE txid_status(x) = 'aborted'"""
+ENDED_LATER = """
+SELECT min(x) AS first FROM (VALUES {open}) AS cut (x) WHERE txid_status(x) = 'committed'"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What is recovered to.
+
+    Args:
+        words: What a person reads.
+        at: The moment, UTC.
+        backup: The physical backup to begin with.
+        options: The same for pgBackRest.
+    """
+
+    words: str
+    at: str
+    backup: Record
+    options: tuple[str, ...]
+
+
+def recover(store: Store, archive: Archive, wanted: str, backup: str) -> Record:
+    """Make the app's database as it was at a moment into a backup like any other.
+
+    Args:
+        store: The app's backups.
+        archive: The archive it is recovered from.
+        wanted: A moment with its offset from UTC, or the name of a point.
+        backup: The id of the new backup.
+
+    Raises:
+        ActionError: ``target-future``, ``target-too-early``, ``target-unknown``; ``disk-too-small``;
+            as of ``physical_scratch.cluster`` and ``backup_create.create``.
+    """
+    begun = time.monotonic()
+    target, room = _agreed(store, archive, wanted)
+    store.room(room, _needed(store, target, copies=3), "the recovery beside the live cluster")
+    with physical_scratch.cluster(store, archive, target.backup["label"], target.options) as then:
+        recovered = round(time.monotonic() - begun, 2)
+        about = _about(store, then, target) | {"seconds": recovered}
+        wish = backup_create.Wish(
+            backup=backup, release="", colour="", schema_version="", recovered=about
+        )
+        return backup_create.create(then, wish) | {"recovered": about}
+
+
+def drill(store: Store, archive: Archive, wanted: str) -> Record:
+    """Recover on a scratch cluster, read every row, hold it against the live database; keep nothing.
+
+    Args:
+        store: The app's backups.
+        archive: The archive it is recovered from.
+        wanted: As for ``recover``; empty for this moment.
+
+    Raises:
+        ActionError: As ``recover``.
+    """
+    begun = time.monotonic()
+    target, room = _agreed(store, archive, wanted)
+    store.room(room, _needed(store, target, copies=0), "the drill beside the live cluster")
+    with physical_scratch.cluster(store, archive, target.backup["label"], target.options) as then:
+        recovered = time.monotonic()
+        about = _about(store, then, target)
+        with Session(then.server, store.database) as session:
+            manifest = backup_create.observed(session, store.database)
+        read = time.monotonic()
+        definition = backup_create.definition(then)
+    manifest |= backup_create.as_of(about)
+    tables = {name: table for name, table in manifest["tables"].items() if "." in name}
+    answer = {
+        **about,
+        "drilled": backup_store.now(),
+        "tables": len(tables),
+        "rows": sum(table["rows"] for table in tables.values()),
+        "definition_lines": len(definition.splitlines()),
+        "seconds": {
+            "recover": round(recovered - begun, 2),
+            "read": round(read - recovered, 2),
+        },
+        "price": backup_price.priced(store, target.words, manifest, 0),
+    }
+    kept = {name: answer[name] for name in ("drilled", "words", "at", "label", "rows", "tables")}
+    durable.ensure_directory(store.root)
+    backup_store.write_sealed(store.root / DRILLED, kept)
+    return answer
+
+
+def drilled(store: Store) -> Record | None:
+    """Return what the last drill that went well came to."""
+    return backup_store.read_sealed(store.root / DRILLED, DRILLED)
+
+
+def _agreed(store: Store, archive: Archive, wanted: str) -> tuple[Target, Path]:
+    """Return the target and the directory whose disk is used, once the log up to now has arrived."""
+    with Session(store.server, backup_side.MAINTENANCE) as session:
+        now = float(session.row(CLOCK)["now"])
+    backups = [one for one in archive.info().get("backup", []) if not one.get("error")]
+    if not backups:
+        message = f"the repository on {archive.repository} has no physical backup yet"
+        raise ActionError("no-physical-backup", message)
+    target = (
+        _moment(wanted or _stamp(now), now, backups)
+        if not wanted or _epoch(wanted) is not None
+        else _point(store, wanted, backups)
+    )
+    physical_state.see_arrive(store, archive)
+    return target, physical_scratch.directory(store).parent
+
+
+def _moment(wanted: str, now: float, backups: list[Record]) -> Target:
+    epoch = _epoch(wanted)
+    if epoch is None or epoch > now:
+        message = f"{wanted} has not been yet: the database's clock shows {physical.moment(now)}"
+        raise ActionError("target-future", message)
+    fitting = [one for one in backups if one["timestamp"]["stop"] < epoch]
+    first = backups[0]["timestamp"]["stop"] + 1
+    chosen = _newest(fitting, wanted, first)
+    moment = dt.datetime.fromtimestamp(epoch, dt.UTC)
+    stamp = moment.strftime("%Y-%m-%d %H:%M:%S.%f+00")
+    options = ("--type=time", f"--target={stamp}", "--target-action=promote")
+    return Target(words=wanted, at=_stamp(epoch), backup=chosen, options=options)
+
+
+def _point(store: Store, name: str, backups: list[Record]) -> Target:
+    known = {point["name"]: point for point in physical_state.points(store)}
+    if name not in known:
+        last = ", ".join(list(known)[-5:]) or "none yet"
+        message = f"there is no point {name}; the last ones: {last}"
+        raise ActionError("target-unknown", message)
+    point = known[name]
+    fitting = [one for one in backups if _position(one["lsn"]["stop"]) <= _position(point["lsn"])]
+    chosen = _newest(fitting, f"{name} ({point['at']})", backups[0]["timestamp"]["stop"] + 1)
+    options = ("--type=name", f"--target={name}", "--target-action=promote")
+    return Target(words=name, at=point["at"], backup=chosen, options=options)
+
+
+def _newest(fitting: list[Record], wanted: str, first: float) -> Record:
+    if not fitting:
+        message = f"{wanted} is before the first physical backup: {physical.moment(first)} is the first moment"
+        raise ActionError("target-too-early", message)
+    return max(fitting, key=lambda one: float(one["timestamp"]["stop"]))
+
+
+def _needed(store: Store, target: Target, *, copies: int) -> int:
+    """Return the bytes that a recovery takes: the cluster, and the app's database so many times."""
+    with Session(store.server, store.database) as session:
+        own = int(session.value("SELECT pg_database_size(current_database()) AS bytes"))
+    return int(target.backup["info"]["size"] * physical_scratch.GROWTH) + copies * own
+
+
+def _about(live: Store, then: Store, target: Target) -> Record:
+    """Return what was recovered, and how far the ledger of the migrations is there."""
+    with Session(then.server, then.database) as session:
+        ledger = session.row(MIGRATIONS) if session.value(LEDGER) else None
+        unfinished = [int(one) for one in session.value(CUT_SHORT)]
+        first = int(session.value(NEXT))
+    return {
+        "first_transaction": _first(live, unfinished) or first,
+        "words": target.words,
+        "at": target.at,
+        "label": target.backup["label"],
+        "migrations": ledger,
+    }
+
+
+def _first(live: Store, unfinished: list[int]) -> int | None:
+    """Return the first transaction that was cut short by the recovery and committed on the live server."""
+    if not unfinished:
+        return None
+    values = ", ".join(f"({number}::bigint)" for number in unfinished)
+    with Session(live.server, live.database) as session:
+        first = session.value(ENDED_LATER.format(open=values))
+    return None if first is None else int(first)
+
+
+def _epoch(text: str) -> float | None:
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.timestamp() if moment.tzinfo else None
+
+
+def _stamp(epoch: float) -> str:
+    moment = dt.datetime.fromtimestamp(epoch, dt.UTC)
+    return moment.isoformat(timespec="microseconds")
+
+
+def _position(lsn: str) -> int:
+    high, low = lsn.split("/")
+    return (int(high, 16) << 32) + int(low, 16)

@@ -1,0 +1,181 @@
+"""A scratch cluster: the whole database server as it was, beside the live one and unreachable from outside.
+
+It has a data directory of its own, listens on no address, and its socket is in its own directory. Its
+log goes nowhere, because archiving is off. It ends with the agent, whatever ends that; the directory
+that is then left is removed by the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from changeover.agent import backup_side, backup_store, durable, physical, postgres_tools
+from changeover.agent.failure import ActionError
+from changeover.agent.postgres_session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from changeover.agent.backup_store import Store
+    from changeover.agent.physical import Archive
+    from changeover.agent.postgres_tools import Server
+
+PORT = 5432
+LOG = "postgresql.log"
+GRACE_SECONDS = 30.0
+LOOK_SECONDS = 0.2
+SAY_SECONDS = 10.0
+# A recovered cluster needs room for more than its files: the log that is replayed, and what it writes.
+GROWTH = 1.1
+UNREACHED = "recovery ended before configured recovery target was reached"
+# Recovery refuses to go on with less of these than the live server has; the library, because tables may need it.
+TAKEN_OVER = """
+SELECT name, setting FROM pg_settings WHERE name IN ('max_connections', 'max_worker_processes',
+'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction', 'shared_preload_libraries')"""
+
+
+def directory(store: Store) -> Path:
+    """Return where the app's scratch cluster lies: on the disk of the live one."""
+    with Session(store.server, backup_side.MAINTENANCE) as session:
+        data = Path(str(session.value("SELECT current_setting('data_directory') AS directory")))
+    return data.parent / f"changeover-scratch-{store.app}"
+
+
+def sweep(root: Path) -> bool:
+    """Remove a scratch cluster that was left; tell whether there was one."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        number = int((root / "data/postmaster.pid").read_text().splitlines()[0])
+        # a number is given to others in time; the working directory tells whose it is
+        if Path(f"/proc/{number}/cwd").readlink() == root / "data":
+            os.kill(number, signal.SIGKILL)
+    return durable.remove_tree(root)
+
+
+@contextlib.contextmanager
+def cluster(
+    store: Store, archive: Archive, backup: str, target: tuple[str, ...]
+) -> Iterator[Store]:
+    """Recover the whole cluster aside, and give the app's database in it as a store's.
+
+    Args:
+        store: The app's backups.
+        archive: The archive it is recovered from.
+        backup: The label of the physical backup to begin with.
+        target: What pgBackRest is told about how far to go.
+
+    Raises:
+        ActionError: As ``Archive.run``; ``target-unreached``; ``recovery-failed``. Nothing of it stays.
+    """
+    root = directory(store)
+    if sweep(root):
+        store.server.say(f"a scratch cluster that was left in {root} is removed")
+    durable.ensure_directory(root.parent)
+    root.mkdir(mode=0o700)
+    backup_store.give(root, 0o700, owner=postgres_tools.SYSTEM_USER)
+    try:
+        _copy(archive, root, backup, target)
+        with _running(store, root) as server:
+            yield dataclasses.replace(store, server=server)
+    finally:
+        sweep(root)
+
+
+def _copy(archive: Archive, root: Path, backup: str, target: tuple[str, ...]) -> None:
+    archive.server.say(f"pgBackRest restores {backup} into {root}")
+    archive.run(
+        "restore",
+        f"--set={backup}",
+        f"--pg1-path={root / 'data'}",
+        # or the live cluster's own tablespaces would be written to
+        f"--tablespace-map-all={root / 'tablespaces'}",
+        "--archive-mode=off",
+        *target,
+        seconds=physical.COPY_SECONDS,
+    )
+
+
+@contextlib.contextmanager
+def _running(store: Store, root: Path) -> Iterator[Server]:
+    with Session(store.server, backup_side.MAINTENANCE) as session:
+        settings = {str(row["name"]): str(row["setting"]) for row in session.rows(TAKEN_OVER)}
+        program = store.server.program("postgres", session.major)
+    for name in ("postgresql.conf", "pg_ident.conf"):
+        _write(root / name, "")
+    _write(root / "pg_hba.conf", "local all postgres peer\n")
+    # on the command line they win over what ALTER SYSTEM wrote into the copied directory
+    settings |= {
+        "config_file": str(root / "postgresql.conf"),
+        "hba_file": str(root / "pg_hba.conf"),
+        "ident_file": str(root / "pg_ident.conf"),
+        "listen_addresses": "",
+        "port": str(PORT),
+        "unix_socket_directories": str(root),
+        "archive_mode": "off",
+        "autovacuum": "off",
+        "fsync": "off",
+        "hot_standby": "off",
+        "log_directory": str(root),
+        "log_filename": LOG,
+        "logging_collector": "on",
+        "primary_conninfo": "",
+        "shared_buffers": "64MB",
+        "ssl": "off",
+        "synchronous_standby_names": "",
+    }
+    words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    command = [program, "-D", root / "data", *words]
+    server = dataclasses.replace(store.server, socket=str(root), port=PORT)
+    with postgres_tools.Running(store.server, command) as running:
+        try:
+            _recovered(store, server, running.process, root)
+            yield server
+        finally:
+            running.process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.process.wait(GRACE_SECONDS)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
+    backup_store.give(path, 0o600, owner=postgres_tools.SYSTEM_USER)
+
+
+def _recovered(store: Store, server: Server, process: subprocess.Popen[bytes], root: Path) -> None:
+    """Wait until the cluster has reached its target and takes connections."""
+    ready = [store.server.program("pg_isready"), "-q"]
+    begun = said = time.monotonic()
+    while process.poll() is None:
+        try:
+            postgres_tools.run(server, ready)
+        except ActionError:
+            now = time.monotonic()
+            if now - begun > physical.COPY_SECONDS:
+                raise ActionError("recovery-failed", "the recovery did not end") from None
+            if now - said > SAY_SECONDS:
+                said = now
+                store.server.say(f"recovering: {_last(root, 'restored log file')}")
+            time.sleep(LOOK_SECONDS)
+        else:
+            return
+    cause = _last(root, "FATAL", "PANIC", "ERROR")
+    if UNREACHED in cause:
+        message = "the archive ends before the moment that was asked for"
+        raise ActionError("target-unreached", message, cause=cause)
+    raise ActionError("recovery-failed", "the scratch cluster did not start", cause=cause)
+
+
+def _last(root: Path, *words: str) -> str:
+    """Return the last line of the cluster's log with one of these words."""
+    try:
+        lines = (root / LOG).read_text(errors="replace").splitlines()
+    except OSError:
+        return "its log cannot be read"
+    found = [line for line in lines if any(word in line for word in words)]
+    return found[-1] if found else "it has said nothing yet"

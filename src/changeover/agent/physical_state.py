@@ -1,0 +1,132 @@
+"""What can be recovered: the physical backups, the log since, and the points that have names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from changeover.agent import backup_side, backup_store, physical
+from changeover.agent.failure import ActionError
+from changeover.agent.postgres_session import Session
+from changeover.agent.postgres_tools import literal
+
+if TYPE_CHECKING:
+    from changeover.agent.backup_store import Store
+    from changeover.agent.physical import Archive
+
+Record = dict[str, Any]
+POINTS = "points.json"
+# Where Debian has the server write, and what it prints the archive's command's words to.
+SERVER_LOGS = Path("/var/log/postgresql")
+TAIL_BYTES = 100_000
+# A moment is recovered to by the first commit after it, so there has to be one.
+COMMIT = "SELECT txid_current()"
+# Older ones than these many are further back than any repository keeps.
+MOST_POINTS = 500
+ARCHIVER = """
+SELECT archived_count, failed_count, last_archived_wal, last_failed_wal,
+to_char(last_archived_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS archived,
+to_char(last_failed_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS failed,
+coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) AS failing,
+(SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready') AS waiting,
+current_setting('archive_mode') <> 'off' AS archiving
+FROM pg_stat_archiver"""
+
+
+def look(store: Store, archive: Archive) -> Record:
+    """Return the physical backups, oldest first, how far the log reaches, and the named points.
+
+    Raises:
+        ActionError: As ``Archive.info``.
+    """
+    backups = [physical.described(one) for one in archive.info().get("backup", [])]
+    try:
+        state = archiver(store)
+    except ActionError:
+        state = None  # what is in the repository can be told without the server
+    whole = [one for one in backups if not one["damaged"]]
+    return {
+        "repository": archive.repository,
+        "apart": archive.apart,
+        "backups": backups,
+        "archiver": state,
+        "earliest": whole[0]["finished"] if whole else None,
+        "latest": state["archived"] if state and whole else None,
+        "points": points(store),
+    }
+
+
+def archiver(store: Store) -> Record:
+    """Return what the live server says of its archiver."""
+    with Session(store.server, backup_side.MAINTENANCE) as session:
+        return session.row(ARCHIVER)
+
+
+def see_arrive(store: Store, archive: Archive) -> None:
+    """Wait until the log up to this moment is in the repository.
+
+    Raises:
+        ActionError: ``archive-failing`` with the file that is not taken, and since when;
+            as ``Archive.run``.
+    """
+    state = archiver(store)
+    if not state["archiving"]:
+        message = "the server does not archive its log"
+        raise ActionError("archive-failing", message, cause="archive_mode is off")
+    if state["failing"]:
+        message = (
+            f"the log of the database does not arrive in the repository: {state['last_failed_wal']}"
+            f" was refused at {state['failed']}, {state['waiting']} files wait"
+        )
+        raise ActionError("archive-failing", message, cause=last_words())
+    with Session(store.server, backup_side.MAINTENANCE) as session:
+        session.run(COMMIT)
+    archive.run(*physical.CHECK)
+
+
+def last_words() -> str:
+    """Return what pgBackRest said last while the server handed the log over."""
+    logs = sorted(SERVER_LOGS.glob("*.log"), key=lambda path: path.stat().st_mtime)
+    if not logs:
+        return f"the server writes no log to {SERVER_LOGS}"
+    log = logs[-1]
+    with log.open("rb") as stream:
+        stream.seek(0, 2)
+        stream.seek(max(0, stream.tell() - TAIL_BYTES))
+        lines = stream.read().decode(errors="replace").splitlines()
+    errors = [number for number, line in enumerate(lines) if line.startswith("ERROR: [")]
+    return "\n".join(lines[errors[-1] : errors[-1] + 3]) if errors else f"{log} says nothing of it"
+
+
+def points(store: Store) -> list[Record]:
+    """Return the named points, oldest first: ``name``, ``lsn``, ``at``, ``deployment``."""
+    record = backup_store.read_sealed(store.root / POINTS, POINTS)
+    return list(record["points"]) if record else []
+
+
+def mark(store: Store, name: str, deployment: str) -> Record:
+    """Name this moment in the log of the database, so that it can be recovered to.
+
+    A name that is there already keeps its moment: recovery stops at the first of a name, and what
+    was begun after it is what a re-run goes on with.
+
+    Raises:
+        ActionError: ``query-failed``; nothing was named.
+    """
+    with store.lock(), Session(store.server, backup_side.MAINTENANCE) as session:
+        known = points(store)
+        for point in known:
+            if point["name"] == name:
+                return point | {"skipped": True}
+        failing = bool(session.row(ARCHIVER)["failing"])
+        made = session.row(f"SELECT pg_create_restore_point({literal(name)})::text AS lsn")
+        point = {
+            "name": name,
+            "at": backup_store.now(),
+            "deployment": deployment,
+            "failing": failing,
+            **made,
+        }
+        content = {"points": [*known, point][-MOST_POINTS:]}
+        backup_store.write_sealed(store.root / POINTS, content)
+        return point
