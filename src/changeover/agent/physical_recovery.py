@@ -146,15 +146,25 @@ def _agreed(store: Store, archive: Archive, wanted: str) -> tuple[Target, Path]:
         message = f"the repository on {archive.repository} has no physical backup yet"
         raise ActionError("no-physical-backup", message)
     target = (
-        _moment(wanted or _stamp(now), now, backups)
+        moment_of(wanted or _stamp(now), now, backups)
         if not wanted or _epoch(wanted) is not None
-        else _point(store, wanted, backups)
+        else point_of(wanted, physical_state.points(store), backups)
     )
     physical_state.see_arrive(store, archive)
     return target, physical_scratch.directory(store).parent
 
 
-def _moment(wanted: str, now: float, backups: list[Record]) -> Target:
+def moment_of(wanted: str, now: float, backups: list[Record]) -> Target:
+    """Return the target of a moment.
+
+    Args:
+        wanted: The moment, with its offset from UTC.
+        now: What the database's clock shows, in seconds since 1970.
+        backups: The physical backups, oldest first.
+
+    Raises:
+        ActionError: ``target-future``, ``target-too-early``.
+    """
     epoch = _epoch(wanted)
     if epoch is None or epoch > now:
         message = f"{wanted} has not been yet: the database's clock shows {physical.moment(now)}"
@@ -168,8 +178,18 @@ def _moment(wanted: str, now: float, backups: list[Record]) -> Target:
     return Target(words=wanted, at=_stamp(epoch), backup=chosen, options=options)
 
 
-def _point(store: Store, name: str, backups: list[Record]) -> Target:
-    known = {point["name"]: point for point in physical_state.points(store)}
+def point_of(name: str, points: list[Record], backups: list[Record]) -> Target:
+    """Return the target of a named point.
+
+    Args:
+        name: The name.
+        points: The points there are, oldest first.
+        backups: The physical backups, oldest first.
+
+    Raises:
+        ActionError: ``target-unknown``, ``target-too-early``.
+    """
+    known = {point["name"]: point for point in points}
     if name not in known:
         last = ", ".join(list(known)[-5:]) or "none yet"
         message = f"there is no point {name}; the last ones: {last}"

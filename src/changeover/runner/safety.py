@@ -71,6 +71,7 @@ def migrate(run: Run, step: Migrate) -> Outcome:
 def undo(run: Run, step: Undo) -> Outcome:
     """Undo the step's migrations by their revert files, the newest release first."""
     releases = load_releases(run.root, run.app.app)
+    physical.mark(run, step.version, "undo")
     done: list[str] = []
     retries = 0
     with database.owner_database(run.environment, run.app) as place:

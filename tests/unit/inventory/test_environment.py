@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from tests.unit.conftest import make_key
 
 from changeover import inventory, ssh
@@ -294,3 +295,28 @@ def test_preflight_refuses_a_recipient_that_no_backup_could_be_encrypted_to(
         preflight.apply(project.environment, "hello", Requirements(), None, None, print)
 
     assert "inventories/demo/group_vars/all/main.yml" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("group", "variable", "keeper"),
+    [
+        (False, "", None),
+        (False, "changeover_physical_backups: true\n", "three"),
+        (True, "", "four"),
+        (True, "changeover_physical_backups: false\n", None),
+    ],
+)
+def test_the_repository_is_where_the_group_says_else_with_the_database(
+    project: Project, variable: str, keeper: str | None, *, group: bool
+) -> None:
+    hosts = project.root / "inventories/demo/hosts.yml"
+    document = yaml.safe_load(hosts.read_text())
+    if group:
+        keeper_host = {"hosts": {"four": {"ansible_host": "192.0.2.14"}}}
+        document["all"]["children"]["backup"] = keeper_host
+    hosts.write_text(yaml.safe_dump(document))
+    project.variables.write_text(project.variables.read_text() + variable)
+
+    found = project.environment.repository_host
+
+    assert (found.name if found else None) == keeper
