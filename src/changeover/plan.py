@@ -248,16 +248,17 @@ def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
     return sequence
 
 
-def finalize(situation: Situation, old: tuple[str, ...]) -> Plan:
+def finalize(situation: Situation, old: tuple[str, ...], reason: str = "finalize") -> Plan:
     """Return the plan that ends the bake window: backup, rehearsal, contract, retire.
 
     Args:
         situation: What was found; ``pending`` are contract migrations.
         old: The colours that are removed.
+        reason: What the lease is taken for, as hosts and journals keep it.
     """
     everywhere = situation.all_hosts
     sequence: list[steps.AnyStep] = [
-        steps.Lock(id="lock", hosts=everywhere, reason="finalize", seconds=LEASE_SECONDS)
+        steps.Lock(id="lock", hosts=everywhere, reason=reason, seconds=LEASE_SECONDS)
     ]
     if situation.pending and situation.live and situation.live_version:
         sequence += [

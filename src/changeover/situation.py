@@ -87,6 +87,7 @@ class Situation:
         pending: Pending migrations of the phases that a deployment runs.
         statements: Their statements.
         own: The app's own migrator, where it is to run; then no SQL is pending.
+        bake_seconds: How long the version has to be live before `finalize` may end its way back.
         checks: What must hold of the data before they are committed, a line each.
         verdict: The way back.
         afterwards: The way back once `finalize` has run the contract migrations that are pending;
@@ -108,5 +109,6 @@ class Situation:
     pending: tuple[str, ...] = ()
     statements: tuple[SqlChange, ...] = ()
     own: OwnChange | None = None
+    bake_seconds: int = 0
     checks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from changeover.cli.db_lint import lint
 from changeover.cli.db_phases import DEPLOYED, chosen
 from changeover.cli.db_rehearse import rehearse
 from changeover.cli.db_releases import releases_with_database
+from changeover.cli.db_revert import revert
 from changeover.cli.desk import Desk, context_of, open_desk
 from changeover.counts import counted
 from changeover.errors import InvalidInput
@@ -107,6 +108,7 @@ app.command()(lint)
 app.command()(adopt)
 app.command()(diff)
 app.command()(rehearse)
+app.command()(revert)
 
 
 @app.command("migrate")

@@ -8,6 +8,11 @@ import typer
 
 from changeover.cli import options
 from changeover.cli.desk import context_of, open_desk
+from changeover.errors import InvalidInput
+
+
+class ReasonMissing(InvalidInput):
+    """The bake window is to end before its time, and nobody says why."""
 
 
 def rollback(
@@ -41,6 +46,10 @@ def rollback(
 
 
 def finalize(
+    early: Annotated[
+        str | None,
+        typer.Option("--early", help="Why the bake window ends before its time; it is journaled."),
+    ] = None,
     env: options.Env = options.DEFAULT_ENVIRONMENT,
     app: options.App = None,
     *,
@@ -51,8 +60,12 @@ def finalize(
     from changeover.cli.confirm import ask  # noqa: PLC0415 - `--help` does without
     from changeover.runner import finish  # noqa: PLC0415 - hosts are asked only by this verb
 
+    if early is not None and not (early.strip() and early.isprintable()):
+        raise ReasonMissing(
+            "--early has no reason in it", hint='say why: changeover finalize --early "WHY"'
+        )
     desk = open_desk(env, app, json_lines=json)
-    stage = finish.prepare(context_of(desk))
+    stage = finish.prepare(context_of(desk), early=early)
     desk.output.note(finish.words(stage))
     ask(yes=yes, question=f"finalize {stage.plan.version} on {desk.environment.name}?")
     end = finish.walk(stage)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from changeover.cli import options
-from changeover.cli.desk import open_desk
+from changeover.cli.desk import context_of, open_desk
 from changeover.counts import counted
 
 audit = typer.Typer(no_args_is_help=True, help="Check the journals.")
@@ -20,13 +20,15 @@ def status(
     *,
     json: options.Json = False,
 ) -> None:
-    """Show what is live, warm and locked on every host."""
-    from changeover.runner import survey  # noqa: PLC0415 - hosts are asked only by this verb
+    """Show what is live, warm and locked on every host, the bake window, and the way back."""
+    from changeover.runner import outlook, survey  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
     states, lost = survey.status(desk.environment, desk.app, desk.output.event)
     for line in states:
         desk.output.data(line.as_json(), line.as_text())
+    for event in outlook.outlook(context_of(desk), states):
+        desk.output.data(event, event["says"])
     if lost is not None:
         raise lost
 

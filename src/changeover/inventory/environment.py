@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from changeover import duration
 from changeover.inventory.records import Host, Tls
 from changeover.inventory.root import near
 from changeover.inventory.variables import (
@@ -161,6 +162,17 @@ class Environment:
         if self.variables.get("changeover_backup_identity") is None:
             return None
         return self._variables.path("changeover_backup_identity")
+
+    @property
+    def bake_window_seconds(self) -> int | None:
+        """Return how long a version has to be live before it is final; ``None``: the release says."""
+        name = "changeover_bake_window"
+        if self.variables.get(name) is None:
+            return None
+        try:
+            return duration.seconds(self._variables.text(name))
+        except ValueError as error:
+            raise self._variables.invalid(name, str(error)) from None
 
     @property
     def repository_host(self) -> Host | None:

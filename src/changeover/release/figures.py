@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
+from changeover.duration import WRITTEN
+
 # 1 GB is 10^9 bytes: a machine sold with 2 GB has a little less than 2 GiB left for its programs
 UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 BINARY_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -82,6 +84,9 @@ RelativePath = Annotated[
 
 PrintableText = Annotated[str, AfterValidator(_printable)]
 """Text of one line: it gets into a unit file, where a line break would begin another setting."""
+
+Duration = Annotated[str, written(WRITTEN, "a duration such as 5m")]
+"""A span of time: ``90s``, ``5m``, ``24h``, ``2d``."""
 
 UrlPath = Annotated[str, written(r"/[^\s;{}\"']*", "the path of a URL, from its slash on")]
 """The path of a URL."""

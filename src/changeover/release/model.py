@@ -12,6 +12,7 @@ from changeover.checks import Check, Checks  # noqa: TC001
 from changeover.release.app import HealthProbe  # noqa: TC001
 from changeover.release.figures import (
     Declared,
+    Duration,
     MinimumVersion,
     Name,
     PrintableText,
@@ -134,9 +135,7 @@ class Alert(Declared):
 
     name: Annotated[str, written(r"[A-Za-z][A-Za-z0-9_]*", "a name such as ErrorRateHigh")]
     expr: str
-    duration: Annotated[str, written(r"\d+[smhd]", "a duration such as 5m")] = Field(
-        default="0s", alias="for"
-    )
+    duration: Duration = Field(default="0s", alias="for")
     summary: str
     severity: Literal["info", "warning", "critical"] = "warning"
 
@@ -147,6 +146,7 @@ class Release(Declared):
     version: Version
     summary: str
     strategy: Literal["beside", "maintenance"] = "beside"
+    bake_window: Duration = "24h"
     follows: tuple[Version, ...] = ()
     direct: tuple[Version, ...] = ()
     requires: Requirements = Requirements()

@@ -9,12 +9,14 @@ from changeover import steps, verdict
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, migrate
-from changeover.runner import database, endings, forecast, survey, undoing
+from changeover.runner import bake, database, endings, forecast, survey, undoing
 from changeover.runner.apply import apply
 from changeover.runner.stages import Context, Stage
 from changeover.situation import Situation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from changeover.migrations.records import Migration
     from changeover.runner.run import Event, Run
 
@@ -23,10 +25,15 @@ class NothingToFinalize(InvalidInput):
     """No version is live."""
 
 
-def prepare(context: Context) -> Stage:
+def prepare(context: Context, *, early: str | None = None) -> Stage:
     """Ask what is live, what is pending in the contract phase, and plan the end of the bake window.
 
+    Args:
+        context: What the verb works with.
+        early: Why the bake window is ended before its time; ``None`` waits for it.
+
     Raises:
+        BakeWindowOpen: It is not over, and nobody said why it should be.
         NothingToFinalize: Nothing is live yet.
         Unconfirmed: A deployment ended half way.
         Mixed: The app hosts disagree on what is live.
@@ -41,6 +48,8 @@ def prepare(context: Context) -> Stage:
         )
     version = version_of(live)
     run.release = context.release(version)
+    if early is None:
+        bake.refuse_open(bake.window(context.environment, run.release, states.values()), name)
     old = {colour for state in states.values() for colour in state.placed} - {live}
     host = database.database_host(run.environment, run.app)
     pending: list[Migration] = []
@@ -65,7 +74,8 @@ def prepare(context: Context) -> Stage:
         checks=tuple(forecast.checks_of(pending)),
         verdict=verdict.judge(facts),
     )
-    return Stage(run=run, plan=planning.finalize(situation, tuple(sorted(old))))
+    reason = "finalize" if early is None else f"finalize early: {early}"
+    return Stage(run=run, plan=planning.finalize(situation, tuple(sorted(old)), reason))
 
 
 def words(stage: Stage) -> str:
@@ -89,7 +99,8 @@ def walk(stage: Stage) -> Event:
     """
     run, plan = stage.run, stage.plan
     names = [step.id for step in plan.steps]
-    run.begin("finalize", plan.situation.live, plan.situation.live, steps=names)
+    live, reason = plan.situation.live, next(_reasons(plan))
+    run.begin("finalize", live, live, steps=names, reason=reason)
     with run.holding(run.lease_hosts):
         for step in plan.steps:
             try:
@@ -102,6 +113,11 @@ def walk(stage: Stage) -> Event:
                 failure = endings.unexpected(error)
                 raise _failed(run, plan.version, step, failure) from error
     return run.end("done", 0, f"{plan.version} is final{_way_back(run, plan)}")
+
+
+def _reasons(plan: planning.Plan) -> Iterator[str]:
+    """Give what the lease is taken for; with it stands why the bake window ends early."""
+    return (step.reason for step in plan.steps if isinstance(step, steps.Lock))
 
 
 def _way_back(run: Run, plan: planning.Plan) -> str:

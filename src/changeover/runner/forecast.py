@@ -13,7 +13,7 @@ from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import migrate
 from changeover.release import difference, values
-from changeover.runner import database, own, survey, undoing
+from changeover.runner import bake, database, own, survey, undoing
 from changeover.situation import OwnChange, Situation, SqlChange, Target
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def situation(
         pending=tuple(migration.id for migration in due.migrations),
         statements=due.statements,
         own=due.own,
+        bake_seconds=bake.declared(run.environment, release),
         checks=(*checks_of(due.migrations), *(_own_checks(release) if due.own else ())),
         verdict=due.verdict(first=live is None),
         afterwards=verdict.judge(due.contract) if due.contract else None,

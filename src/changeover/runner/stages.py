@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from changeover import duration
 from changeover import plan as planning
 from changeover import release as releases_of
 from changeover.colour import version_of
@@ -216,4 +217,7 @@ def _ways_back(found: Situation) -> list[str]:
     lines = [f"way back: {found.verdict.kind}: {found.verdict.because}"]
     if found.afterwards is not None:
         lines.append(f"after finalize: {found.afterwards.kind}: {found.afterwards.because}")
+    if found.bake_seconds:
+        span = duration.words(found.bake_seconds)
+        lines.append(f"bake window: {span} from the confirmation on; finalize waits for its end")
     return lines

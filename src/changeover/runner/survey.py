@@ -34,6 +34,8 @@ class HostState:
         pending: The switch that nobody confirmed: deployment, from, to.
         lock: The lease, if someone holds it: owner, reason, number, expires.
         history: The colours that were live before, oldest first.
+        since: When the live colour was confirmed, or went back to, where the host knows.
+        settled_seconds: For how long that is so, by the host's own clock.
     """
 
     host: str
@@ -46,6 +48,8 @@ class HostState:
     pending: Event | None
     lock: Event | None
     history: tuple[str, ...] = ()
+    since: str | None = None
+    settled_seconds: float | None = None
 
     @property
     def lock_words(self) -> str:
@@ -63,7 +67,9 @@ class HostState:
 
     def as_json(self) -> Event:
         """Return the state as plain JSON."""
-        return {"type": "host", **asdict(self)}
+        told = asdict(self)
+        del told["settled_seconds"]  # another one at every look
+        return {"type": "host", **told}
 
     def as_text(self) -> str:
         """Return the state as one line for a person."""
@@ -85,7 +91,7 @@ def host_states(fleet: Fleet, hosts: Sequence[Host]) -> dict[str, HostState]:
 
 
 def _state(host: Host, answer: Event) -> HostState:
-    releases = answer.get("releases") or []
+    releases, since = answer.get("releases") or [], answer.get("since") or {}
     return HostState(
         host=host.name,
         groups=tuple(group for group in host.groups if group != "all"),
@@ -97,6 +103,8 @@ def _state(host: Host, answer: Event) -> HostState:
         pending=answer.get("pending"),
         lock=answer.get("lock"),
         history=tuple(answer.get("history") or ()),
+        since=since.get("at"),
+        settled_seconds=since.get("seconds"),
     )
 
 

@@ -50,6 +50,7 @@ class Machine:
     reachable: bool = True
     asked: list[str] = field(default_factory=list)
     left_open: int = 0
+    settled_seconds: float | None = None
     before: dict[str, Callable[[], object]] = field(default_factory=dict)
 
     @property
@@ -89,6 +90,7 @@ class Machine:
             "previous": self.previous,
             "confirmed": self.confirmed,
             "pending": self.pending,
+            "since": {"at": "2026-03-01T03:00:00+00:00", "seconds": self.settled_seconds},
             "history": self.history,
             "releases": [{"colour": each, "running": each in self.running} for each in self.placed],
             "lock": self.lock,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover.runner import finish
+from changeover.runner import bake, finish, survey
 
 from .conftest import NEW, OLD, failed
 
@@ -66,3 +66,46 @@ def test_nothing_is_final_where_a_boot_would_bring_back_another_version(
 
     assert error.host == "two"
     assert error.message.startswith(f"{OLD} is confirmed, and the plan was made for {NEW}")
+
+
+def test_a_bake_window_is_held_from_the_last_confirmation_on(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["one"].settled_seconds, machines["two"].settled_seconds = 90_000.0, 86_000.5
+
+    error = failed(lambda: finish.prepare(desk.context))
+
+    assert error.exit_code == 6
+    assert error.message == "the bake window of 3.0.0 ends in 6 min 40 s, of 1 d"
+    assert error.hint.endswith('changeover finalize --early "WHY" --env demo')
+    assert [machines[name].lock for name in ("one", "two")] == [None, None]
+
+    machines["two"].settled_seconds = 86_400.0
+    assert finish.walk(finish.prepare(desk.context))["message"] == "3.0.0 is final"
+
+
+def test_what_ends_a_bake_window_early_is_kept_on_the_hosts_and_here(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["one"].settled_seconds = machines["two"].settled_seconds = 60.0
+    reasons: list[object] = []
+    machines["two"].on("retire", lambda: reasons.append((machines["two"].lock or {})["reason"]))
+
+    finish.walk(finish.prepare(desk.context, early="the old one leaks"))
+
+    assert reasons == ["finalize early: the old one leaks"]
+    begun = next(event for event in desk.events if event["type"] == "deployment-begin")
+    assert begun["reason"] == "finalize early: the old one leaks"
+
+
+def test_an_environment_says_how_long_versions_bake_there(desk: Desk, machines: Machines) -> None:
+    desk.project.variables.write_text(
+        f"{desk.project.variables.read_text()}\nchangeover_bake_window: 30s\n"
+    )
+    machines["one"].settled_seconds = machines["two"].settled_seconds = 20.0
+    context = desk.context
+    states = survey.host_states(desk.run().fleet, desk.run().lease_hosts).values()
+
+    found = bake.window(context.environment, context.release("3.0.0"), states)
+
+    assert found.words() == "the bake window of 3.0.0 ends in 10 s, of 30 s"

@@ -1,0 +1,33 @@
+"""The verb ``db revert``: contract migrations undone by hand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from changeover.cli import options
+from changeover.cli.db_releases import releases_with_database
+from changeover.cli.desk import context_of, open_desk
+from changeover.counts import counted
+
+Version = Annotated[str, typer.Argument(help="The release whose contract migrations are undone.")]
+
+
+def revert(
+    version: Version,
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app: options.App = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Undo a version's contract migrations, where a rehearsal proved that nothing is lost."""
+    from changeover.runner import undo_by_hand  # noqa: PLC0415 - hosts are asked only by this verb
+
+    desk = open_desk(env, app, json_lines=json)
+    releases_with_database(desk, version)
+    undone = undo_by_hand.revert(context_of(desk), version)
+    for name in undone:
+        desk.output.data({"type": "migration", "id": name, "state": "reverted"}, name)
+    said = f"{counted(len(undone), 'migration')} undone" if undone else "nothing to undo"
+    desk.output.note(said)

@@ -1,0 +1,71 @@
+"""What may come next for the version that is live: the end of its bake window, and the way back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from changeover.colour import version_of
+from changeover.runner import bake, endings, undoing
+from changeover.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from changeover.runner.stages import Context
+    from changeover.runner.survey import HostState
+
+Event = dict[str, Any]
+
+
+def outlook(context: Context, states: Sequence[HostState]) -> Iterator[Event]:
+    """Give what is known beyond the hosts' own words; nothing where they do not agree.
+
+    Args:
+        context: What the verb works with.
+        states: What the hosts said.
+    """
+    apps = [state for state in states if "app" in state.groups]
+    live = {state.live for state in apps}
+    if len(live) != 1 or None in live or any(state.live != state.confirmed for state in apps):
+        return
+    version = version_of(str(live.pop()))
+    before = {state.previous or (state.history[-1] if state.history else None) for state in apps}
+    goal = before.pop() if len(before) == 1 else None
+    placed = goal is not None and all(goal in state.placed for state in apps)
+    try:
+        yield bake.window(context.environment, context.release(version), states).as_event()
+        yield _way_back(context, version, version_of(goal) if goal else None, placed=placed)
+    except Exception as error:  # noqa: BLE001 - what the hosts said was told, whatever is wrong beside
+        yield _event(None, "unknown", endings.known(error).message)
+
+
+def _way_back(context: Context, version: str, to: str | None, *, placed: bool) -> Event:
+    if to is None:
+        found = Verdict(
+            kind="refused", because="the hosts record no common version before this one"
+        )
+    else:
+        try:
+            found = _judged(context, version, to, placed=placed)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the database, the hosts were told
+            return _event(to, "unknown", endings.known(error).message)
+    return _event(to, found.kind, found.because)
+
+
+def _judged(context: Context, version: str, to: str, *, placed: bool) -> Verdict:
+    found = undoing.in_the_way(context.environment, context.declared, context.releases, to, version)
+    if found is not None:
+        return found.verdict
+    again = "one rename goes back" if placed else "it is placed again, then one rename goes back"
+    return Verdict(kind="instant", because=f"the old code runs on the schema, {again}")
+
+
+def _event(to: str | None, kind: str, because: str) -> Event:
+    goal = f" to {to}" if to else ""
+    return {
+        "type": "way-back",
+        "to": to,
+        "kind": kind,
+        "because": because,
+        "says": f"way back{goal}: {kind}: {because}",
+    }
