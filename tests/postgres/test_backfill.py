@@ -185,6 +185,23 @@ def test_a_column_that_cannot_be_walked_by_is_refused(
     assert shop.rows("SELECT * FROM changeover.migration") == []
 
 
+def test_a_key_that_is_no_use_is_found_before_anything_runs(shop: Shop, release: Release) -> None:
+    make(shop, 10, "bigint NOT NULL")
+    before = {"expand/001_other.sql": "CREATE TABLE other (id int)"}
+    folder = release(before | fill(f"UPDATE users {COUNTED}"))
+
+    with pytest.raises(KeyUnusable, match=r"001_n\.sql cannot walk by users\.id: it has no valid"):
+        migrate.foresee(shop.owner, folder.migrations)
+    with pytest.raises(KeyUnusable):
+        migrate.apply(shop.owner, folder)
+
+    assert shop.value("SELECT to_regclass('other')") is None
+    release({"expand/002_key.sql": "ALTER TABLE users ADD PRIMARY KEY (id)"})
+    migrate.foresee(shop.owner, release({}).migrations)
+    migrate.apply(shop.owner, release({}))
+    assert each_once(shop, 10)
+
+
 def test_a_column_whose_unique_index_leaves_rows_out_is_refused(
     shop: Shop, release: Release
 ) -> None:

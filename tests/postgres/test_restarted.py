@@ -18,7 +18,7 @@ from changeover.executors.migrate import failures
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.postgres.own_server import Shop
+    from tests.postgres.own_server import Runner, Shop
 
     from changeover.migrations.records import MigrationFolder
 
@@ -82,6 +82,22 @@ def test_a_backfill_goes_on_after_its_last_batch(
     migrate.apply(users.owner, folder)
 
     assert users.value("SELECT bool_and(copied = name) FROM users")
+
+
+def test_the_end_of_a_session_is_told_once_and_in_our_words(
+    users: Shop, release: Release, start_runner: Callable[..., Runner]
+) -> None:
+    runner = start_runner(users, release(BACKFILL))
+    until(lambda: users.rows(gate.WAITING))
+
+    users.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'changeover migrate work'"
+    )
+
+    said = runner.end()
+    assert said.startswith(f"ConnectionLost: {users.name} ended the session: ")
+    assert "psycopg" not in said
 
 
 @HOWS

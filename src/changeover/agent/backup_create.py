@@ -204,6 +204,7 @@ def _content(session: Session, database: str) -> dict[str, Any]:
         for name, table in backup_content.fingerprints(session).items()
     }
     return {
+        "hashed": "sent",
         "tables": tables,
         "sequences": backup_content.sequences(session),
         "settings": backup_settings.read(session, database),

@@ -42,8 +42,9 @@ def diff(store: Store, backups: Sequence[str], database: str = "", *, examples: 
         ``rows_kept`` and ``rows_live`` (``None`` where there is no such table), ``only_kept``,
         ``only_live``, ``changed`` and ``key`` (``None`` where rows are told apart by content),
         ``uncompared``, the columns that one of both lacks, and ``examples``; ``equal``, how many
-        tables do not differ; ``schema``, the lines of the difference, and ``schema_lines``, how
-        many there are.
+        tables do not differ; ``sequences`` that stand elsewhere by name, each with its last value
+        ``kept`` and ``live`` (``None`` where it gave none, or is not there); ``schema``, the lines
+        of the difference, and ``schema_lines``, how many there are.
 
     Raises:
         ActionError: ``side-unknown`` with the ``names`` there are.
@@ -53,6 +54,7 @@ def diff(store: Store, backups: Sequence[str], database: str = "", *, examples: 
     lines = _schema(store, kept)
     with Session(store.server, kept) as old, Session(store.server, store.database) as new:
         tables = _tables(store, old, new, examples)
+        positions = _positions(old, new)
     differing = {name: table for name, table in tables.items() if table is not None}
     return {
         "kept": kept,
@@ -60,6 +62,7 @@ def diff(store: Store, backups: Sequence[str], database: str = "", *, examples: 
         "live": store.database,
         "tables": differing,
         "equal": len(tables) - len(differing),
+        "sequences": positions,
         "schema": lines[:MOST_LINES],
         "schema_lines": len(lines),
     }
@@ -101,6 +104,15 @@ def _tables(store: Store, old: Session, new: Session, examples: int) -> dict[str
     with _one_moment(new):
         found[backup_content.LARGE] = _large(old, new, examples)
     return found
+
+
+def _positions(old: Session, new: Session) -> Record:
+    kept, live = (backup_content.positions(side) for side in (old, new))
+    return {
+        name: {"kept": kept.get(name), "live": live.get(name)}
+        for name in sorted(kept.keys() | live.keys())
+        if kept.get(name) != live.get(name)
+    }
 
 
 @contextlib.contextmanager
@@ -176,7 +188,7 @@ def _schema(store: Store, kept: str) -> list[str]:
         if texts[0] == texts[1]:
             return []
         settings = backup_settings.read(session, kept) or {}
-        scratch = f"{store.database[:40]}_diff_definition"
+        scratch = store.side("definition", "diff")
         with store.lock():
             texts = [backup_side.settled(store, session, text, scratch, settings) for text in texts]
     one, other = (text.splitlines() for text in texts)

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
     from changeover.agent.backup_store import Record, Store
 
-FAILED = re.compile(r"_failed_[0-9]{14}")
-RESTORED = re.compile(r"_verify_[0-9]{8}T[0-9]{6}-[0-9a-f]{6}")
-STAMP = re.compile(r"_(?:failed|verify)_([0-9]{8})T?([0-9]{6})")
+MOMENT = re.compile(r"[0-9]{14}")
+IDENTITY = re.compile(r"([0-9]{8})T([0-9]{6})-[0-9a-f]{6}")
 
 
 def found(store: Store, backups: Sequence[str]) -> list[Record]:
@@ -83,25 +82,25 @@ def _held(store: Store, database: str) -> Record:
 
 
 def _found(store: Store, session: Session, backups: Sequence[str]) -> list[Record]:
-    query = f"""SELECT datname AS name, pg_database_size(oid) AS bytes FROM pg_database
-        WHERE starts_with(datname, {literal(store.database + "_")})"""  # noqa: S608
-    warm = {store.side(backup) for backup in backups}
+    warm = {store.side(backup): backup for backup in backups}
     beside = []
-    for row in session.rows(query):
-        rest = row["name"].removeprefix(store.database)
-        if FAILED.fullmatch(rest):
-            kind = "failed"
-        elif row["name"] in warm:
-            kind = "warm"
-        elif RESTORED.fullmatch(rest):
-            kind = "leftover"
+    for row in session.rows("SELECT datname AS name FROM pg_database"):
+        name = str(row["name"])
+        failed, restored = store.beside(name, "failed"), store.beside(name, "verify")
+        if failed and MOMENT.fullmatch(failed):
+            kind, moment = "failed", failed
+        elif name in warm:
+            kind, moment = "warm", _moment(warm[name])
+        elif restored and IDENTITY.fullmatch(restored):
+            kind, moment = "leftover", _moment(restored)
         else:
             continue
-        beside.append({**row, "kind": kind})
-    return sorted(beside, key=_stamp)
+        size = session.value(f"SELECT pg_database_size({literal(name)}) AS bytes")
+        beside.append((moment, {"name": name, "bytes": size, "kind": kind}))
+    return [one for _, one in sorted(beside, key=lambda pair: (pair[0], pair[1]["name"]))]
 
 
-def _stamp(one: Record) -> tuple[str, str]:
-    """Return when a database came to be beside the live one; a failed one is older than that."""
-    known = STAMP.search(one["name"])
-    return "".join(known.groups()) if known else "", one["name"]
+def _moment(backup: str) -> str:
+    """Return when a backup was made, as its id tells: a failed database is older than its name."""
+    known = IDENTITY.fullmatch(backup)
+    return "".join(known.groups()) if known else ""

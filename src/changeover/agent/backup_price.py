@@ -19,6 +19,7 @@ from changeover.agent.postgres_tools import literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from changeover.agent.backup_content import Fingerprints
     from changeover.agent.backup_store import Record, Store
 
 WRITES = ("inserted", "updated", "deleted")
@@ -80,10 +81,11 @@ def priced(store: Store, backup: str, manifest: Record, own: int) -> Record:
         since = _first_transaction(store, session, backup, manifest)
         written = _writes(session, manifest)
         there = backup_content.columns(session)
+        prints = backup_content.Fingerprints(session, manifest.get("hashed", "text"))
         found: Record = {}
         for name in _own(set(backup_content.tables(session)) | set(manifest["tables"])):
             before = manifest["tables"].get(name)
-            table = _table(session, name, before, there.get(name, []), written)
+            table = _table(prints, name, before, there.get(name, []), written)
             if table.pop("changed"):
                 found[name] = table | _moved(session, name, table, since)
         return {
@@ -160,19 +162,19 @@ def _sum(counts: Iterable[int | None]) -> int | None:
 
 
 def _table(
-    session: Session, name: str, before: Record | None, columns: list[str], written: Record
+    prints: Fingerprints, name: str, before: Record | None, columns: list[str], written: Record
 ) -> Record:
     if name == backup_content.LARGE:
-        now = session.row(backup_content.LARGE_OBJECTS)
+        now = prints.session.row(backup_content.LARGE_OBJECTS)
         same = before is not None and before["fingerprint"] == now["fingerprint"]
         return {"rows_then": (before or now)["rows"], "rows_now": now["rows"], "changed": not same}
     if before is None:
-        rows = backup_content.fingerprint(session, name)["rows"]
+        rows = prints.of(name, [])["rows"]
         return {"rows_then": None, "rows_now": rows, "changed": True, "inserted": rows}
     if not columns:
         return {"rows_then": before["rows"], "rows_now": None, "changed": True}
     kept = [column for column in before["columns"] if column in columns]
-    now = backup_content.fingerprint(session, name, kept)
+    now = prints.of(name, kept)
     return {
         "rows_then": before["rows"],
         "rows_now": now["rows"],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from changeover.agent import backup_content, backup_manifest, backup_settings, backup_side
 from changeover.agent.failure import ActionError
 from changeover.agent.postgres_session import Session
-from changeover.agent.postgres_tools import identifier, literal
+from changeover.agent.postgres_tools import identifier
 
 if TYPE_CHECKING:
     from changeover.agent.backup_store import Record, Store
@@ -123,10 +123,8 @@ def _copy(session: Session, side: str, clone: str, size: int) -> str:
 
 def _sweep(store: Store, session: Session) -> list[str]:
     """Drop every clone of this app: one that is there now was left by a rehearsal that was cut off."""
-    prefix = f"{store.database[:40]}_{PURPOSE}_"
-    named = f"starts_with(datname, {literal(prefix)})"
-    found = session.rows(f"SELECT datname AS name FROM pg_database WHERE {named} ORDER BY 1")  # noqa: S608 - quoted
-    names = [str(row["name"]) for row in found]
+    found = session.rows("SELECT datname AS name FROM pg_database ORDER BY 1")
+    names = [str(row["name"]) for row in found if store.beside(str(row["name"]), PURPOSE)]
     for name in names:
         backup_side.drop(session, name)
     return names

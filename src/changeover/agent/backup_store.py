@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20
 LOCK_SECONDS = 90.0  # longer than an exchange that outlives its agent
 NAME_BYTES = 63
+MOST_TAIL_BYTES = 45  # leaves room for a digest of the live name and some of its letters
 IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 SUMS = "SHA256SUMS"
 MANIFEST = "manifest.json"
@@ -71,12 +72,29 @@ class Store:
         return path
 
     def side(self, backup: str, purpose: str = "verify") -> str:
-        """Return the name of the database that this backup is restored into beside the live one."""
-        name = f"{self.database}_{purpose}_{backup}"
-        if len(name.encode()) <= NAME_BYTES:
-            return name
-        short = hashlib.sha256(name.encode()).hexdigest()[:12]
-        return f"{self.database[:40]}_{purpose}_{short}"
+        """Return the name of the database that this backup is restored into beside the live one.
+
+        It ends with purpose and backup as they are, so that the name alone tells them. What does not
+        fit into a name of PostgreSQL's is taken from the live one's part, which a digest then tells.
+        """
+        tail = f"_{purpose}_{backup}"
+        if len(tail.encode()) > MOST_TAIL_BYTES:
+            tail = f"_{purpose}_{_digest(backup, 16)}"
+        if len(f"{self.database}{tail}".encode()) <= NAME_BYTES:
+            return self.database + tail
+        digest = _digest(self.database, 8)
+        room = NAME_BYTES - len(f"_{digest}{tail}".encode())
+        return f"{self.database.encode()[:room].decode(errors='ignore')}_{digest}{tail}"
+
+    def beside(self, name: str, purpose: str) -> str | None:
+        """Return which backup or moment a database's name tells; ``None`` when it is none of this app's.
+
+        Args:
+            name: A database's name.
+            purpose: As ``side`` got it.
+        """
+        _, mark, told = name.rpartition(f"_{purpose}_")
+        return told if mark and self.side(told, purpose) == name else None
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[int]:
@@ -114,6 +132,10 @@ class Store:
         if free < needed:
             message = f"{purpose} needs {needed} bytes in {directory}, {free} are free"
             raise ActionError("disk-too-small", message, needed=needed, free=free)
+
+
+def _digest(text: str, letters: int) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:letters]
 
 
 def now() -> str:

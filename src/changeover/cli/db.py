@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from changeover.database import Database
     from changeover.executors.migrate import StatementPreview
-    from changeover.migrations.records import MigrationFolder, Phase
+    from changeover.migrations.records import Migration, MigrationFolder, Phase
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -94,7 +94,10 @@ def plan(
     desk = open_desk(env, app, json_lines=json)
     count = checks = 0
     phases = chosen(phase, EVERY)
+    every: list[Migration] = []
     for place, folder in _folders(desk, version):
+        every += migrate.pending(place, folder, EVERY)
+        migrate.foresee(place, every)
         for statement in migrate.preview(place, folder, phases):
             count += 1
             desk.output.data(statement.as_event(), _told(statement))

@@ -162,6 +162,7 @@ def _due(run: Run, releases: Mapping[str, Release], after: planning.Plan | None)
 
     Raises:
         MigrationEdited: An applied file has another content now.
+        KeyUnusable: A backfill cannot walk its table by the key that it names.
         InvalidInput: The app's own migrator cannot run from here.
     """
     folders = database.migration_folders(releases, _release(run).version)
@@ -171,15 +172,14 @@ def _due(run: Run, releases: Mapping[str, Release], after: planning.Plan | None)
     due: list[Migration] = []
     contract: list[Migration] = []
     statements: list[SqlChange] = []
+    every: list[Migration] = []
     with database.owner_database(run.environment, run.app) as place:
         database.exceed(run, migrate.fence(place))
         known = migrate.recall(place)
         for folder in folders:
-            found = [
-                migration
-                for migration in migrate.pending(place, folder, planning.DEPLOYED_PHASES)
-                if migration.id not in run_before
-            ]
+            pending = migrate.pending(place, folder, planning.DEPLOYED_PHASES)
+            every += pending
+            found = [migration for migration in pending if migration.id not in run_before]
             if found:
                 names = {migration.id for migration in found}
                 shown = migrate.preview(place, folder, planning.DEPLOYED_PHASES)
@@ -187,6 +187,8 @@ def _due(run: Run, releases: Mapping[str, Release], after: planning.Plan | None)
                 due += found
             contract += migrate.pending(place, folder, CONTRACT)
         change = own.change(run, releases, place, alone=after is None, sql_pending=bool(due))
+        if change is None:  # it may change any table first
+            migrate.foresee(place, every)
     return _Due(
         migrations=tuple(due),
         statements=tuple(statements),

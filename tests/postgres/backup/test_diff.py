@@ -85,12 +85,14 @@ def test_definitions_that_only_read_differently_after_a_restore_are_no_differenc
         "live": site.shop.name,
         "tables": {},
         "equal": 6,
+        "sequences": {},
         "schema": [],
         "schema_lines": 0,
     }
 
     site.shop.rows(
-        "ALTER TABLE orders ADD COLUMN note text; UPDATE orders SET total = 0 WHERE id = 5"
+        "SELECT nextval('orders_id_seq');"
+        " ALTER TABLE orders ADD COLUMN note text; UPDATE orders SET total = 0 WHERE id = 5"
     )
     found = site.act("backup_diff", database=kept)
 
@@ -99,6 +101,7 @@ def test_definitions_that_only_read_differently_after_a_restore_are_no_differenc
     assert {line[1:].strip(" ,") for line in changed} == {"total numeric(10,2)", "note text"}
     assert counts(found["tables"]["public.orders"]) == (0, 0, 1)
     assert found["tables"]["public.orders"]["uncompared"] == ["note"]
+    assert found["sequences"] == {"public.orders_id_seq": {"kept": 3000, "live": 3001}}
     assert site.databases() == {site.shop.name, kept}
 
 

@@ -84,6 +84,7 @@ class Difference:
         live: The live one.
         tables: The tables that are not the same.
         equal: How many tables are the same.
+        sequences: Those that stand elsewhere by name: the last value, or ``None``, of ``kept`` and ``live``.
         schema: The lines of the definitions that differ, at most 400: ``-`` has the kept database,
             ``+`` the live one.
         schema_lines: How many there are.
@@ -94,6 +95,7 @@ class Difference:
     live: str
     tables: tuple[TableDifference, ...]
     equal: int
+    sequences: Mapping[str, Mapping[str, int | None]]
     schema: tuple[str, ...]
     schema_lines: int
 
@@ -104,12 +106,13 @@ class Difference:
             TableDifference.read(name, table) for name, table in answer["tables"].items()
         )
         rest = {name: answer[name] for name in ("kept", "kind", "live", "equal", "schema_lines")}
-        return cls(**rest, tables=tables, schema=tuple(answer["schema"]))
+        positions = answer.get("sequences", {})  # agents before that did not tell
+        return cls(**rest, tables=tables, sequences=positions, schema=tuple(answer["schema"]))
 
     @property
     def same(self) -> bool:
         """Tell whether nothing differs."""
-        return not self.tables and not self.schema_lines
+        return not self.tables and not self.sequences and not self.schema_lines
 
     def as_json(self) -> Event:
         """Return the difference as plain JSON."""
@@ -123,12 +126,21 @@ class Difference:
         for table in self.tables:
             lines += [f"  {line}" for line in table.words().splitlines()]
         lines.append(f"  {counted(self.equal, 'table holds', 'tables hold')} the same rows")
+        lines += [
+            f"  sequence {name}: last value {_last(at['kept'])} in the kept one,"
+            f" {_last(at['live'])} in the live one"
+            for name, at in self.sequences.items()
+        ]
         if not self.schema_lines:
             return "\n".join([*lines, "  the definitions are the same"])
         lines.append("  the definitions differ (- as kept, + as live):")
         lines += [f"    {line}" for line in _statements(self.schema)]
         left = self.schema_lines - len(self.schema)
         return "\n".join([*lines, f"    and {counted(left, 'more line')}"] if left else lines)
+
+
+def _last(value: int | None) -> str:
+    return "none" if value is None else str(value)
 
 
 def _statements(lines: Sequence[str]) -> Sequence[str]:

@@ -6,6 +6,7 @@ Truth is in the ledger inside the database: a run that was killed is continued b
 from changeover.executors.migrate.adoption.adopt import adopt, began, examine
 from changeover.executors.migrate.adoption.baseline import Baseline
 from changeover.executors.migrate.adoption.proof import Proof
+from changeover.executors.migrate.backfill.foresight import foresee
 from changeover.executors.migrate.data.results import Before
 from changeover.executors.migrate.observation import Observed, Observer
 from changeover.executors.migrate.own.checks import own_noted, own_red, own_taken, own_told
@@ -58,6 +59,7 @@ __all__ = [
     "began",
     "examine",
     "fence",
+    "foresee",
     "own_noted",
     "own_red",
     "own_rows",

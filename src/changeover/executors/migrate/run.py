@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Unpack
 
 from changeover.executors.migrate import ledger
+from changeover.executors.migrate.backfill.foresight import check_keys
 from changeover.executors.migrate.backfill.walk import run_batches
 from changeover.executors.migrate.moves import Move, segments
 from changeover.executors.migrate.reconcile import (
@@ -68,6 +69,7 @@ def apply(
 
     def forward(turn: Turn, known: Mapping[str, MigrationRow]) -> list[Migration]:
         pending = to_apply(folder, phases, known)
+        check_keys(turn.work, pending)
         for migration in pending:
             state = known[migration.id].state if migration.id in known else ""
             if state == "reverting":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import threading
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
     Row = tuple[Any, ...]
+
+# psycopg logs what it could not end properly on a session that is gone. The failure itself is raised
+# and told; without a handler the log would be written to the user's terminal beside it.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 WORK = "changeover migrate work"
 LOCK = "changeover migrate lock"

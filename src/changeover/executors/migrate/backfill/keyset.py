@@ -11,6 +11,8 @@ from changeover.executors.migrate.index_probe import quoted
 from changeover.executors.migrate.session import row
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from changeover.executors.migrate.session import Connection
     from changeover.migrations.records import Batch
 
@@ -53,8 +55,12 @@ class Keyset:
         self._batch = batch
         self._key = 'walked."' + batch.key.replace('"', '""') + '"'
 
-    def check(self, connection: Connection) -> None:
+    def check(self, connection: Connection, path: Path) -> None:
         """Refuse a column that cannot be walked by.
+
+        Args:
+            connection: A session in the database.
+            path: The backfill's file.
 
         Raises:
             KeyUnusable: It is not there, may be null, or has no unique index of its own.
@@ -70,7 +76,7 @@ class Keyset:
         else:
             return
         raise KeyUnusable(
-            f"a backfill cannot walk by {column}: {fault}",
+            f"{path} cannot walk by {column}: {fault}",
             hint="name the table's one-column primary key in its `-- changeover: batch` comment",
         )
 

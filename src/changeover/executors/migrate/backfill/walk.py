@@ -94,7 +94,7 @@ def run_batches(turn: Turn, move: Move, batch: Batch, recorded: StatementRow | N
     begun = time.monotonic()
     after = recorded.cursor if recorded else None
     keys = Keyset(batch)
-    total, left = turn.retried(functools.partial(_survey, turn, keys, after), name)
+    total, left = turn.retried(functools.partial(_survey, turn, move, keys, after), name)
     pressure = Pressure(turn, name, batch, keys.table, total)
     done = recorded.rows_done if recorded else 0
     progress = Progress(turn.report, name, keys=max(total - left, 0), rows=done, total=total)
@@ -119,10 +119,10 @@ def run_batches(turn: Turn, move: Move, batch: Batch, recorded: StatementRow | N
     tell(turn, move, move.statements[0], "executed", (time.monotonic() - begun) * 1000)
 
 
-def _survey(turn: Turn, keys: Keyset, after: str | None) -> tuple[int, int]:
+def _survey(turn: Turn, move: Move, keys: Keyset, after: str | None) -> tuple[int, int]:
     """Return about how many keys there are, and how many of them are left."""
     turn.limit()
-    keys.check(turn.work)
+    keys.check(turn.work, move.migration.path)
     total = keys.estimated(turn.work)
     return total, total if after is None else keys.estimated(turn.work, after)
 

@@ -1,0 +1,117 @@
+"""Time the fingerprint of a database of about a gigabyte against its dump, and both at once.
+
+    bench/fingerprint.py --gigabytes 1 --rounds 3
+
+The dump is the one that `backup create` makes: directory format, a worker a processor up to four,
+compressed at level 1. The fingerprint is the agent's own, of every table, on a server with default
+parallelism. Each is timed alone, and then the whole backup, in which they run beside each other and
+share one snapshot. Red is a fingerprint that takes more than a quarter of the dump's time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+# Run as a file, only its own folder would be searched.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench import large_database
+from bench.rounds import Rounds, end_as_by_hand, machine
+from tests.postgres.own_server import running_server
+
+from changeover.agent import backup_content, backup_create, backup_store, durable, postgres_tools
+from changeover.agent.postgres_session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from changeover.agent.backup_store import Store
+
+RATIO_AIM = 0.25
+DUMP, FINGERPRINT, BY_TEXT, BACKUP = (
+    "the dump alone",
+    "the fingerprint alone",
+    "by the text of rows, as it was",
+    "backup create: both, and definitions",
+)
+
+
+def dump(store: Store) -> float:
+    """Dump the database as a backup does, and return the seconds."""
+    place = store.root / "alone"
+    backup_store.give(store.root, 0o750, owner=postgres_tools.SYSTEM_USER)
+    program = store.server.program("pg_dump")
+    begun = time.perf_counter()
+    postgres_tools.run(
+        store.server,
+        [
+            *(program, "--format=directory", f"--jobs={backup_create.jobs_for(0)}"),
+            *("--compress=1", f"--file={place}", "-d", store.database),
+        ],
+    )
+    seconds = time.perf_counter() - begun
+    durable.remove_tree(place)
+    return seconds
+
+
+def fingerprint(store: Store, how: str) -> float:
+    """Take the fingerprint of every table, and return the seconds."""
+    begun = time.perf_counter()
+    with Session(store.server, store.database) as session:
+        backup_content.fingerprints(session, how)
+    return time.perf_counter() - begun
+
+
+def backup(store: Store) -> float:
+    """Make a whole backup, and return the seconds."""
+    begun = time.perf_counter()
+    backup_create.create(
+        store, backup_create.Wish(backup="one", release="", colour="", schema_version="")
+    )
+    seconds = time.perf_counter() - begun
+    durable.remove_tree(store.path("one"))
+    return seconds
+
+
+def main() -> int:
+    """Measure, print, and tell by the exit code whether the aim was reached."""
+    words = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    words.add_argument("--gigabytes", type=float, default=1.0)
+    words.add_argument("--rounds", type=int, default=3)
+    given = words.parse_args()
+    end_as_by_hand()
+    rounds = Rounds()
+    with (
+        tempfile.TemporaryDirectory(prefix="changeover-bench-") as directory,
+        running_server(settings=large_database.SETTINGS) as server,
+    ):
+        store = large_database.store(server, Path(directory), "shop")
+        size = large_database.fill(server, "shop", given.gigabytes)
+        dump(store)  # what is read first is read from the disk
+        measures: list[tuple[str, Callable[[], float]]] = [
+            (DUMP, lambda: dump(store)),
+            (FINGERPRINT, lambda: fingerprint(store, "sent")),
+            (BY_TEXT, lambda: fingerprint(store, "text")),
+            (BACKUP, lambda: backup(store)),
+        ]
+        for number in range(given.rounds):
+            for name, measure in measures[:: 1 if number % 2 == 0 else -1]:
+                rounds.note(name, measure())
+    print(
+        machine(),
+        f"a database of {size / 1e9:.2f} GB",
+        *rounds.table([DUMP, FINGERPRINT, BY_TEXT, BACKUP], DUMP),
+        sep="\n",
+    )
+    ratio = rounds.ratio(FINGERPRINT, DUMP)
+    print(f"the fingerprint takes {ratio:.2f} of the dump's time (aim {RATIO_AIM})")
+    return 0 if ratio <= RATIO_AIM else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
