@@ -148,7 +148,13 @@ def _ended_well(call: Call, wish: Run) -> dict[str, Any] | None:
     if record is None:
         return None
     done: dict[str, Any] = record.pop("done")
-    return done if wish.same(Run(**record)) and done["exit"] == 0 else None
+    if not wish.same(Run(**record)):
+        return None
+    if done["exit"] == 0:
+        return done
+    ending = done["result"] if done["exit"] is None else f"exit code {done['exit']}"
+    call.progress(f"an earlier run ended after {done['seconds']:.0f} s: {ending}")
+    return None
 
 
 def _present(call: Call) -> Run | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from changeover.cli import db_checks, options
+from changeover.cli import db_checks, db_own, options
 from changeover.cli.db_adopt import adopt, tell_baseline
 from changeover.cli.db_diff import diff
 from changeover.cli.db_lint import lint
@@ -77,6 +77,7 @@ def status(
                 },
                 f"{found.state:<9} {found.done}/{found.statements:<3} {found.id}  {when}".rstrip(),
             )
+    db_own.status(desk, version)
 
 
 @app.command()
@@ -103,8 +104,10 @@ def plan(
             desk.output.data(statement.as_event(), _told(statement))
         for migration in migrate.pending(place, folder, phases):
             checks += db_checks.show(desk.output, migration)
+    own = db_own.plan(desk, version)
     held = f", {counted(checks, 'data check')} to hold" if checks else ""
-    desk.output.note(f"{counted(count, 'statement')} to run{held}")
+    beside = f" and {counted(own, 'migrator')} of the app's own" if own else ""
+    desk.output.note(f"{counted(count, 'statement')}{beside} to run{held}")
 
 
 app.command()(lint)
@@ -136,6 +139,7 @@ def migrate_(
         )
     desk = open_desk(env, app, json_lines=json)
     releases_with_database(desk, version)
+    db_own.refuse(desk, version)
     hint = f"changeover db migrate {version} --env {desk.environment.name} goes on"
     done = 0
     known = max((migrate.fence(place) for place, _ in _folders(desk, version)), default=0)

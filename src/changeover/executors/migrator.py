@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 What = Literal["command", "status", "undo"]
 Purpose = Literal["live", "clone"]
-TAIL_LINES = 20
+TAIL_LINES = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

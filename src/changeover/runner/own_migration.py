@@ -87,8 +87,8 @@ class _Migration:
             return self._found(migrator.status)
         checks = own.checks_of(release)
         compared = self.turn.note(checks) if checks and self.step.first and not cut_off else None
-        found = self._begin(migrator.command)
-        if found != own_schema.digest(self.before) and self.run.own is not None:
+        self._begin(migrator.command)
+        if cut_off and self.run.own is not None:
             # An earlier run began it: what it met is what the backup of this deployment holds.
             self.before = self.run.own.schema_before
         ran = self._command("command")
@@ -106,7 +106,7 @@ class _Migration:
             red += migrate.own_red(checks, taken)
             says = [f"{counted(len(taken), 'data check')} green"]
         after = schemas.live_schema(self.vault)
-        changes = own_schema.changes(self.before, after)
+        changes = own_schema.changes(self.before, after, without=migrator.tables)
         self._end("failed" if red else "applied", "executed", ran, after)
         if red:
             raise self._failed(red, causes, changes)
@@ -128,13 +128,14 @@ class _Migration:
         name = self.run.app.database.name if self.run.app.database else ""
         return own.command(self.run, self.step.colour, name, what, "live")
 
-    def _begin(self, command: tuple[str, ...]) -> str:
-        return self.turn.begin(
+    def _begin(self, command: tuple[str, ...]) -> None:
+        self.turn.begin(
             migrate.Begun(
                 release=self.step.version,
                 bundle=self.run.bundle.digest if self.run.bundle else "",
                 command=command,
                 schema_before=own_schema.digest(self.before),
+                backup="" if self.step.first else self.run.fleet.deployment,
                 undo_proved=bool(self.run.own and self.run.own.undo_proved),
                 deployment=self.run.fleet.deployment,
                 host=own.host(self.run).name,

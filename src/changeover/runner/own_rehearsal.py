@@ -40,7 +40,8 @@ def rehearse(run: Run, step: RehearseOwn) -> Outcome:
         tried = _Trial(run, step, vault, made, place)
         ran = tried.forward()
         after = clones.look(vault, made)
-        changes = own_schema.changes(first.schema, after.schema)
+        tables = own.declared(run)[1].tables
+        changes = own_schema.changes(first.schema, after.schema, without=tables)
         proved, says = tried.undo(first, after)
     run.own = own.Rehearsed(
         schema_before=first.schema, changes=changes, undo_proved=proved, seconds=ran.seconds

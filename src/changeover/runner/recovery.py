@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from changeover import steps
-from changeover.errors import ChangeoverError, Failed, RolledBack
+from changeover.errors import ChangeoverError, Failed, Mixed, RolledBack
 from changeover.executors import lease, operate
 from changeover.plan import DEADMAN_SECONDS, ROLLBACK_CLOSING_SECONDS
-from changeover.runner import endings, retreat
+from changeover.runner import endings, own_back, retreat
 
 if TYPE_CHECKING:
     from changeover.plan import Plan
@@ -109,9 +109,11 @@ def _before_switch(
     said = f"{serving} serves" if serving else "nothing was live and nothing is"
     if red.id in UNLEASED:
         error.message = f"{error.message}; nothing was changed"
+    elif isinstance(red, steps.MigrateOwn):
+        error.message = f"{red.id}: {error.message}; {said}"
     elif error.exit_code == Failed.exit_code:
         error.message = f"{red.id}: {error.message}; {said}, nothing is half done"
-    run.end("failed", error.exit_code, error.message)
+    run.end("mixed" if isinstance(error, Mixed) else "failed", error.exit_code, error.message)
     return error
 
 
@@ -162,7 +164,7 @@ def _send_back(
         said = f"{error.message}; {version or 'nothing'} serves again on {retreat.listed(back)}"
         return _behind(run, plan, behind, said, _alone(plan, red.id, resumed=resumed))
     lease.unlock(run.fleet, run.lease_hosts)
-    return _taken_back(run, version, error)
+    return _taken_back(run, plan, error)
 
 
 def _alone(plan: Plan, step: str, *, resumed: bool) -> str:
@@ -193,12 +195,14 @@ def _behind(
     )
 
 
-def _taken_back(run: Run, version: str | None, error: ChangeoverError) -> ChangeoverError:
+def _taken_back(run: Run, plan: Plan, error: ChangeoverError) -> ChangeoverError:
+    version = plan.situation.live_version
     if version is None:
         error.message = f"{error.message}; nothing was live before and nothing is"
         run.end("failed", error.exit_code, error.message)
         return error
-    message = f"{error.message}; rolled back: {version} serves again, proved"
+    stands = own_back.stands(run, version, plan.version)
+    message = f"{error.message}; rolled back: {version} serves again, proved{stands}"
     end = run.end("rolled-back", RolledBack.exit_code, message)
     return RolledBack(
         str(end["message"]),
@@ -234,6 +238,8 @@ def interrupted(
             f"changeover resume --env {name} ends it, "
             f"changeover rollback --env {name} takes it back"
         )
+    elif step == "migrator":
+        says = f"{says}, and the app's own migrator runs on by itself"
     elif resumed:
         says = f"users may be on {plan.version} already; changeover status --env {name} shows it"
     if going_back:

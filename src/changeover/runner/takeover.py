@@ -15,7 +15,7 @@ from changeover.colour import version_of
 from changeover.counts import counted
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, operate
-from changeover.runner import endings, forward, holder, recovery, retreat, stages, survey
+from changeover.runner import endings, forward, holder, own_back, recovery, retreat, stages, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -204,6 +204,7 @@ class _Taking:
             id="lock", hosts=names, reason=f"abort {self.version}", seconds=planning.LEASE_SECONDS
         )
         run.step(lock, lambda: _steal(run, lock, self.hosts))
+        own_back.end(run, self.app_hosts, self.version)
         revert = steps.Revert(
             id="revert",
             hosts=tuple(host.name for host in self.app_hosts),
@@ -232,7 +233,9 @@ class _Taking:
         without = (
             f". Not done: the lease there was not given back ({lost}), it expires" if lost else ""
         )
-        return self.run.end("done", 0, self._said + (", proved" if self.goal else "") + without)
+        said = self._said + (", proved" if self.goal else "") + without
+        goal = version_of(self.goal) if self.goal else None
+        return self.run.end("done", 0, said + own_back.stands(self.run, goal, self.version))
 
     def _half(self, said: str) -> ChangeoverError:
         lost = endings.one_of(self.lost_apps)

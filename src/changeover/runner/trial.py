@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from changeover import steps
 from changeover.colour import version_of
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
-from changeover.runner import by_hand, database, rehearsal, safety, survey
+from changeover.runner import by_hand, database, forecast, own, rehearsal, safety, survey
+from changeover.runner.apply import apply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from changeover.inventory import Host
+    from changeover.release import Release
     from changeover.runner.stages import Context
 
 
@@ -40,6 +44,8 @@ def rehearse(context: Context, version: str, phases: Sequence[steps.Phase]) -> s
             hint=f"changeover plan {version} --env {name} shows what a first deployment does",
         )
     due, fence = _due(context, version, tuple(phases))
+    if release.migrator is not None:
+        return _own(context, release, host, live, sql_pending=bool(due), fence=fence)
     if not due:
         return f"nothing to rehearse: {version} has no pending migration"
     hint = f"changeover db rehearse {version} --env {name} begins anew"
@@ -53,6 +59,42 @@ def rehearse(context: Context, version: str, phases: Sequence[steps.Phase]) -> s
             id="rehearse", hosts=(host.name,), phases=tuple(phases), migrations=due
         )
         run.step(step, lambda: rehearsal.rehearse(run, step))
+    return f"{version} is rehearsed; the live database was not touched"
+
+
+def _own(
+    context: Context, release: Release, host: Host, live: str, *, sql_pending: bool, fence: int
+) -> str:
+    """Place a release, inert, and try its own migrator from there."""
+    version, name = release.version, context.environment.name
+    built = context.run()
+    built.release = release
+    forecast.build(built, context.releases)
+    with database.owner_database(context.environment, context.declared) as place:
+        found = own.change(built, context.releases, place, alone=True, sql_pending=sql_pending)
+    if found is None:
+        return f"nothing to rehearse: the migrator of {version} has run"
+    target = forecast.target(built)
+    hint = f"changeover db rehearse {version} --env {name} begins anew"
+    with by_hand.leased(context, "db rehearse", version, hint=hint, beyond=fence) as run:
+        run.release, run.bundle, run.values = release, built.bundle, built.values
+        apps = tuple(each.name for each in run.app_hosts)
+        for step in (
+            steps.Backup(
+                id="backup", hosts=(host.name,), colour=live, version=version_of(live), keep=True
+            ),
+            steps.Place(
+                id="place",
+                hosts=apps,
+                colour=target.colour,
+                digest=target.digest,
+                bundle=target.bundle,
+            ),
+            steps.RehearseOwn(
+                id="rehearse", hosts=(found.host,), colour=target.colour, version=version
+            ),
+        ):
+            run.step(step, partial(apply, run, step))
     return f"{version} is rehearsed; the live database was not touched"
 
 

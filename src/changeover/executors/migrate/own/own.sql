@@ -10,6 +10,7 @@ CREATE TABLE changeover.own (
     schema_after text NOT NULL DEFAULT '',
     undo_proved boolean NOT NULL DEFAULT false,
     deployment text NOT NULL,
+    backup text NOT NULL,
     host text NOT NULL,
     fence bigint NOT NULL,
     runner text NOT NULL,
@@ -24,10 +25,11 @@ COMMENT ON COLUMN changeover.own.state IS 'running is under way or was cut off; 
 COMMENT ON COLUMN changeover.own.how IS 'executed, or found (its status command had nothing left to do)';
 COMMENT ON COLUMN changeover.own.exit IS 'Exit code of the latest run; null where it was ended';
 COMMENT ON COLUMN changeover.own.seconds IS 'How long the latest run took';
-COMMENT ON COLUMN changeover.own.schema_before IS 'sha256 of all definitions before the latest run, this ledger left out';
-COMMENT ON COLUMN changeover.own.schema_after IS 'The same after it';
+COMMENT ON COLUMN changeover.own.schema_before IS 'sha256 of all definitions before it first ran, this ledger left out';
+COMMENT ON COLUMN changeover.own.schema_after IS 'The same after the latest run';
 COMMENT ON COLUMN changeover.own.undo_proved IS 'Whether the rehearsal showed that its undo brings back the schema and the rows';
-COMMENT ON COLUMN changeover.own.deployment IS 'Deployment of the latest run, which is also the id of its backup';
+COMMENT ON COLUMN changeover.own.deployment IS 'Deployment of the latest run';
+COMMENT ON COLUMN changeover.own.backup IS 'Backup from before it first ran; empty where nothing was live then';
 COMMENT ON COLUMN changeover.own.host IS 'Host that it ran on';
 COMMENT ON COLUMN changeover.own.fence IS 'Fencing number of that deployment';
 COMMENT ON COLUMN changeover.own.runner IS 'Runner that changed the row last';

@@ -27,26 +27,25 @@ How = Literal["executed", "found"]
 EXISTS = "SELECT to_regclass('changeover.own') IS NOT NULL"
 ROWS = """
     SELECT release, bundle, state, how, exit, seconds, schema_before, schema_after, undo_proved,
-           deployment, host, started_at, changed_at
+           deployment, backup, host, started_at, changed_at
     FROM changeover.own ORDER BY started_at
 """
-# What a run that was cut off found before it began is what the one that goes on with it reports.
+# A run that goes on with one that failed or was cut off has the same beginning.
 BEGIN = """
-    INSERT INTO changeover.own AS known
-        (release, bundle, command, state, schema_before, undo_proved, deployment, host, fence, runner)
-    VALUES (%s, %s, %s, 'running', %s, %s, %s, %s, %s, %s)
+    INSERT INTO changeover.own AS known (release, bundle, command, state, schema_before, backup,
+        undo_proved, deployment, host, fence, runner)
+    VALUES (%s, %s, %s, 'running', %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (release) DO UPDATE SET
-        schema_before = CASE
-            WHEN known.state = 'running' AND known.deployment = excluded.deployment
+        schema_before = CASE WHEN known.state IN ('running', 'failed')
             THEN known.schema_before ELSE excluded.schema_before END,
-        started_at = CASE
-            WHEN known.state = 'running' AND known.deployment = excluded.deployment
+        backup = CASE WHEN known.state IN ('running', 'failed')
+            THEN known.backup ELSE excluded.backup END,
+        started_at = CASE WHEN known.state IN ('running', 'failed')
             THEN known.started_at ELSE excluded.started_at END,
         bundle = excluded.bundle, command = excluded.command, state = excluded.state, how = '',
         exit = NULL, seconds = NULL, schema_after = '', undo_proved = excluded.undo_proved,
         deployment = excluded.deployment, host = excluded.host, fence = excluded.fence,
         runner = excluded.runner, changed_at = clock_timestamp()
-    RETURNING schema_before
 """
 END = """
     UPDATE changeover.own SET state = %s, how = %s, exit = %s, seconds = %s, schema_after = %s,
@@ -66,12 +65,13 @@ class OwnRow:
         how: ``executed``, or ``found`` where its status had nothing left; empty before the end.
         exit: Its exit code; ``None`` where it was ended, or has not ended.
         seconds: How long it took.
-        schema_before: The sha256 of all definitions before it.
-        schema_after: The same after it.
+        schema_before: The sha256 of all definitions before it first ran.
+        schema_after: The same after its latest run.
         undo_proved: Whether a rehearsal showed that its undo brings everything back.
-        deployment: Its deployment, and its backup.
+        deployment: That of the latest run.
+        backup: The backup from before it first ran; empty where nothing was live then.
         host: Where it ran.
-        started_at: When it began.
+        started_at: When it first began.
         changed_at: When its state changed last.
     """
 
@@ -85,6 +85,7 @@ class OwnRow:
     schema_after: str
     undo_proved: bool
     deployment: str
+    backup: str
     host: str
     started_at: dt.datetime
     changed_at: dt.datetime
@@ -98,6 +99,7 @@ class Begun:
     bundle: str
     command: Sequence[str]
     schema_before: str
+    backup: str
     undo_proved: bool
     deployment: str
     host: str
@@ -121,8 +123,8 @@ class OwnTurn:
 
     turn: Turn
 
-    def begin(self, begun: Begun) -> str:
-        """Write that it is about to run; return the digest of the schema that it found.
+    def begin(self, begun: Begun) -> None:
+        """Write that it is about to run.
 
         Raises:
             RunnerFenced: A newer deployment has taken over.
@@ -130,16 +132,14 @@ class OwnTurn:
         work, mandate = self.turn.work, self.turn.mandate
         with work.transaction():
             ledger.check(work, mandate)
-            found = row(
-                work,
-                BEGIN,
+            work.execute(
+                BEGIN.encode(),
                 (
                     *(begun.release, begun.bundle, list(begun.command), begun.schema_before),
-                    *(begun.undo_proved, begun.deployment, begun.host),
+                    *(begun.backup, begun.undo_proved, begun.deployment, begun.host),
                     *(mandate.fence, mandate.runner),
                 ),
             )
-        return str(found[0]) if found else ""
 
     def end(self, ended: Ended) -> None:
         """Write how it ended.

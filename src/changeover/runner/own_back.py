@@ -1,0 +1,77 @@
+"""What going back means where an app's own migrator has run: it is told, and never taken back unasked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover.errors import ChangeoverError
+from changeover.executors import migrate
+from changeover.executors import migrator as commands
+from changeover.release import lineage, load_releases
+from changeover.runner import database, own
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from changeover.executors.migrate import OwnRow
+    from changeover.inventory import Host
+    from changeover.runner.run import Run
+
+RAN = {"running", "applied", "failed"}
+
+
+def stands(run: Run, version: str | None, left: str) -> str:
+    """Say what the own migrators of versions that are left did to the database; empty where none did.
+
+    Args:
+        run: The run that goes back.
+        version: The version that it goes to.
+        left: The version that is left.
+    """
+    try:
+        rows = _rows(run, version, left)
+    except ChangeoverError as error:
+        return f"; whether an own migrator of {left} ran was not seen: {error.message}"
+    return "".join(f"; {_words(run, row)}" for row in rows)
+
+
+def _rows(run: Run, version: str | None, left: str) -> list[OwnRow]:
+    releases = load_releases(run.root, run.app.app)
+    if database.database_host(run.environment, run.app) is None or left not in releases:
+        return []
+    kept = set(lineage(releases, version)) if version in releases else set()
+    names = [each for each in lineage(releases, left) if each not in kept]
+    if not any(releases[name].migrator for name in names):
+        return []
+    with database.owner_database(run.environment, run.app) as place:
+        known = migrate.own_rows(place)
+    return [known[name] for name in names if name in known and known[name].state in RAN]
+
+
+def _words(run: Run, row: OwnRow) -> str:
+    name, what = run.environment.name, own.identity(row.release)
+    did = {"running": "was begun", "failed": "failed"}.get(row.state, "ran")
+    if row.state == "applied" and row.schema_before == row.schema_after:
+        return f"{what} {'had nothing to do' if row.how == 'found' else 'changed no definition'}"
+    stays = f"{what} {did}, and the database stays as it left it"
+    if not row.backup:
+        return stays
+    return (
+        f"{stays}; its way back is the backup: changeover backup price {row.backup} --env {name},"
+        f" changeover rollback --restore-db {row.backup} --env {name}"
+    )
+
+
+def end(run: Run, hosts: Sequence[Host], version: str) -> None:
+    """End what still runs of a version's own migrator, and tell it; hosts that do not do so are named."""
+    releases = load_releases(run.root, run.app.app)
+    if version in releases and releases[version].migrator is None:
+        return
+    answers = commands.end(run.fleet, hosts)
+    for host, replies in answers.replies.items():
+        result = replies["migrator_end"].result
+        if result["ended"]:
+            run.note({"type": "note", "says": f"{host}: ended {result['was']}"})
+    for host, error in answers.errors.items():
+        says = f"warning: {host}: whether a migrator runs on was not seen: {error.message}"
+        run.note({"type": "warning", "says": says})
