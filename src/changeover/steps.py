@@ -221,6 +221,17 @@ class Undo(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UndoOwn(Step):
+    """Undo what the own migrator of a version did; with ``clone`` on a clone of the backup alone."""
+
+    kind: ClassVar[str] = "undo"
+    says: ClassVar[str] = "undo what the app's own migrator did"
+    colour: str
+    version: str
+    clone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreDatabase(Step):
     """Swap the database for a restored backup; the one that is left is kept beside it."""
 
@@ -264,6 +275,7 @@ AnyStep = (
     | Drain
     | Revert
     | Undo
+    | UndoOwn
     | RestoreDatabase
     | Retire
     | Unlock

@@ -119,7 +119,8 @@ def judge_own(identity: str, *, undo: bool, proved: bool | None, first: bool = F
     if undo and proved:
         return Verdict(
             kind="revert",
-            because=f"the undo of {identity} brought back every definition and row on the clone",
+            because=f"the old code runs on what {identity} leaves, and its undo brought back every "
+            "definition and row on the clone",
         )
     unless = {
         (True, None): "; a rehearsal that proves its undo makes it revert",

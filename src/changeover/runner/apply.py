@@ -8,7 +8,7 @@ from changeover import steps
 from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import lease, operate
-from changeover.runner import own_migration, own_rehearsal, proof, rehearsal, safety
+from changeover.runner import own_migration, own_rehearsal, own_undo, proof, rehearsal, safety
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
             return outcome
         case steps.Undo():
             return safety.undo(run, step)
+        case steps.UndoOwn():
+            return own_undo.run_undo(run, step)
         case steps.RestoreDatabase():
             return safety.restore(run, step)
         case steps.Retire():

@@ -142,6 +142,7 @@ class _Due:
         facts: What undoes them.
         contract: What undoes the contract migrations that are pending, which `finalize` runs.
         own: The app's own migrator, where it is to run.
+        undo_proved: Whether a rehearsal proved its undo; ``None`` where none tried it.
     """
 
     migrations: tuple[Migration, ...] = ()
@@ -149,12 +150,14 @@ class _Due:
     facts: tuple[verdict.MigrationFact, ...] = ()
     contract: tuple[verdict.MigrationFact, ...] = ()
     own: OwnChange | None = None
+    undo_proved: bool | None = None
 
     def verdict(self, *, first: bool) -> verdict.Verdict:
         """Judge the way back after it."""
         if self.own is None:
             return verdict.judge(self.facts, first=first)
-        return verdict.judge_own(self.own.id, undo=bool(self.own.undo), proved=None, first=first)
+        undo, proved = bool(self.own.undo), self.undo_proved
+        return verdict.judge_own(self.own.id, undo=undo, proved=proved, first=first)
 
 
 def _due(run: Run, releases: Mapping[str, Release], after: planning.Plan | None) -> _Due:
@@ -195,6 +198,7 @@ def _due(run: Run, releases: Mapping[str, Release], after: planning.Plan | None)
         facts=tuple(undoing.facts(due, folders, known)),
         contract=tuple(undoing.facts(contract, folders, known)),
         own=change,
+        undo_proved=own.undo_proved(run, known),
     )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from changeover.database import Database
     from changeover.executors.migrate import OwnRow
+    from changeover.executors.migrate.rehearsals import Rehearsals
     from changeover.executors.migrator import Purpose, Ran, What
     from changeover.inventory import Host
     from changeover.migrations.checks import Checks
@@ -133,6 +134,14 @@ def _due(run: Run, known: Mapping[str, OwnRow]) -> bool:
     row = known.get(run.release.version) if run.release else None
     digest = run.bundle.digest if run.bundle else ""
     return row is None or row.state != "applied" or row.bundle != digest
+
+
+def undo_proved(run: Run, known: Rehearsals) -> bool | None:
+    """Return whether a rehearsal proved the undo of exactly this bundle; ``None`` where none tried it."""
+    if run.release is None or run.bundle is None:
+        return None
+    found = known.undo(identity(run.release.version), run.bundle.digest)
+    return found.lossless if found else None
 
 
 def host(run: Run) -> Host:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from changeover.colour import version_of
 from changeover.errors import ChangeoverError
 from changeover.executors import migrate
 from changeover.executors import migrator as commands
@@ -11,7 +12,7 @@ from changeover.release import lineage, load_releases
 from changeover.runner import database, own
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from changeover.executors.migrate import OwnRow
     from changeover.inventory import Host
@@ -54,12 +55,22 @@ def _words(run: Run, row: OwnRow) -> str:
     if row.state == "applied" and row.schema_before == row.schema_after:
         return f"{what} {'had nothing to do' if row.how == 'found' else 'changed no definition'}"
     stays = f"{what} {did}, and the database stays as it left it"
+    if row.undo_proved and row.state == "applied":
+        stays += f"; its undo was proved: changeover db undo {row.release} --env {name}"
     if not row.backup:
         return stays
     return (
-        f"{stays}; its way back is the backup: changeover backup price {row.backup} --env {name},"
+        f"{stays}; the backup from before it: changeover backup price {row.backup} --env {name},"
         f" changeover rollback --restore-db {row.backup} --env {name}"
     )
+
+
+def after(run: Run, version: str, live: str | None, lost: Container[str]) -> str:
+    """Say it at the end of a rollback to a version, where the database's host is not lost."""
+    host = database.database_host(run.environment, run.app)
+    if live is None or host is None or host.name in lost:
+        return ""
+    return stands(run, version, version_of(live))
 
 
 def end(run: Run, hosts: Sequence[Host], version: str) -> None:

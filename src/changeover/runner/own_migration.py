@@ -128,13 +128,16 @@ class _Migration:
         name = self.run.app.database.name if self.run.app.database else ""
         return own.command(self.run, self.step.colour, name, what, "live")
 
+    def _digest(self, schema: str) -> str:
+        return own_schema.digest(schema, own.declared(self.run)[1].tables)
+
     def _begin(self, command: tuple[str, ...]) -> None:
         self.turn.begin(
             migrate.Begun(
                 release=self.step.version,
                 bundle=self.run.bundle.digest if self.run.bundle else "",
                 command=command,
-                schema_before=own_schema.digest(self.before),
+                schema_before=self._digest(self.before),
                 backup="" if self.step.first else self.run.fleet.deployment,
                 undo_proved=bool(self.run.own and self.run.own.undo_proved),
                 deployment=self.run.fleet.deployment,
@@ -150,7 +153,7 @@ class _Migration:
                 how=how,
                 exit=ran.exit if ran else None,
                 seconds=ran.seconds if ran else None,
-                schema_after=own_schema.digest(after),
+                schema_after=self._digest(after),
             )
         )
 

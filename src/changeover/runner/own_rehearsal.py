@@ -36,13 +36,14 @@ def rehearse(run: Run, step: RehearseOwn) -> Outcome:
         RehearsalRed: It fails there, leaves something undone by its own status, or breaks a data check.
     """
     vault = backups.vault_of(run.fleet)
-    with _cloned(run, vault) as (made, first, place):
+    with cloned(run, vault) as (made, first, place):
         tried = _Trial(run, step, vault, made, place)
         ran = tried.forward()
         after = clones.look(vault, made)
         tables = own.declared(run)[1].tables
         changes = own_schema.changes(first.schema, after.schema, without=tables)
         proved, says = tried.undo(first, after)
+    _remember(run, step, proved=proved, says=says)
     run.own = own.Rehearsed(
         schema_before=first.schema, changes=changes, undo_proved=proved, seconds=ran.seconds
     )
@@ -63,8 +64,21 @@ def rehearse(run: Run, step: RehearseOwn) -> Outcome:
     )
 
 
+def _remember(run: Run, step: RehearseOwn, *, proved: bool, says: str) -> None:
+    """Write down whether the undo is proved, for a plan that is made later."""
+    found = migrate.Undo(
+        subject=own.identity(step.version),
+        digest=run.bundle.digest if run.bundle else "",
+        lossless=proved,
+        because="" if proved else says,
+        deployment=run.fleet.deployment,
+    )
+    with database.owner_database(run.environment, run.app) as place:
+        migrate.remember(place, [found], [], fence=database.fence(run))
+
+
 @contextlib.contextmanager
-def _cloned(run: Run, vault: Vault) -> Iterator[tuple[Clone, Look, Database]]:
+def cloned(run: Run, vault: Vault) -> Iterator[tuple[Clone, Look, Database]]:
     """Give a clone of the deployment's backup with what it holds; it is dropped whatever happens."""
     made, first = clones.clone(vault, run.fleet.deployment)
     try:

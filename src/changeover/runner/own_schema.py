@@ -20,9 +20,9 @@ HEADER = re.compile(
 BELONGING = {"ACL", "COMMENT", "SECURITY LABEL"}
 
 
-def digest(schema: str) -> str:
-    """Return the sha256 of definitions, by which the ledger knows them."""
-    return hashlib.sha256(schema.encode()).hexdigest()
+def digest(schema: str, without: Sequence[str]) -> str:
+    """Return the sha256 of definitions, by which the ledger knows them; as ``changes`` reads them."""
+    return hashlib.sha256("\n".join(_lines(schema, without)).encode()).hexdigest()
 
 
 def changes(before: str, after: str, *, without: Sequence[str] = ()) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from changeover.colour import version_of
 from changeover.executors import lease, operate
 from changeover.fleet import action, on_each
 from changeover.plan import LEASE_SECONDS, ROLLBACK_CLOSING_SECONDS
-from changeover.runner import database, endings, holder, own_back, retreat, safety
+from changeover.runner import endings, holder, own_back, retreat, safety
 from changeover.runner.apply import apply
 
 if TYPE_CHECKING:
@@ -211,14 +211,9 @@ class Way:
         said = f"{self.version} serves again, proved"
         if not self.steps:
             said = f"nothing to do: {self.colour} is live already"
-        return self.run.end("done", 0, said + self._database() + self._not_asked())
-
-    def _database(self) -> str:
-        """Say what an own migrator of the version that was left did to the database."""
-        host = database.database_host(self.run.environment, self.run.app)
-        if self.backup or not self.live or host is None or host.name in self.seen.lost:
-            return ""
-        return own_back.stands(self.run, self.version, version_of(self.live))
+        if not self.backup:
+            said += own_back.after(self.run, self.version, self.live, self.seen.lost)
+        return self.run.end("done", 0, said + self._not_asked())
 
     def _not_asked(self) -> str:
         apps = self.run.app_hosts

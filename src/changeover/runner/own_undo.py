@@ -1,0 +1,111 @@
+"""Undo what an app's own migrator did: on a clone to see whether rows are lost, then on the live database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover.counts import counted
+from changeover.errors import CheckRed, Mixed
+from changeover.executors import backup as backups
+from changeover.executors import migrate
+from changeover.executors.backup import rehearsal as clones
+from changeover.runner import database, own, own_schema
+from changeover.runner.own_rehearsal import cloned
+from changeover.steps import Outcome
+
+if TYPE_CHECKING:
+    from changeover.runner.run import Run
+    from changeover.steps import UndoOwn
+
+DEADLINE_SPARE_SECONDS = 600
+
+
+class UndoLosesRows(CheckRed):
+    """Undoing takes away rows or values that are there now."""
+
+
+class UndoUnfinished(Mixed):
+    """Undoing failed, or left other definitions than there were."""
+
+
+def run_undo(run: Run, step: UndoOwn) -> Outcome:
+    """Undo, on a clone to see whether rows are lost, or on the live database.
+
+    Raises:
+        UndoLosesRows: On the clone rows or values are gone after undoing and running again.
+        UndoUnfinished: On the live database the definitions are not as before.
+    """
+    return _on_clone(run, step) if step.clone else _on_live(run, step)
+
+
+def _on_clone(run: Run, step: UndoOwn) -> Outcome:
+    """Undo and run again on a clone of what is there now: what comes back unchanged was not lost."""
+    vault = backups.vault_of(run.fleet)
+    with cloned(run, vault) as (made, first, place):
+        for what in ("undo", "command"):
+            ran = own.command(run, step.colour, place.name, what, "clone")
+            if not ran.well:
+                raise UndoLosesRows(
+                    f"on a clone of the backup {what} {ran.ending}",
+                    hint="the live database was not touched; correct it and deploy it first",
+                    host=ran.host,
+                    cause=ran.tail,
+                )
+        again = clones.look(vault, made)
+    names = sorted(first.fingerprints.keys() - own_schema.in_full(own.declared(run)[1].tables))
+    lost = [
+        f"{each} ({counted(first.rows.get(each, 0), 'row')} now, {again.rows.get(each, 0)} kept)"
+        for each in names
+        if again.fingerprints.get(each) != first.fingerprints[each]
+    ]
+    if lost:
+        raise UndoLosesRows(
+            f"undoing {own.identity(step.version)} would lose what was written since: {', '.join(lost)}",
+            hint="the live database was not touched: leave it as it is, the old version runs on it",
+            host=own.host(run).name,
+        )
+    return Outcome(says="on a clone nothing is lost by undoing and running again", changed=False)
+
+
+def _on_live(run: Run, step: UndoOwn) -> Outcome:
+    _, migrator = own.declared(run)
+    vault = backups.vault_of(run.fleet)
+    with (
+        database.owner_database(run.environment, run.app) as place,
+        migrate.own_turn(
+            place,
+            fence=database.fence(run),
+            deadline_seconds=migrator.deadline_seconds + DEADLINE_SPARE_SECONDS,
+            report=run.report,
+        ) as turn,
+    ):
+        row = migrate.own_rows(place)[step.version]
+        ran = own.command(run, step.colour, place.name, "undo", "live")
+        after = own_schema.digest(clones.live_schema(vault), migrator.tables)
+        back = ran.well and after == row.schema_before
+        turn.end(
+            migrate.Ended(
+                release=step.version,
+                state="undone" if back else "failed",
+                how="executed",
+                exit=ran.exit,
+                seconds=ran.seconds,
+                schema_after=after,
+            )
+        )
+    if not back:
+        stands = (
+            "the schema is not as before it ran" if ran.well else "the schema may be half undone"
+        )
+        name, backup = run.environment.name, run.fleet.deployment
+        raise UndoUnfinished(
+            f"{own.said(migrator.undo or ())} {ran.ending}; {stands}",
+            hint=f"changeover db status {step.version} --env {name}; the backup from right before:"
+            f" changeover backup price {backup} --env {name}",
+            host=ran.host,
+            cause=ran.tail or None,
+        )
+    return Outcome(
+        says=f"{own.said(migrator.undo or ())} {ran.ending}; the schema is as before it ran",
+        figures={"seconds": ran.seconds},
+    )
