@@ -115,7 +115,6 @@ app.command()(adopt)
 app.command()(diff)
 app.command()(rehearse)
 app.command()(revert)
-app.command()(db_own.undo)
 
 
 @app.command("migrate")

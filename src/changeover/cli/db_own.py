@@ -1,16 +1,13 @@
-"""The verb ``db undo``, and what the other ``db`` verbs tell of apps that migrate themselves."""
+"""What the ``db`` verbs tell of apps that migrate themselves."""
 
 from __future__ import annotations
 
 import shlex
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from changeover.cli import options
 from changeover.cli.db_releases import releases_with_database
-from changeover.cli.desk import Desk, context_of, open_desk
+from changeover.cli.desk import Desk, context_of
 from changeover.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -22,23 +19,6 @@ if TYPE_CHECKING:
 
 class OwnByHand(InvalidInput):
     """An app's own migrator needs its code on a host, and a proved backup."""
-
-
-Version = Annotated[str, typer.Argument(help="The release whose own migrator is undone.")]
-
-
-def undo(
-    version: Version,
-    env: options.Env = options.DEFAULT_ENVIRONMENT,
-    app: options.App = None,
-    *,
-    json: options.Json = False,
-) -> None:
-    """Undo what a release's own migrator did, once an older version serves; where rows would go, it refuses."""
-    from changeover.runner import own_by_hand  # noqa: PLC0415 - hosts are asked only by this verb
-
-    desk = open_desk(env, app, json_lines=json)
-    desk.output.note(own_by_hand.undo(context_of(desk), version))
 
 
 def status(desk: Desk, version: str | None) -> None:

@@ -1,4 +1,4 @@
-"""The verb ``db revert``: contract migrations undone by hand."""
+"""The verb ``db revert``: contract migrations, or what an own migrator did, undone by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from changeover.cli.db_releases import releases_with_database
 from changeover.cli.desk import context_of, open_desk
 from changeover.counts import counted
 
-Version = Annotated[str, typer.Argument(help="The release whose contract migrations are undone.")]
+Version = Annotated[
+    str, typer.Argument(help="The release whose contract migrations, or own migrator, are undone.")
+]
 
 
 def revert(
@@ -21,11 +23,16 @@ def revert(
     *,
     json: options.Json = False,
 ) -> None:
-    """Undo a version's contract migrations, where a rehearsal proved that nothing is lost."""
+    """Undo a version's contract migrations or own migrator, where it is proved that nothing is lost."""
     from changeover.runner import undo_by_hand  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
-    releases_with_database(desk, version)
+    releases, _ = releases_with_database(desk, version)
+    if releases[version].migrator is not None:
+        from changeover.runner import own_by_hand  # noqa: PLC0415 - few releases have one
+
+        desk.output.note(own_by_hand.undo(context_of(desk), version))
+        return
     undone = undo_by_hand.revert(context_of(desk), version)
     for name in undone:
         desk.output.data({"type": "migration", "id": name, "state": "reverted"}, name)

@@ -29,11 +29,17 @@ def stands(run: Run, version: str | None, left: str) -> str:
         version: The version that it goes to.
         left: The version that is left.
     """
+    if not _migrates_itself(run):
+        return ""
     try:
         rows = _rows(run, version, left)
     except ChangeoverError as error:
         return f"; whether an own migrator of {left} ran was not seen: {error.message}"
     return "".join(f"; {_words(run, row)}" for row in rows)
+
+
+def _migrates_itself(run: Run) -> bool:
+    return run.app.database is not None and run.app.database.migrates_itself
 
 
 def _rows(run: Run, version: str | None, left: str) -> list[OwnRow]:
@@ -56,7 +62,7 @@ def _words(run: Run, row: OwnRow) -> str:
         return f"{what} {'had nothing to do' if row.how == 'found' else 'changed no definition'}"
     stays = f"{what} {did}, and the database stays as it left it"
     if row.undo_proved and row.state == "applied":
-        stays += f"; its undo was proved: changeover db undo {row.release} --env {name}"
+        stays += f"; its undo was proved: changeover db revert {row.release} --env {name}"
     if not row.backup:
         return stays
     return (
@@ -73,10 +79,9 @@ def after(run: Run, version: str, live: str | None, lost: Container[str]) -> str
     return stands(run, version, version_of(live))
 
 
-def end(run: Run, hosts: Sequence[Host], version: str) -> None:
-    """End what still runs of a version's own migrator, and tell it; hosts that do not do so are named."""
-    releases = load_releases(run.root, run.app.app)
-    if version in releases and releases[version].migrator is None:
+def end(run: Run, hosts: Sequence[Host]) -> None:
+    """End what still runs of the app's own migrator, and tell it; hosts that do not do so are named."""
+    if not _migrates_itself(run):
         return
     answers = commands.end(run.fleet, hosts)
     for host, replies in answers.replies.items():

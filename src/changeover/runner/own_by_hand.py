@@ -50,8 +50,8 @@ def undo(context: Context, version: str) -> str:
         fence = migrate.fence(place)
         _refuse(context, built, place)
     target = forecast.target(built)
-    hint = f"changeover db undo {version} --env {name} begins anew"
-    with by_hand.leased(context, "db undo", version, hint=hint, beyond=fence) as run:
+    hint = f"changeover db revert {version} --env {name} begins anew"
+    with by_hand.leased(context, "db revert", version, hint=hint, beyond=fence) as run:
         run.release, run.bundle, run.values = built.release, built.bundle, built.values
         apps = tuple(each.name for each in run.app_hosts)
         undoing = partial(steps.UndoOwn, hosts=apps[:1], colour=target.colour, version=version)

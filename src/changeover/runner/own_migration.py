@@ -10,7 +10,7 @@ from changeover.errors import ChangeoverError, Failed, Mixed
 from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as schemas
-from changeover.runner import database, own, own_schema
+from changeover.runner import database, own, own_schema, physical
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ class _Migration:
             return self._found(migrator.status)
         checks = own.checks_of(release)
         compared = self.turn.note(checks) if checks and self.step.first and not cut_off else None
+        if not cut_off:
+            physical.mark(self.run, self.step.version, "migrator")
         self._begin(migrator.command)
         if cut_off and self.run.own is not None:
             # An earlier run began it: what it met is what the backup of this deployment holds.

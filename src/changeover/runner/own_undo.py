@@ -9,7 +9,7 @@ from changeover.errors import CheckRed, Mixed
 from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as clones
-from changeover.runner import database, own, own_schema
+from changeover.runner import database, own, own_schema, physical
 from changeover.runner.own_rehearsal import cloned
 from changeover.steps import Outcome
 
@@ -80,6 +80,7 @@ def _on_live(run: Run, step: UndoOwn) -> Outcome:
         ) as turn,
     ):
         row = migrate.own_rows(place)[step.version]
+        physical.mark(run, step.version, "undo")
         ran = own.command(run, step.colour, place.name, "undo", "live")
         after = own_schema.digest(clones.live_schema(vault), migrator.tables)
         back = ran.well and after == row.schema_before

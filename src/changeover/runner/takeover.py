@@ -204,7 +204,7 @@ class _Taking:
             id="lock", hosts=names, reason=f"abort {self.version}", seconds=planning.LEASE_SECONDS
         )
         run.step(lock, lambda: _steal(run, lock, self.hosts))
-        own_back.end(run, self.app_hosts, self.version)
+        own_back.end(run, self.app_hosts)
         revert = steps.Revert(
             id="revert",
             hosts=tuple(host.name for host in self.app_hosts),
