@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from changeover.colour import version_of
-from changeover.runner import bake, endings, undoing
+from changeover.runner import bake, endings, own_back, undoing
 from changeover.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ def _judged(context: Context, version: str, to: str, *, placed: bool) -> Verdict
     found = undoing.in_the_way(context.environment, context.declared, context.releases, to, version)
     if found is not None:
         return found.verdict
+    own = own_back.judged(context.environment, context.declared, context.releases, to, version)
+    if own is not None:
+        return own
     again = "one rename goes back" if placed else "it is placed again, then one rename goes back"
     return Verdict(kind="instant", because=f"the old code runs on the schema, {again}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from changeover import verdict
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError
 from changeover.executors import migrate
@@ -12,11 +13,13 @@ from changeover.release import lineage, load_releases
 from changeover.runner import database, own
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from changeover.executors.migrate import OwnRow
-    from changeover.inventory import Host
+    from changeover.inventory import Environment, Host
+    from changeover.release import App, Release
     from changeover.runner.run import Run
+    from changeover.verdict import Verdict
 
 RAN = {"running", "applied", "failed"}
 
@@ -29,28 +32,58 @@ def stands(run: Run, version: str | None, left: str) -> str:
         version: The version that it goes to.
         left: The version that is left.
     """
-    if not _migrates_itself(run):
+    if not _migrates_itself(run.app):
         return ""
     try:
-        rows = _rows(run, version, left)
+        releases = load_releases(run.root, run.app.app)
+        rows = _rows(run.environment, run.app, releases, version, left)
     except ChangeoverError as error:
         return f"; whether an own migrator of {left} ran was not seen: {error.message}"
     return "".join(f"; {_words(run, row)}" for row in rows)
 
 
-def _migrates_itself(run: Run) -> bool:
-    return run.app.database is not None and run.app.database.migrates_itself
+def judged(
+    environment: Environment, app: App, releases: Mapping[str, Release], version: str, left: str
+) -> Verdict | None:
+    """Judge the way back of the database from a version to an older one; ``None`` where no own migrator ran.
+
+    Takes what ``undoing.in_the_way`` takes, and raises what it raises.
+    """
+    found = [row for row in _rows(environment, app, releases, version, left) if not _idle(row)]
+    if not found:
+        return None
+    last = found[-1]
+    return verdict.judge_own(
+        own.identity(last.release),
+        undo=last.undo_proved,
+        proved=len(found) == 1 and last.undo_proved and last.state == "applied",
+    )
 
 
-def _rows(run: Run, version: str | None, left: str) -> list[OwnRow]:
-    releases = load_releases(run.root, run.app.app)
-    if database.database_host(run.environment, run.app) is None or left not in releases:
+def _migrates_itself(app: App) -> bool:
+    return app.database is not None and app.database.migrates_itself
+
+
+def _idle(row: OwnRow) -> bool:
+    return row.state == "applied" and row.schema_before == row.schema_after
+
+
+def _rows(
+    environment: Environment,
+    app: App,
+    releases: Mapping[str, Release],
+    version: str | None,
+    left: str,
+) -> list[OwnRow]:
+    if not _migrates_itself(app) or database.database_host(environment, app) is None:
         return []
-    kept = set(lineage(releases, version)) if version in releases else set()
+    if left not in releases:
+        return []
+    kept = set(lineage(releases, version)) if version and version in releases else set()
     names = [each for each in lineage(releases, left) if each not in kept]
     if not any(releases[name].migrator for name in names):
         return []
-    with database.owner_database(run.environment, run.app) as place:
+    with database.owner_database(environment, app) as place:
         known = migrate.own_rows(place)
     return [known[name] for name in names if name in known and known[name].state in RAN]
 
@@ -58,7 +91,7 @@ def _rows(run: Run, version: str | None, left: str) -> list[OwnRow]:
 def _words(run: Run, row: OwnRow) -> str:
     name, what = run.environment.name, own.identity(row.release)
     did = {"running": "was begun", "failed": "failed"}.get(row.state, "ran")
-    if row.state == "applied" and row.schema_before == row.schema_after:
+    if _idle(row):
         return f"{what} {'had nothing to do' if row.how == 'found' else 'changed no definition'}"
     stays = f"{what} {did}, and the database stays as it left it"
     if row.undo_proved and row.state == "applied":
@@ -81,7 +114,7 @@ def after(run: Run, version: str, live: str | None, lost: Container[str]) -> str
 
 def end(run: Run, hosts: Sequence[Host]) -> None:
     """End what still runs of the app's own migrator, and tell it; hosts that do not do so are named."""
-    if not _migrates_itself(run):
+    if not _migrates_itself(run.app):
         return
     answers = commands.end(run.fleet, hosts)
     for host, replies in answers.replies.items():
