@@ -46,12 +46,13 @@ class Archived:
         (found,) = (event for event in self.run(*words, status=status) if event["type"] == kind)
         return found
 
-    def sql(self, statement: str) -> str:
-        command = f'cd / && runuser -u postgres -- psql -qAt nox_api -c "{statement}"'
+    def sql(self, statement: str, database: str = "nox_api") -> str:
+        command = f'cd / && runuser -u postgres -- psql -qAt {database} -c "{statement}"'
         return self.lab.ssh(DATABASE, command)
 
-    def users(self) -> list[str]:
-        return self.sql("SELECT email FROM users WHERE email LIKE '%@rows.test' ORDER BY 1").split()
+    def users(self, database: str = "nox_api") -> list[str]:
+        wanted = "SELECT email FROM users WHERE email LIKE '%@rows.test' ORDER BY 1"
+        return self.sql(wanted, database).split()
 
     def add(self, name: str) -> None:
         self.sql(
@@ -89,9 +90,9 @@ def test_the_point_before_a_migration_brings_back_exactly_what_was_there(
     (proved,) = (event for event in recovered if event["type"] == "recovered")
     assert archived.users() == ["before@rows.test"]
     assert archived.sql("SELECT count(*) FROM changeover.migration WHERE release = '8.0.0'") == "0"
-    assert restored["lost"]["public.users"]["lost"] == 1
-    assert proved["price"]["left_at_most"] >= 1
-    assert restored["kept"] in archived.sql("SELECT datname FROM pg_database").split()
+    # the migration has changed a row of its own accord, which is left behind as well
+    assert proved["price"]["left_at_most"] >= restored["lost"]["public.users"]["lost"] >= 1
+    assert archived.users(restored["kept"]) == ["after@rows.test", "before@rows.test"]
     listed = archived.run("backup", "list")
     (backup,) = (event for event in listed if event["type"] == "backup")
     assert backup["recovered"]["words"] == migrated["name"]
