@@ -44,13 +44,13 @@ class Plan:
         """Return the sha256 over what the plan does: equal plans do equal things.
 
         What statements meet is left out: rows and sizes of live tables move with every write. So is
-        the way back: a rehearsal meanwhile may have proved it.
+        what a rehearsal adds meanwhile: what it measured, and which way back it proved.
         """
         content_of = self._content()
         for judged in ("verdict", "afterwards"):
             del content_of["situation"][judged]
         for statement in content_of["situation"]["statements"]:
-            del statement["meets"], statement["rewrites"]
+            del statement["meets"], statement["rewrites"], statement["measured"]
         content = json.dumps(content_of, sort_keys=True, default=str)
         return hashlib.sha256(content.encode()).hexdigest()
 

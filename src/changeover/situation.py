@@ -41,12 +41,14 @@ class SqlChange:
         sql: The statement.
         meets: A line for each table it meets: the lock, rows and size, and who would wait.
         rewrites: Whether it writes a table anew; ``None`` where that cannot be told yet.
+        measured: What the last rehearsal of exactly this statement measured; nothing where none did.
     """
 
     migration: str
     sql: str
     meets: tuple[str, ...] = ()
     rewrites: bool | None = False
+    measured: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

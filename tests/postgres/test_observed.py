@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from tests.postgres.gate import GATE, OPEN
 
 from changeover.executors import migrate
 from changeover.executors.migrate import failures, patience
@@ -71,8 +72,8 @@ def test_locks_rewrites_and_times_are_seen_statement_by_statement(
     assert note.held_milliseconds >= score.held_milliseconds + sleep.milliseconds - 50
     assert note.held_milliseconds >= 50
     assert notes.held_milliseconds < note.held_milliseconds
-    assert (index.kind, index.locks) == ("CREATE INDEX CONCURRENTLY", ())
-    assert index.milliseconds > 0
+    assert (index.kind, index.how) == ("CREATE INDEX CONCURRENTLY", "alone")
+    assert index.held_milliseconds > 0
 
 
 def test_what_data_checks_lock_counts_as_the_first_statements(shop: Shop, release: Release) -> None:
@@ -92,6 +93,64 @@ def test_what_data_checks_lock_counts_as_the_first_statements(shop: Shop, releas
         ("users", LockMode.SHARE_ROW_EXCLUSIVE),
     ]
     assert [lock.table for lock in still_more.locks] == ["still_more"]
+
+
+class Opening(migrate.Observer):
+    """Opens the gate once it has seen what waits there."""
+
+    def __init__(self, shop: Shop) -> None:
+        super().__init__()
+        self.shop = shop
+
+    def glance(self, beside: psycopg.Connection[tuple[object, ...]], process: int) -> None:
+        super().glance(beside, process)
+        if self._alone is not None and self._alone.locks:
+            self.shop.rows(OPEN)
+
+
+def test_a_concurrent_build_and_batches_are_watched_as_well(shop: Shop, release: Release) -> None:
+    with psycopg.connect(**dict(shop.owner.parameters())) as connection:  # type: ignore[arg-type]
+        connection.execute(USERS.encode())
+        connection.execute(GATE.encode())
+        connection.execute(
+            b"CREATE FUNCTION held(bigint) RETURNS bigint IMMUTABLE LANGUAGE plpgsql AS"
+            b" $$ BEGIN PERFORM pass(); RETURN $1; END $$"
+        )
+    folder = release(
+        {
+            "expand/001_held.sql": "CREATE INDEX CONCURRENTLY users_held ON users (held(id))",
+            "backfill/001_name.sql": "-- changeover: batch table=users key=id size=500\n"
+            "UPDATE users SET name = 'n' WHERE id BETWEEN $1 AND $2",
+        }
+    )
+    observer = Opening(shop)
+
+    migrate.apply(shop.owner, folder, observer=observer, report=observer.timed)
+
+    index, batches = observer.seen
+    assert [(lock.table, lock.mode) for lock in index.locks] == [
+        ("users", LockMode.SHARE_UPDATE_EXCLUSIVE)
+    ]
+    assert [(lock.table, lock.mode) for lock in batches.locks] == [
+        ("users", LockMode.ROW_EXCLUSIVE)
+    ]
+    assert (index.how, batches.how) == ("alone", "batches")
+    assert 0 < batches.held_milliseconds < batches.milliseconds
+
+
+def test_what_is_locked_is_held_while_the_result_is_checked(shop: Shop, release: Release) -> None:
+    with psycopg.connect(**dict(shop.owner.parameters())) as connection:  # type: ignore[arg-type]
+        connection.execute(USERS.encode())
+    folder = release(
+        {
+            "expand/001_note.sql": "ALTER TABLE users ADD COLUMN note text",
+            "expand/001_note.verify.sql": "SELECT pg_sleep(0.2) IS NOT NULL",
+        }
+    )
+
+    (note,) = observed(shop, folder)
+
+    assert note.held_milliseconds >= note.milliseconds + 200
 
 
 def test_a_statement_that_takes_far_longer_than_rehearsed_is_stopped_and_leaves_nothing(

@@ -91,17 +91,23 @@ def plan(
 ) -> None:
     """Show every statement that would run, the lock it takes, and on how much."""
     from changeover.executors import migrate  # noqa: PLC0415 - `--help` does without
+    from changeover.runner import measurements  # noqa: PLC0415
 
     desk = open_desk(env, app, json_lines=json)
     count = checks = 0
     phases = chosen(phase, EVERY)
     every: list[Migration] = []
+    known: migrate.Rehearsals | None = None
     for place, folder in _folders(desk, version):
         every += migrate.pending(place, folder, EVERY)
         migrate.foresee(place, every)
+        known = known or migrate.recall(place)
         for statement in migrate.preview(place, folder, phases):
             count += 1
-            desk.output.data(statement.as_event(), _told(statement))
+            found = known.of(statement.migration, statement.number, statement.digest)
+            measured = measurements.told(found, known.now)
+            told = "\n".join([_told(statement), *(f"  {line}" for line in measured)])
+            desk.output.data({**statement.as_event(), "measured": measured}, told)
         for migration in migrate.pending(place, folder, phases):
             checks += db_checks.show(desk.output, migration)
     own = db_own.plan(desk, version)

@@ -13,7 +13,7 @@ from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import migrate
 from changeover.release import difference, values
-from changeover.runner import bake, database, own, survey, undoing
+from changeover.runner import bake, database, measurements, own, survey, undoing
 from changeover.situation import OwnChange, Situation, SqlChange, Target
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _due(run: Run, releases: Mapping[str, Release], after: planning.Plan | None)
             if found:
                 names = {migration.id for migration in found}
                 shown = migrate.preview(place, folder, planning.DEPLOYED_PHASES)
-                statements += [_change(each) for each in shown if each.migration in names]
+                statements += [_change(each, known) for each in shown if each.migration in names]
                 due += found
             contract += migrate.pending(place, folder, CONTRACT)
         change = own.change(run, releases, place, alone=after is None, sql_pending=bool(due))
@@ -209,11 +209,14 @@ def checks_of(pending: Sequence[Migration]) -> Iterator[str]:
             yield f"{migration.id}  {check}"
 
 
-def _change(shown: StatementPreview) -> SqlChange:
+def _change(shown: StatementPreview, known: migrate.Rehearsals) -> SqlChange:
     return SqlChange(
         migration=shown.migration,
         sql=shown.sql,
         rewrites=shown.rewrites,
+        measured=measurements.told(
+            known.of(shown.migration, shown.number, shown.digest), known.now
+        ),
         meets=tuple(
             f"{target.lock} on {target.table}: "
             + (

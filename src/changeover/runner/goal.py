@@ -79,10 +79,12 @@ def _removed(states: Sequence[HostState]) -> NotPlaced | None:
     if len(last) != 1 or None in last or len({state.live for state in states}) > 1:
         return None
     colour = str(last.pop())
-    if any(state.previous or state.pending or state.live == colour for state in states):
+    # Another build of the version that is live, as after it was placed again, is no way back.
+    version = version_of(colour)
+    if any(s.previous or s.pending or version_of(str(s.live)) == version for s in states):
         return None
     error = NotPlaced(f"{colour} was live before and is removed", hint="name a version with --to")
-    error.version = version_of(colour)
+    error.version = version
     return error
 
 

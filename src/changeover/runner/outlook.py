@@ -31,9 +31,13 @@ def outlook(context: Context, states: Sequence[HostState]) -> Iterator[Event]:
     version = version_of(str(live.pop()))
     before = {state.previous or (state.history[-1] if state.history else None) for state in apps}
     goal = before.pop() if len(before) == 1 else None
+    if goal is not None and version_of(goal) == version and all(not s.previous for s in apps):
+        goal = None  # another build of the same version, that is on no host
     placed = goal is not None and all(goal in state.placed for state in apps)
     try:
-        yield bake.window(context.environment, context.release(version), states).as_event()
+        window = bake.window(context.environment, context.release(version), states)
+        if window.seconds:
+            yield window.as_event()
         yield _way_back(context, version, version_of(goal) if goal else None, placed=placed)
     except Exception as error:  # noqa: BLE001 - what the hosts said was told, whatever is wrong beside
         yield _event(None, "unknown", endings.known(error).message)

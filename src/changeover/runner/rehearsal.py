@@ -212,7 +212,7 @@ class _Rehearsal:
         """Say what the rehearsal came to."""
         seen = self.observer.seen
         milliseconds = sum(each.milliseconds for each in seen)
-        held = [each for each in seen if measurements.waited_for(each, self.rows)]
+        held = [each for each in seen if measurements.shutting_out(each, self.rows)]
         longest = max(held, key=lambda each: each.held_milliseconds, default=None)
         names = {each.migration for each in seen}
         says = [

@@ -27,8 +27,11 @@ def outcome(
     def probe() -> preflight.Server:
         with database.owner_database(environment, app) as place:
             found = migrate.probe(place)
-            return preflight.Server(version=found.version, size_bytes=found.size_bytes)
+            return preflight.Server(
+                version=found.version, size_bytes=found.size_bytes, migrates=migrates
+            )
 
+    migrates = release.migrations.is_dir() or release.migrator is not None
     known = database.database_host(environment, app) is not None
     enters = any(each.source == "database" for each in release.environment.variables.values())
     return preflight.apply(

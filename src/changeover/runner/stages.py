@@ -193,15 +193,7 @@ def words(made: planning.Plan) -> str:
         if content:
             lines.append(f"{title}:")
             lines += [f"  {line}" for text in content for line in text.splitlines()]
-    if found.statements:
-        lines.append("statements:")
-        for change in found.statements:
-            lines.append(f"  {change.migration}")
-            lines += [f"    {line}" for line in change.meets]
-            if change.rewrites is not False:
-                said = "writes" if change.rewrites else "may write"
-                lines.append(f"    {said} the whole table anew")
-            lines += [f"    | {line}" for line in change.sql.strip().splitlines()]
+    lines += _statements(found, made.version)
     if found.own:
         lines.append(f"the app's own migrator ({found.own.id}, on {found.own.host}):")
         for what in ("command", "status", "undo"):
@@ -210,6 +202,24 @@ def words(made: planning.Plan) -> str:
     lines += _ways_back(found)
     lines.append(f"digest {made.digest}")
     return "\n".join(lines)
+
+
+def _statements(found: Situation, version: str) -> list[str]:
+    """Return every statement with whom it meets, and what the last rehearsal measured of it."""
+    lines = ["statements:"] if found.statements else []
+    for change in found.statements:
+        lines.append(f"  {change.migration}")
+        lines += [f"    {line}" for line in (*change.meets, *change.measured)]
+        if change.rewrites is not False:
+            said = "writes" if change.rewrites else "may write"
+            lines.append(f"    {said} the whole table anew")
+        lines += [f"    | {line}" for line in change.sql.strip().splitlines()]
+    if unknown := sum(not change.measured for change in found.statements):
+        lines.append(
+            f"  {counted(unknown, 'statement was', 'statements were')} not measured yet: "
+            f"changeover db rehearse {version} --env {found.environment}"
+        )
+    return lines
 
 
 def _ways_back(found: Situation) -> list[str]:

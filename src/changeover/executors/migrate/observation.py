@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from changeover.executors.migrate.session import row, rows
 from changeover.migrations.records import LockMode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from changeover.executors.migrate.moves import Move
     from changeover.executors.migrate.session import Connection
     from changeover.migrations.records import Statement
 
+How = Literal["together", "alone", "batches"]
 # What is the catalog's or the ledger's own is nobody's to wait for.
 USERS_OWN = """class.relkind IN ('r', 'p', 'm') AND class.relpersistence <> 't'
     AND class.relnamespace NOT IN (
@@ -25,12 +27,14 @@ USERS_OWN = """class.relkind IN ('r', 'p', 'm') AND class.relpersistence <> 't'
 LOCKS = f"""
     SELECT class.oid::regclass::text, held.mode
     FROM pg_locks AS held JOIN pg_class AS class ON class.oid = held.relation
-    WHERE held.pid = pg_backend_pid() AND held.granted AND {USERS_OWN}
+    WHERE held.pid = %s AND held.granted AND {USERS_OWN}
 """  # noqa: S608 - a constant
 FILES = f"""
     SELECT class.oid::bigint, class.oid::regclass::text, class.relfilenode::bigint
     FROM pg_class AS class WHERE {USERS_OWN}
 """  # noqa: S608 - a constant
+# What of a statement's locks is told where it is no part of a transaction.
+LEAST_ALONE = LockMode.ROW_EXCLUSIVE
 TRANSACTION = "SELECT txid_current_if_assigned()"
 SIZE = "SELECT pg_total_relation_size(to_regclass(%s))"
 
@@ -60,9 +64,11 @@ class Observed:
         of: How many statements the file has.
         kind: The command's words.
         milliseconds: How long it ran.
-        locks: What it locked; empty for statements outside transactions, which are not watched.
+        locks: What it locked.
         rewritten: The tables that it wrote anew.
-        held_milliseconds: From its beginning until the last statement of its transaction was done.
+        held_milliseconds: From its beginning until its transaction was ready to end, data checks and
+            verify queries included; of batches the longest one.
+        how: Whether it ran together with others in a transaction, alone, or in batches.
     """
 
     migration: str
@@ -73,6 +79,7 @@ class Observed:
     locks: tuple[Lock, ...] = ()
     rewritten: tuple[str, ...] = ()
     held_milliseconds: float = 0.0
+    how: How = "together"
 
 
 @dataclasses.dataclass(slots=True)
@@ -83,10 +90,21 @@ class _Before:
     files: Mapping[int, tuple[str, int]]
 
 
+@dataclasses.dataclass(slots=True)
+class _Glimpsed:
+    """What was seen of a statement that is no part of a transaction, while it ran."""
+
+    how: How
+    locks: dict[str, Lock] = dataclasses.field(default_factory=dict)
+    held_milliseconds: float = 0.0
+
+
 class Observer:
-    """Watches the statements of transactions, in the session that runs them."""
+    """Watches what statements do: in their own session, or from beside where they run alone."""
 
     def __init__(self) -> None:
+        self._glimpsed: dict[tuple[str, int], _Glimpsed] = {}
+        self._alone: _Glimpsed | None = None
         self._seen: dict[tuple[str, int], Observed] = {}
         self._open: list[tuple[int | None, float, Observed]] = []
         self._before = _Before(0.0, {})
@@ -106,7 +124,7 @@ class Observer:
     def after(self, work: Connection, move: Move, statement: Statement) -> None:
         """Look again, once it has run and before its transaction ends."""
         now = time.perf_counter()
-        transaction, held = _transaction(work), _locks(work)
+        transaction, held = _transaction(work), _locks(work, work.info.backend_pid)
         if transaction != self._transaction:
             # What data checks locked before it counts as the first statement's.
             self._transaction, self._told = transaction, {}
@@ -128,11 +146,48 @@ class Observer:
         self._seen[(observed.migration, observed.number)] = observed
         self._hold(transaction, now, observed)
 
+    def ready(self) -> None:
+        """Let what the open transaction locked be held until now: it is checked, and commits next."""
+        now = time.perf_counter()
+        for transaction, begun, observed in self._open:
+            if transaction == self._transaction:
+                observed.held_milliseconds = (now - begun) * 1000
+
+    @contextlib.contextmanager
+    def alone(self, move: Move, statement: Statement) -> Iterator[None]:
+        """Have a statement looked at from beside while it runs outside any transaction."""
+        self._alone = self._glimpse(move, statement, "alone")
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._alone.held_milliseconds = (time.perf_counter() - begun) * 1000
+            self._alone = None
+
+    def glance(self, beside: Connection, process: int) -> None:
+        """Look from another session at what runs alone; at nothing where nothing does."""
+        if self._alone is not None:
+            _note_locks(self._alone, beside, process)
+
+    def batch(self, work: Connection, move: Move, statement: Statement) -> None:
+        """Look at what a batch has locked, before its transaction ends."""
+        _note_locks(self._glimpse(move, statement, "batches"), work, work.info.backend_pid)
+
+    def held(self, move: Move, statement: Statement, seconds: float) -> None:
+        """Note for how long a batch held its locks."""
+        found = self._glimpse(move, statement, "batches")
+        found.held_milliseconds = max(found.held_milliseconds, seconds * 1000)
+
+    def _glimpse(self, move: Move, statement: Statement, how: How) -> _Glimpsed:
+        key = (move.migration.id, statement.number)
+        return self._glimpsed.setdefault(key, _Glimpsed(how))
+
     def timed(self, event: Mapping[str, object]) -> None:
         """Note the time of a statement that ran outside a transaction, or in batches, from its event."""
         if event.get("type") != "statement" or event.get("direction") != "apply":
             return
         key = (str(event["migration"]), int(str(event["number"])))
+        found = self._glimpsed.get(key, _Glimpsed("alone"))
         self._seen.setdefault(
             key,
             Observed(
@@ -141,6 +196,9 @@ class Observer:
                 of=int(str(event["of"])),
                 kind=str(event["kind"]),
                 milliseconds=float(str(event["milliseconds"])),
+                locks=tuple(found.locks[name] for name in sorted(found.locks)),
+                held_milliseconds=found.held_milliseconds,
+                how=found.how,
             ),
         )
 
@@ -152,9 +210,16 @@ class Observer:
             earlier.held_milliseconds = (now - begun) * 1000
 
 
-def _locks(work: Connection) -> dict[str, LockMode]:
+def _note_locks(found: _Glimpsed, session: Connection, process: int) -> None:
+    for table, mode in _locks(session, process).items():
+        known = found.locks.get(table)
+        if mode >= LEAST_ALONE and (known is None or mode > known.mode):
+            found.locks[table] = Lock(table=table, mode=mode, size_bytes=_size(session, table))
+
+
+def _locks(session: Connection, process: int) -> dict[str, LockMode]:
     found: dict[str, LockMode] = {}
-    for table, name in rows(work, LOCKS):
+    for table, name in rows(session, LOCKS, (process,)):
         mode = LockMode[re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.removesuffix("Lock")).upper()]
         found[table] = max(mode, found.get(table, mode))
     return found

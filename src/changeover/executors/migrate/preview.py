@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -80,6 +81,11 @@ class StatementPreview:
     scans: bool
     opaque: bool
     targets: tuple[TargetPreview, ...]
+
+    @property
+    def digest(self) -> str:
+        """Return the sha256 of its text, hexadecimal, as `Statement.digest` does."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
 
     def as_event(self) -> dict[str, object]:
         """Return it JSON-ready."""

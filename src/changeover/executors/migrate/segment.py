@@ -48,6 +48,8 @@ def run_segment(turn: Turn, move: Move, statements: tuple[Statement, ...], *, la
                 _end(turn, move, entries, before, results)
             else:
                 record(turn.work, move, turn.mandate, move.state, entries)
+            if turn.observer and move.forward:
+                turn.observer.ready()
 
     with _telling(turn, move, results):
         turn.retried(work, move.migration.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -92,7 +93,8 @@ def _run(turn: Turn, move: Move, statement: Statement, finding: Finding) -> None
     for earlier in move.statements[: statement.number - 1]:
         if earlier.effect.kind == "SET":
             execute(turn, move, earlier)
-    with placing_failures(turn, move, statement):
+    watched = turn.observer.alone(move, statement) if turn.observer and move.forward else None
+    with placing_failures(turn, move, statement), watched or contextlib.nullcontext():
         turn.work.execute((finding.instead or statement.sql).encode())
 
 

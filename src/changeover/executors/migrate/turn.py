@@ -201,6 +201,8 @@ class Turn:
             try:
                 with answering(self.lock, ANSWER_SECONDS):
                     seen = blockers_of(self.lock, self.work.info.backend_pid)
+                    if self.observer:
+                        self.observer.glance(self.lock, self.work.info.backend_pid)
             except psycopg.Error as error:
                 self._cancel(future)
                 return error

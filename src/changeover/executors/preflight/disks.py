@@ -17,6 +17,8 @@ WRITTEN_BY = {"app": ("releases", "uploads"), "db": ("backups", "database")}
 # What the agent asks for before it begins: a dump is at most as large as the database, and a restore beside it
 # needs some more for indexes and sorting.
 SHARES = {"backups": 1.0, "database": 1.2}
+# The clone that migrations are rehearsed on, beside the restored one.
+REHEARSAL = {"database": 1.0}
 
 
 def directories(app: str) -> dict[str, str]:
@@ -38,7 +40,8 @@ def disks(
     """Yield a finding for each file system that a deployment writes to on this host.
 
     The release's own figures hold for each of them. Where backups and the database lie, the measured size of the
-    database counts as well: it is dumped, and restored beside the live one.
+    database counts as well: it is dumped, restored beside the live one, and cloned once more where
+    migrations are rehearsed.
     """
     used = {purpose for group, names in WRITTEN_BY.items() if group in groups for purpose in names}
     systems: dict[int, list[Disk]] = {}
@@ -46,15 +49,16 @@ def disks(
         if disk.purpose in used:
             systems.setdefault(disk.device, []).append(disk)
     for places in systems.values():
-        yield from _finding(host, places, requires, 0 if server is None else server.size_bytes)
+        yield from _finding(host, places, requires, server)
 
 
 def _finding(
-    host: str, places: Sequence[Disk], requires: Requirements, database: int
+    host: str, places: Sequence[Disk], requires: Requirements, server: Server | None
 ) -> Iterator[Finding]:
+    database = 0 if server is None else server.size_bytes
     least, better = requires.minimum.disk, requires.recommended.disk
     minimum = 0 if least is None else size_bytes(least)
-    copies = int(database * sum(SHARES.get(place.purpose, 0) for place in places))
+    copies = int(database * sum(_share(place.purpose, server) for place in places))
     needed, free = max(minimum, copies), places[0].free_bytes
     if not needed and better is None:
         return
@@ -71,6 +75,11 @@ def _finding(
         warn = f"{_size(size_bytes(better))} is recommended", f"plan for more disk on {host}"
     has = f"disk: {_size(free)} free under {where}"
     yield Finding.ranked("disk", host, has if red or warn else has + enough, red=red, warn=warn)
+
+
+def _share(purpose: str, server: Server | None) -> float:
+    clone = REHEARSAL.get(purpose, 0) if server is not None and server.migrates else 0
+    return SHARES.get(purpose, 0) + clone
 
 
 def _size(count: int) -> str:

@@ -46,10 +46,17 @@ class Disk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """What the database server says of itself: its version, and how large the app's database is."""
+    """What the database server says of itself, and what the release would do to the app's database.
+
+    Args:
+        version: Its version.
+        size_bytes: How large the app's database is.
+        migrates: Whether the release has migrations, which are rehearsed on one copy more.
+    """
 
     version: str
     size_bytes: int
+    migrates: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

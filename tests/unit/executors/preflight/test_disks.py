@@ -29,6 +29,7 @@ def found(
     groups: tuple[str, ...] = ("app", "db"),
     asked: Requirements = ASKED,
     size: int = 0,
+    migrates: bool = False,
     shared: bool = False,
     free: dict[str, int] | None = None,
 ) -> list[Finding]:
@@ -42,7 +43,8 @@ def found(
         )
         for number, (purpose, path) in enumerate(PATHS.items())
     ]
-    return list(disks("web1", groups, given, asked, Server(version="15.8", size_bytes=size)))
+    server = Server(version="15.8", size_bytes=size, migrates=migrates)
+    return list(disks("web1", groups, given, asked, server))
 
 
 @pytest.mark.parametrize("purpose", PATHS)
@@ -105,6 +107,13 @@ def test_both_copies_count_where_they_share_a_file_system() -> None:
 
     assert said.status == "red"
     assert "at least 44.0 GB is needed for copies of the database (20.0 GB)" in said.message
+
+
+def test_the_clone_of_a_rehearsal_counts_where_the_release_migrates() -> None:
+    (said,) = found(groups=("db",), size=10 * GB, shared=True, asked=NOTHING_ASKED, migrates=True)
+
+    assert said.status == "red"
+    assert "at least 32.0 GB is needed for copies of the database (10.0 GB)" in said.message
 
 
 def test_without_figures_and_without_a_database_nothing_is_said() -> None:

@@ -111,6 +111,8 @@ def run_batches(turn: Turn, move: Move, batch: Batch, recorded: StatementRow | N
         if step.span is None:
             break
         progress.add(step.span.keys, step.rows)
+        if turn.observer:
+            turn.observer.held(move, move.statements[0], step.seconds)
         if step.span.ends:
             break
         walk.after = step.span.last
@@ -162,6 +164,8 @@ def _change(walk: _Walk, span: Span) -> int:
     cursor = psycopg.RawCursor(turn.work, row_factory=tuple_row)
     with placing_failures(turn, walk.move, statement), _stopped(turn, walk.pace.stop_seconds):
         cursor.execute(statement.sql.encode(), (span.first, span.last))
+        if turn.observer:
+            turn.observer.batch(turn.work, walk.move, statement)
         ledger.check(turn.work, turn.mandate)  # in time before the commit, and it waits for both
     return cursor.rowcount
 
