@@ -83,11 +83,10 @@ class User:
         as_typed = replace(self.lab, environment={**self.environment, **environment})
         return as_typed.changeover(*words, "--env", str(self.inventory), status=None)
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         """Start ``changeover WORDS --env COPY --json`` and let it run."""
-        return replace(self.lab, environment=self.environment).begin(
-            *words, "--env", str(self.inventory)
-        )
+        as_typed = replace(self.lab, environment={**self.environment, **environment})
+        return as_typed.begin(*words, "--env", str(self.inventory))
 
     def refused(self, *words: str, status: int, **environment: str) -> Event:
         """Run a command that must be refused and change nothing; return the error it told."""

@@ -171,6 +171,8 @@ def write(directory: Path, content: bytes, key: Path) -> str:
 def make(directory: Path, key: Path, app: str, version: str, **options: Any) -> str:  # noqa: ANN401
     """Make a signed bundle from ``files_of`` options; return its digest."""
     sockets = options.get("sockets", ("http",))
+    migrator = options.pop("migrator", None)
     files = files_of(app, version, **options)
-    manifest = json.dumps(manifest_of(app, version, files, sockets)).encode()
+    described = {**manifest_of(app, version, files, sockets), "migrator": migrator}
+    manifest = json.dumps(described).encode()
     return write(directory, archive([("manifest.json", manifest), *files.items()]), key)

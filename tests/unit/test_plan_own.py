@@ -1,0 +1,52 @@
+"""Planning with an app's own migrator: it runs from placed code, and what it does is nobody's to take back."""
+
+from __future__ import annotations
+
+from tests.unit.test_plan import ids, situation, target
+
+from changeover import plan, steps
+from changeover.situation import OwnChange
+from changeover.verdict import judge_own
+
+OWN = OwnChange(id="8.0.0/migrator", host="app1", command=("npm", "run", "migrate"))
+
+
+def test_the_code_is_placed_before_its_migrator_is_rehearsed_and_run() -> None:
+    made = plan.deploy(situation(own=OWN), target())
+
+    assert ids(made)[2:7] == ["backup", "place", "rehearse", "migrator", "start"]
+    backup, _, rehearse, migrator, _ = made.steps[2:7]
+    assert isinstance(backup, steps.Backup)
+    assert backup.keep
+    assert rehearse.hosts == migrator.hosts == ("app1", "db")
+    assert isinstance(migrator, steps.MigrateOwn)
+    assert not migrator.first
+
+
+def test_before_the_first_release_there_is_nothing_to_rehearse_on() -> None:
+    made = plan.deploy(situation(live=None, own=OWN), target())
+
+    assert ids(made)[2:5] == ["place", "migrator", "start"]
+    migrator = made.steps[3]
+    assert isinstance(migrator, steps.MigrateOwn)
+    assert migrator.first
+
+
+def test_a_live_colour_whose_migrator_did_not_run_is_not_done() -> None:
+    assert not plan.deploy(situation(live=target().colour, own=OWN), target()).empty
+    assert plan.deploy(situation(live=target().colour), target()).empty
+
+
+def test_only_a_proved_undo_makes_it_more_than_the_backup() -> None:
+    kinds = {
+        (undo, proved): judge_own(OWN.id, undo=undo, proved=proved).kind
+        for undo, proved in ((False, None), (True, None), (True, False), (True, True))
+    }
+
+    assert kinds == {
+        (False, None): "restore",
+        (True, None): "restore",
+        (True, False): "restore",
+        (True, True): "revert",
+    }
+    assert judge_own(OWN.id, undo=True, proved=True, first=True).kind == "refused"
