@@ -101,7 +101,10 @@ def main() -> int:
             size = large_database.fill(server, name, given.gigabytes)
             shares(store, rounds)
             server.run(f"DROP DATABASE {name}")
-    print(machine(), *rounds.table(names, names[0]), f"a database of {size / 1e9:.2f} GB", sep="\n")
+    print(machine(), *rounds.table(names, names[0]), sep="\n")
+    for by_files, by_log in zip(names[::2], names[1::2], strict=True):
+        print(f"{by_files}: {rounds.ratio(by_files, by_log):.2f} of the time of wal_log")
+    print(f"a database of {size / 1e9:.2f} GB")
     print(*rounds.table([CREATED, PROVED, CLONED, ENDED], CREATED), sep="\n")
     backup = [sum(pair) for pair in zip(rounds.taken[CREATED], rounds.taken[PROVED], strict=True)]
     clone = [one / whole for one, whole in zip(rounds.taken[CLONED], backup, strict=True)]
