@@ -113,6 +113,24 @@ def test_json_lines_carry_the_same(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_a_backfill_that_cannot_run_is_named_by_the_plan(
+    shop: Shop,
+    release: Release,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shop.rows("CREATE TABLE orders (id bigint)")
+    batch = "-- changeover: batch table=orders key=id\nUPDATE orders SET id = id"
+    loaded = release({"backfill/001_orders.sql": f"{batch} WHERE id BETWEEN $1 AND $2"})
+    monkeypatch.setattr(db, "_folders", lambda *_: [(shop.owner, loaded)])
+
+    with pytest.raises(InvalidInput, match=r"001_orders\.sql cannot walk by orders\.id") as caught:
+        db.plan("1.0.0")
+
+    assert (caught.value.exit_code, capsys.readouterr().out) == (2, "")
+
+
+@pytest.mark.usefixtures("folder")
 def test_contract_is_never_run_by_hand_and_the_way_to_run_it_is_named(shop: Shop) -> None:
     db.migrate_("1.0.0")
 
