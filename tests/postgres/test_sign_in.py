@@ -151,4 +151,16 @@ def test_the_app_is_tried_only_where_the_owner_is_let_in(shop: Shop) -> None:
     assert entered(environment, refuse, wrong) == (refused, {})
     server, findings = entered(environment, lambda: Server(version="15.8", size_bytes=1), wrong)
     assert isinstance(server, Server)
-    assert [said.status for said in findings.values()] == ["red", "warn"]
+    assert [said.status for each in findings.values() for said in each] == ["red", "warn"]
+
+
+def test_the_owner_is_tried_from_the_first_app_host_where_the_app_migrates_itself(
+    shop: Shop,
+) -> None:
+    environment = cast("Environment", SimpleNamespace(name="production", hosts_in=lambda _: HOSTS))
+    server = Server(version="15.8", size_bytes=1)
+
+    _, findings = entered(environment, lambda: server, shop.app, shop.owner)
+
+    asked = {name: [said.id for said in each] for name, each in findings.items()}
+    assert list(asked.values()) == [["app-role", "owner-role"], ["app-role"]]

@@ -80,14 +80,18 @@ def run(
     Raises:
         ChangeoverError: The host does not answer, or the command could not be started there.
     """
-    replies = call(
-        dataclasses.replace(fleet, report=_telling(fleet)),
-        host,
-        [
-            action("migrator_run", colour=colour, what=what, purpose=purpose, env=dict(values)),
-            action("migrator_output", what=what, purpose=purpose),
-        ],
-    )
+    telling = dataclasses.replace(fleet, report=_telling(fleet))
+    try:
+        replies = call(
+            telling,
+            host,
+            [
+                action("migrator_run", colour=colour, what=what, purpose=purpose, env=dict(values)),
+                action("migrator_output", what=what, purpose=purpose),
+            ],
+        )
+    finally:
+        fleet.sessions = telling.sessions
     result = replies["migrator_run"].result
     return Ran(
         host=host.name,

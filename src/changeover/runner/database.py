@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from changeover.database import Database
 from changeover.migrations import folder
@@ -47,6 +47,15 @@ def owner_database(environment: Environment, app: App) -> Iterator[Database]:
 
 def app_database(environment: Environment, app: App) -> Database | None:
     """Return the app's database as the app sees it, in the private network."""
+    return _private(environment, app, "app")
+
+
+def migrator_database(environment: Environment, app: App) -> Database | None:
+    """Return the app's database as its own migrator sees it: as the owner, in the private network."""
+    return _private(environment, app, "owner")
+
+
+def _private(environment: Environment, app: App, who: Literal["owner", "app"]) -> Database | None:
     host = database_host(environment, app)
     if host is None or app.database is None:
         return None
@@ -54,8 +63,8 @@ def app_database(environment: Environment, app: App) -> Database | None:
         host=environment.database_address,
         port=POSTGRESQL_PORT,
         name=app.database.name,
-        user=app.database.role,
-        password=environment.database_password(app.app, "app"),
+        user=app.database.role if who == "app" else app.database.owner,
+        password=environment.database_password(app.app, who),
         label=host.name,
         environment=environment.name,
     )

@@ -41,4 +41,5 @@ def outcome(
         probe if known else None,
         database.app_database(environment, app) if enters else None,
         report,
+        owner=database.migrator_database(environment, app) if release.migrator else None,
     )

@@ -15,7 +15,7 @@ from changeover.executors.preflight.findings import Finding, PreflightOutcome, P
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from changeover.database import Database
     from changeover.inventory import Environment
@@ -36,6 +36,8 @@ def apply(
     probe: Callable[[], Server] | None,
     role: Database | None,
     report: Callable[[dict[str, Any]], None],
+    *,
+    owner: Database | None = None,
 ) -> PreflightOutcome:
     """Ask all hosts at once and return what fits and what does not; nothing is changed.
 
@@ -47,6 +49,8 @@ def apply(
             ``None`` for an app without a database. Runs beside the other questions.
         role: The database as the release enters it from its hosts; ``None`` where it does not.
         report: Called with one event a finding.
+        owner: The database as the app's own migrator enters it, from the first app host; ``None``
+            where there is none.
 
     Raises:
         InvalidInput: The authority that clients trust, the deploy key, the recorded host keys or
@@ -57,7 +61,7 @@ def apply(
     ssh.require_access(environment)
     environment.require_recipients()
     with ThreadPoolExecutor(max_workers=1) as beside:
-        asked = beside.submit(entered, environment, probe, role)
+        asked = beside.submit(entered, environment, probe, role, owner)
         facts = gather(environment, environment.hosts, (certificate_path(app),), directories(app))
         database, signed_in = asked.result()
     found = []
@@ -68,16 +72,26 @@ def apply(
 
 
 def entered(
-    environment: Environment, probe: Callable[[], Server] | None, role: Database | None
-) -> tuple[Server | ChangeoverError | None, dict[str, Finding]]:
-    """Enter as the owner, and where that goes, as the app: what stops both is told once."""
+    environment: Environment,
+    probe: Callable[[], Server] | None,
+    role: Database | None,
+    owner: Database | None = None,
+) -> tuple[Server | ChangeoverError | None, dict[str, list[Finding]]]:
+    """Enter as the owner, and where that goes, from app hosts: what stops both is told once."""
     try:
         server = None if probe is None else probe()
     except ChangeoverError as error:
         return error, {}
-    if role is None:
-        return server, {}
-    return server, sign_in.on_hosts(environment, environment.hosts_in("app"), role)
+    hosts = environment.hosts_in("app")
+    found: dict[str, list[Finding]] = {host.name: [] for host in hosts}
+    for some, who, question in (
+        (hosts, role, sign_in.QUESTION),
+        (hosts[:1], owner, sign_in.OWNER_QUESTION),
+    ):
+        answers = sign_in.on_hosts(environment, some, who, question) if who else {}
+        for name, finding in answers.items():
+            found[name].append(finding)
+    return server, found
 
 
 def _all(
@@ -86,7 +100,7 @@ def _all(
     requires: Requirements,
     database: Server | ChangeoverError | None,
     facts: Mapping[str, HostFacts | ChangeoverError],
-    signed_in: Mapping[str, Finding],
+    signed_in: Mapping[str, Sequence[Finding]],
     context: ssl.SSLContext,
 ) -> Iterator[Finding]:
     name, path = environment.public_name(app), certificate_path(app)
@@ -109,8 +123,7 @@ def _all(
                 name,
                 needed=requires.minimum.certificate,
             )
-        if host.name in signed_in:
-            yield signed_in[host.name]
+        yield from signed_in.get(host.name, ())
     yield from database_findings(environment, database)
     yield certificates.served(name, environment.public_address, context)
     yield from requirements.environment_findings(

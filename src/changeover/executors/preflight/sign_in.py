@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from changeover.inventory import Environment, Host
 
 QUESTION = "app-role"
+OWNER_QUESTION = "owner-role"
 AT_ONCE = 8
 
 
@@ -54,20 +55,23 @@ NO_ANSWER = _Refusal(
 )
 
 
-def on_hosts(environment: Environment, hosts: Sequence[Host], role: Database) -> dict[str, Finding]:
+def on_hosts(
+    environment: Environment, hosts: Sequence[Host], role: Database, question: str = QUESTION
+) -> dict[str, Finding]:
     """Enter the database through each of these hosts, at the same time, and say how it went.
 
     Args:
         environment: Theirs.
         hosts: The hosts that the app runs on.
         role: The database as the app sees it: its address and port are those in the private network.
+        question: What the findings are called.
     """
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        found = pool.map(lambda host: _through(environment, host, role), hosts)
+        found = pool.map(lambda host: _through(environment, host, role, question), hosts)
         return dict(zip((host.name for host in hosts), found, strict=True))
 
 
-def _through(environment: Environment, host: Host, role: Database) -> Finding:
+def _through(environment: Environment, host: Host, role: Database, question: str) -> Finding:
     forbidden = threading.Event()
     try:
         with open_tunnel(environment, host, role.port, target=role.host, forbidden=forbidden) as (
@@ -76,22 +80,22 @@ def _through(environment: Environment, host: Host, role: Database) -> Finding:
         ):
             said = _refused(dataclasses.replace(role, host=address, port=port))
     except ChangeoverError as error:
-        return Finding.of(error, QUESTION)
+        return Finding.of(error, question)
     where = f"{role.name} on {role.shown_host}"
     if said is None:
         return Finding(
-            id=QUESTION, status="ok", host=host.name, message=f"{where} lets {role.user} in"
+            id=question, status="ok", host=host.name, message=f"{where} lets {role.user} in"
         )
     if forbidden.is_set():
         return Finding(
-            id=QUESTION,
+            id=question,
             status="warn",
             host=host.name,
             message=f"its SSH daemon permits no tunnel to {where}, so whether {role.user} is let"
             " in there was not seen",
             next=f"changeover provision --env {environment.name} --limit {host.name}",
         )
-    return _red(host, role, said)
+    return _red(host, role, said, question)
 
 
 def _refused(role: Database) -> str | None:
@@ -104,7 +108,7 @@ def _refused(role: Database) -> str | None:
     return None
 
 
-def _red(host: Host, role: Database, said: str) -> Finding:
+def _red(host: Host, role: Database, said: str, question: str) -> Finding:
     kinds = (WRONG_PASSWORD, FULL, REFUSED)
     refusal = next((kind for kind in kinds if any(w in said for w in kind.words)), NO_ANSWER)
     words = {
@@ -115,7 +119,7 @@ def _red(host: Host, role: Database, said: str) -> Finding:
         "env": f" --env {role.environment}" if role.environment else "",
     }
     return Finding(
-        id=QUESTION,
+        id=question,
         status="red",
         host=host.name,
         message=refusal.message.format(**words),
