@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from changeover.cli import db
+from changeover.cli import db, db_own
 from changeover.cli.desk import Desk
 from changeover.cli.output import Output
 from changeover.errors import InvalidInput
@@ -59,10 +59,13 @@ def folder(shop: Shop, release: Release, monkeypatch: pytest.MonkeyPatch) -> Mig
     ) -> Iterator[object]:
         assert (command, about) == ("db migrate", "1.0.0")
         assert hint == "changeover db migrate 1.0.0 --env shop goes on"
-        yield SimpleNamespace(number=LEASE, beyond=beyond)
+        nowhere = SimpleNamespace(repository_host=None)
+        yield SimpleNamespace(number=LEASE, beyond=beyond, environment=nowhere)
 
     monkeypatch.setattr(db, "_folders", folders)
     monkeypatch.setattr(db, "releases_with_database", lambda *_: {})
+    for told in ("plan", "status", "refuse"):  # no release here has a migrator of its own
+        monkeypatch.setattr(db_own, told, lambda *_: 0)
     monkeypatch.setattr(db, "open_desk", desk)
     monkeypatch.setattr(by_hand, "leased", leased)
     monkeypatch.setattr(database, "fence", lambda run: run.number)
