@@ -90,6 +90,7 @@ class Situation:
         statements: Their statements.
         own: The app's own migrator, where it is to run; then no SQL is pending.
         bake_seconds: How long the version has to be live before `finalize` may end its way back.
+        advice: What squawk says of the statements, weighed by what was measured; the weightiest first.
         checks: What must hold of the data before they are committed, a line each.
         verdict: The way back.
         afterwards: The way back once `finalize` has run the contract migrations that are pending;
@@ -112,5 +113,6 @@ class Situation:
     statements: tuple[SqlChange, ...] = ()
     own: OwnChange | None = None
     bake_seconds: int = 0
+    advice: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

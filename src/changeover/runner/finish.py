@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from changeover import plan as planning
@@ -9,7 +10,15 @@ from changeover import steps, verdict
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, migrate
-from changeover.runner import bake, database, endings, forecast, survey, undoing
+from changeover.runner import (
+    bake,
+    database,
+    endings,
+    forecast,
+    second_opinion,
+    survey,
+    undoing,
+)
 from changeover.runner.apply import apply
 from changeover.runner.stages import Context, Stage
 from changeover.situation import Situation
@@ -17,8 +26,11 @@ from changeover.situation import Situation
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from changeover.migrations.records import Migration
+    from changeover.migrations.records import Migration, Phase
     from changeover.runner.run import Event, Run
+
+
+CONTRACT: tuple[Phase, ...] = ("contract",)
 
 
 class NothingToFinalize(InvalidInput):
@@ -52,16 +64,7 @@ def prepare(context: Context, *, early: str | None = None) -> Stage:
         bake.refuse_open(bake.window(context.environment, run.release, states.values()), name)
     old = {colour for state in states.values() for colour in state.placed} - {live}
     host = database.database_host(run.environment, run.app)
-    pending: list[Migration] = []
-    facts: list[verdict.MigrationFact] = []
-    if host is not None:
-        with database.owner_database(run.environment, run.app) as place:
-            database.exceed(run, migrate.fence(place))
-            folders = database.migration_folders(context.releases, version)
-            pending = [
-                each for folder in folders for each in migrate.pending(place, folder, ("contract",))
-            ]
-            facts = undoing.facts(pending, folders, migrate.recall(place))
+    due = _Due() if host is None else _due(context, run, version)
     situation = Situation(
         environment=name,
         app=context.app,
@@ -70,12 +73,42 @@ def prepare(context: Context, *, early: str | None = None) -> Stage:
         app_hosts=tuple(each.name for each in run.app_hosts),
         all_hosts=tuple(each.name for each in run.lease_hosts),
         database_hosts=() if host is None else (host.name,),
-        pending=tuple(each.id for each in pending),
-        checks=tuple(forecast.checks_of(pending)),
-        verdict=verdict.judge(facts),
+        pending=tuple(each.id for each in due.migrations),
+        checks=tuple(forecast.checks_of(due.migrations)),
+        advice=due.advice,
+        verdict=verdict.judge(due.facts),
     )
     reason = "finalize" if early is None else f"finalize early: {early}"
     return Stage(run=run, plan=planning.finalize(situation, tuple(sorted(old)), reason))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Due:
+    """The contract migrations that are pending, what squawk says of them, and what undoes them."""
+
+    migrations: tuple[Migration, ...] = ()
+    advice: tuple[str, ...] = ()
+    facts: tuple[verdict.MigrationFact, ...] = ()
+
+
+def _due(context: Context, run: Run, version: str) -> _Due:
+    folders = database.migration_folders(context.releases, version)
+    with database.owner_database(run.environment, run.app) as place:
+        database.exceed(run, migrate.fence(place))
+        known = migrate.recall(place)
+        due = [(folder, migrate.pending(place, folder, CONTRACT)) for folder in folders]
+        met = [
+            each
+            for folder, found in due
+            if found
+            for each in migrate.preview(place, folder, CONTRACT)
+        ]
+    pending = [each for _, found in due for each in found]
+    return _Due(
+        migrations=tuple(pending),
+        advice=second_opinion.opinion(pending, known.exactly(pending), met),
+        facts=tuple(undoing.facts(pending, folders, known)),
+    )
 
 
 def words(stage: Stage) -> str:
@@ -85,6 +118,7 @@ def words(stage: Stage) -> str:
     lines += [f"  {step.id:<10} {step.says}" for step in stage.plan.steps]
     lines += [f"  contract: {name}" for name in found.pending]
     lines += [f"  data check: {check}" for check in found.checks]
+    lines += [f"  {line}" for line in found.advice]
     lines.append("  afterwards rollback no longer is a rename: the old colours are gone")
     if found.pending:
         lines.append(f"  way back: {found.verdict.kind}: {found.verdict.because}")

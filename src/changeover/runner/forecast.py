@@ -13,7 +13,7 @@ from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import migrate
 from changeover.release import difference, values
-from changeover.runner import bake, database, measurements, own, survey, undoing
+from changeover.runner import bake, database, measurements, own, second_opinion, survey, undoing
 from changeover.situation import OwnChange, Situation, SqlChange, Target
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def situation(
         variables=_variables(run, before, releases),
         pending=tuple(migration.id for migration in due.migrations),
         statements=due.statements,
+        advice=due.advice,
         own=due.own,
         bake_seconds=bake.declared(run.environment, release),
         checks=(*checks_of(due.migrations), *(_own_checks(release) if due.own else ())),
@@ -141,6 +142,7 @@ class _Due:
         statements: Their statements, and whom they meet.
         facts: What undoes them.
         contract: What undoes the contract migrations that are pending, which `finalize` runs.
+        advice: What squawk says of the statements, weighed.
         own: The app's own migrator, where it is to run.
         undo_proved: Whether a rehearsal proved its undo; ``None`` where none tried it.
     """
@@ -149,6 +151,7 @@ class _Due:
     statements: tuple[SqlChange, ...] = ()
     facts: tuple[verdict.MigrationFact, ...] = ()
     contract: tuple[verdict.MigrationFact, ...] = ()
+    advice: tuple[str, ...] = ()
     own: OwnChange | None = None
     undo_proved: bool | None = None
 
@@ -174,7 +177,7 @@ def _due(run: Run, releases: Mapping[str, Release], after: planning.Plan | None)
     run_before = set(after.situation.pending) if after else set()
     due: list[Migration] = []
     contract: list[Migration] = []
-    statements: list[SqlChange] = []
+    previews: list[StatementPreview] = []
     every: list[Migration] = []
     with database.owner_database(run.environment, run.app) as place:
         database.exceed(run, migrate.fence(place))
@@ -186,7 +189,7 @@ def _due(run: Run, releases: Mapping[str, Release], after: planning.Plan | None)
             if found:
                 names = {migration.id for migration in found}
                 shown = migrate.preview(place, folder, planning.DEPLOYED_PHASES)
-                statements += [_change(each, known) for each in shown if each.migration in names]
+                previews += [each for each in shown if each.migration in names]
                 due += found
             contract += migrate.pending(place, folder, CONTRACT)
         change = own.change(run, releases, place, alone=after is None, sql_pending=bool(due))
@@ -194,7 +197,8 @@ def _due(run: Run, releases: Mapping[str, Release], after: planning.Plan | None)
             migrate.foresee(place, every)
     return _Due(
         migrations=tuple(due),
-        statements=tuple(statements),
+        statements=tuple(_change(each, known) for each in previews),
+        advice=second_opinion.opinion(due, known.exactly(due), previews),
         facts=tuple(undoing.facts(due, folders, known)),
         contract=tuple(undoing.facts(contract, folders, known)),
         own=change,

@@ -14,7 +14,7 @@ from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as clones
 from changeover.migrations import definitions
 from changeover.release import load_releases
-from changeover.runner import database, measurements
+from changeover.runner import database, measurements, second_opinion
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
@@ -65,7 +65,26 @@ def rehearse(run: Run, step: Rehearse) -> Outcome:
     with database.owner_database(run.environment, run.app) as place:
         found = measurements.taken(tried.observer.seen, folders, tried.rows, run.fleet.deployment)
         migrate.remember(place, tried.proofs, found, fence=database.fence(run))
+    _tell_opinion(run, folders, found)
     return tried.outcome()
+
+
+def _tell_opinion(
+    run: Run, folders: Sequence[MigrationFolder], found: Sequence[migrate.Measured]
+) -> None:
+    """Tell what squawk says of what was rehearsed, where the measurements bear it out."""
+    measured = {(each.migration, each.number): each for each in found}
+    names = {each.migration for each in found}
+    tried = [each for folder in folders for each in folder.migrations if each.id in names]
+    said = second_opinion.opinion(tried, measured)
+    heavy = [line for line in said if line.startswith("warning")]
+    for line in heavy:
+        run.note({"type": "advice", "says": line})
+    if len(said) > len(heavy):
+        light = counted(len(said) - len(heavy), "note")
+        run.note(
+            {"type": "advice", "says": f"second opinion: {light} of no weight here; plan shows all"}
+        )
 
 
 @dataclass(slots=True)

@@ -188,6 +188,7 @@ def words(made: planning.Plan) -> str:
         ("variables", found.variables),
         ("files", found.files),
         ("data checks", found.checks),
+        ("second opinion", found.advice),
         ("warnings", found.warnings),
     ):
         if content:

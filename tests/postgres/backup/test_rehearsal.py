@@ -40,7 +40,7 @@ class Rehearsing:
 
     def __init__(self, site: Site, folder: MigrationFolder, patch: pytest.MonkeyPatch) -> None:
         self.site = site
-        self.events: list[dict[str, Any]] = []
+        self.noted: list[dict[str, Any]] = []
         self.run: Any = SimpleNamespace(
             root=Path("/"),
             environment=None,
@@ -48,7 +48,7 @@ class Rehearsing:
             release=SimpleNamespace(version="1.0.0"),
             fleet=SimpleNamespace(deployment="one"),
             rehearsed={},
-            note=self.events.append,
+            note=self.noted.append,
         )
 
         def answer(_host: str, actions: Sequence[dict[str, Any]]) -> Mapping[str, Any]:
@@ -72,6 +72,11 @@ class Rehearsing:
         patch.setattr(database, "migration_folders", lambda *_: (folder,))
         patch.setattr(database, "owner_database", owner)
         patch.setattr(database, "fence", lambda _: None)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Return what was told of statements."""
+        return [event for event in self.noted if event["type"] == "rehearsed"]
 
     def rehearse(self, *phases: Any) -> str:  # noqa: ANN401 - literals
         step = Rehearse(id="rehearse", phases=phases or ("expand", "backfill"), migrations=())
@@ -134,6 +139,9 @@ def test_what_is_rehearsed_is_told_and_timed_and_the_live_database_is_as_it_was(
         event["migration"]: True for event in deployment.events[:3]
     }
     assert known.measured[("1.0.0/expand/001_note", 1)].locks[0].rows == 500
+    assert [event["says"] for event in deployment.noted if event["type"] == "advice"] == [
+        "second opinion: 2 notes of no weight here; plan shows all"
+    ]
     assert "4 migrations in" in says
     assert "expand also backwards and forwards again" in says
     assert "backfill was not tried backwards: 1.0.0/backfill/001_note has no revert" in says

@@ -14,11 +14,12 @@ from changeover.executors.migrate.turn import take_turn
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from changeover.database import Database
     from changeover.executors.migrate.session import Connection
     from changeover.executors.migrate.turn import Limits
+    from changeover.migrations.records import Migration
 
 EXISTS = "SELECT to_regclass('changeover.measurement') IS NOT NULL"
 
@@ -113,6 +114,17 @@ class Rehearsals:
         """Return what exactly this statement took."""
         found = self.measured.get((migration, number))
         return found if found is not None and found.digest == digest else None
+
+    def exactly(self, migrations: Iterable[Migration]) -> dict[tuple[str, int], Measured]:
+        """Return what exactly the statements of these migrations took, by migration and number."""
+        found = {
+            (migration.id, statement.number): self.of(
+                migration.id, statement.number, statement.digest
+            )
+            for migration in migrations
+            for statement in migration.statements
+        }
+        return {place: each for place, each in found.items() if each is not None}
 
 
 def remember(
