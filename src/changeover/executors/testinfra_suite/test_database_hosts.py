@@ -97,3 +97,15 @@ def test_backups_are_closed(root: Server) -> None:
     )
 
     assert found == ""
+
+
+def test_log_arrives_where_it_is_archived(root: Server) -> None:
+    """Where the log is archived, no file of it was refused since the last one that was taken."""
+    refused = ask(
+        root,
+        "postgres",
+        "SELECT last_failed_wal FROM pg_stat_archiver WHERE current_setting('archive_mode') <> 'off'"
+        " AND last_failed_time > coalesce(last_archived_time, '-infinity')",
+    )
+
+    assert refused == ""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 AGENT = "/usr/local/lib/changeover/agent"
 PUBLIC_PORTS = {"app": {80, 443}, "lb": {80, 443}, "monitoring": {3000, 9090, 9093}}
-PRIVATE_PORTS = {"db": {5432}, "cache": {6379}}
+PRIVATE_PORTS = {"db": {5432, 8432}, "cache": {6379}, "backup": {8432}}
 # Exporters; the firewall opens them to the monitoring hosts alone.
 FIGURES = set(range(9100, 9200))
 
