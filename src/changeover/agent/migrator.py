@@ -92,9 +92,14 @@ def run(call: Call, given: Parameters) -> Result:
         return {**earlier, "adopted": True, "skipped": True}
     begun = Run(**{**asdict(wish), "began": time.time()})
     _write(_path(call, "running"), asdict(begun))
-    migrator_unit.begin(
-        call, wish.colour, migrator.words[wish.what], values, migrator.deadline_seconds
-    )
+    words, seconds = migrator.words[wish.what], migrator.deadline_seconds
+    try:
+        migrator_unit.begin(call, wish.colour, words, values, seconds)
+    except ActionError:
+        if not migrator_unit.present(call):
+            _path(call, "running").unlink(missing_ok=True)
+            migrator_unit.raw_output(call).unlink(missing_ok=True)
+        raise
     return {**_follow(call, begun, masked, anew=True), "adopted": False}
 
 

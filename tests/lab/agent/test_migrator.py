@@ -28,10 +28,10 @@ WAITS = "echo begun; while ! test -e /run/sample/open; do sleep 0.05; done; echo
 LOUD = "seq 1 200000"
 
 
-def placed(site: Site, script: str, deadline_seconds: int = 60) -> str:
+def placed(site: Site, script: str, deadline_seconds: int = 60, program: str = "/bin/sh") -> str:
     """Place a version whose migrator runs a script; return its colour."""
     migrator = {
-        "command": ["sh", "-c", script],
+        "command": [program, "-c", script],
         "status": None,
         "undo": None,
         "deadline_seconds": deadline_seconds,
@@ -119,6 +119,17 @@ def test_of_a_long_output_the_beginning_and_the_end_are_kept(site: Site) -> None
     assert (printed[0], printed[-1]) == ("1", "200000")
     (gap,) = [line for line in printed if line.endswith("lines are left out]")]
     assert len(printed) - 1 + int(gap.strip("[").split()[0]) == 200000
+
+
+def test_a_program_that_is_not_there_is_named_and_leaves_nothing(site: Site) -> None:
+    colour = placed(site, "true", program="/usr/bin/not-there")
+
+    failure = site.refuse(**asked(colour))
+
+    assert failure["error"] == "migrator-not-started"
+    assert "not-there" in failure["cause"]
+    assert site.listed(KEPT) == []
+    assert site.listed("/run/changeover/sample") == []
 
 
 def test_only_the_command_that_the_bundle_names_is_run(site: Site) -> None:
