@@ -68,6 +68,7 @@ def resumed(
         ended = [json.loads(line) for line in lines]
         said = str(ended) + (taken_over.stderr.read() if taken_over.stderr else "")
         assert taken_over.wait() == 0, said
+    sql(live_single, "DROP TABLE opened")
     yield Resumed(user, releases, events, arguments, ended, said)
     back_to_live(live_single)
 
@@ -155,7 +156,6 @@ def test_a_migrator_that_fails_half_way_on_the_live_database_says_what_stands(
 ) -> None:
     lab = resumed.user.lab
     releases = {"CHANGEOVER_RELEASES": str(variant(tmp_path / "failing", ONLY_THERE))}
-    sql(lab, "DROP TABLE opened")
 
     done = resumed.user.run("deploy", VERSION, "--yes", "--json", **releases)
 

@@ -1,4 +1,4 @@
-"""Definitions as SQL, compared: which lines were added and taken away, comments left out."""
+"""Definitions as SQL, compared: which lines were added and taken away, comments and columns' order aside."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import difflib
 import hashlib
 import re
 from typing import TYPE_CHECKING
+
+from changeover.migrations import definitions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,7 +58,7 @@ def _lines(schema: str, without: Sequence[str]) -> Iterator[str]:
     """Yield the lines that define something, but for those of certain tables."""
     left_out = in_full(without)
     inside = False
-    for line in schema.splitlines():
+    for line in definitions.in_any_order(schema).splitlines():
         if header := HEADER.match(line):
             inside = _owner(header) & left_out != frozenset()
         indexed = any(f" ON {table} USING " in line for table in left_out)

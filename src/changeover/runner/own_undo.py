@@ -14,6 +14,7 @@ from changeover.runner.own_rehearsal import cloned
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
+    from changeover.executors.backup.rehearsal import Look
     from changeover.runner.run import Run
     from changeover.steps import UndoOwn
 
@@ -40,7 +41,9 @@ def run_undo(run: Run, step: UndoOwn) -> Outcome:
 
 def _on_clone(run: Run, step: UndoOwn) -> Outcome:
     """Undo and run again on a clone of what is there now: what comes back unchanged was not lost."""
+    tables = own.declared(run)[1].tables
     vault = backups.vault_of(run.fleet)
+    looks: list[Look] = []
     with cloned(run, vault) as (made, first, place):
         for what in ("undo", "command"):
             ran = own.command(run, step.colour, place.name, what, "clone")
@@ -51,8 +54,16 @@ def _on_clone(run: Run, step: UndoOwn) -> Outcome:
                     host=ran.host,
                     cause=ran.tail,
                 )
-        again = clones.look(vault, made)
-    names = sorted(first.fingerprints.keys() - own_schema.in_full(own.declared(run)[1].tables))
+            looks.append(clones.look(vault, made))
+    back, again = looks
+    if lines := own_schema.changes(first.schema, again.schema, without=tables):
+        raise UndoLosesRows(
+            f"undoing {own.identity(step.version)} and running it again makes another schema",
+            hint="the live database was not touched: leave it as it is, the old version runs on it",
+            host=own.host(run).name,
+            cause=own_schema.shown(lines),
+        )
+    names = sorted(first.fingerprints.keys() - own_schema.in_full(tables))
     lost = [
         f"{each} ({counted(first.rows.get(each, 0), 'row')} now, {again.rows.get(each, 0)} kept)"
         for each in names
@@ -64,6 +75,7 @@ def _on_clone(run: Run, step: UndoOwn) -> Outcome:
             hint="the live database was not touched: leave it as it is, the old version runs on it",
             host=own.host(run).name,
         )
+    run.own = own.Rehearsed(schema_before=back.schema, changes=(), undo_proved=True, seconds=0.0)
     return Outcome(says="on a clone nothing is lost by undoing and running again", changed=False)
 
 
@@ -79,11 +91,11 @@ def _on_live(run: Run, step: UndoOwn) -> Outcome:
             report=run.report,
         ) as turn,
     ):
-        row = migrate.own_rows(place)[step.version]
         physical.mark(run, step.version, "undo")
         ran = own.command(run, step.colour, place.name, "undo", "live")
         after = own_schema.digest(clones.live_schema(vault), migrator.tables)
-        back = ran.well and after == row.schema_before
+        wanted = run.own.schema_before if run.own else ""
+        back = ran.well and after == own_schema.digest(wanted, migrator.tables)
         turn.end(
             migrate.Ended(
                 release=step.version,
@@ -96,7 +108,7 @@ def _on_live(run: Run, step: UndoOwn) -> Outcome:
         )
     if not back:
         stands = (
-            "the schema is not as before it ran" if ran.well else "the schema may be half undone"
+            "the schema is not as on the clone" if ran.well else "the schema may be half undone"
         )
         name, backup = run.environment.name, run.fleet.deployment
         raise UndoUnfinished(
@@ -107,6 +119,6 @@ def _on_live(run: Run, step: UndoOwn) -> Outcome:
             cause=ran.tail or None,
         )
     return Outcome(
-        says=f"{own.said(migrator.undo or ())} {ran.ending}; the schema is as before it ran",
+        says=f"{own.said(migrator.undo or ())} {ran.ending}; the schema is as on the clone",
         figures={"seconds": ran.seconds},
     )
