@@ -104,6 +104,19 @@ def points(store: Store) -> list[Record]:
     return list(record["points"]) if record else []
 
 
+def refuse_taken(store: Store, name: str) -> None:
+    """Refuse a name that another app of this cluster has in the same log: recovery stops at the first.
+
+    Raises:
+        ActionError: ``point-taken``.
+    """
+    for path in store.root.parent.glob(f"*/{POINTS}"):
+        record = backup_store.read_sealed(path, POINTS) or {"points": []}
+        if path.parent != store.root and name in {point["name"] for point in record["points"]}:
+            message = f"{path.parent.name} has a point {name} in the log of the same cluster"
+            raise ActionError("point-taken", message)
+
+
 def mark(store: Store, name: str, deployment: str) -> Record:
     """Name this moment in the log of the database, so that it can be recovered to.
 
@@ -111,8 +124,9 @@ def mark(store: Store, name: str, deployment: str) -> Record:
     was begun after it is what a re-run goes on with.
 
     Raises:
-        ActionError: ``query-failed``; nothing was named.
+        ActionError: ``point-taken``, ``query-failed``; nothing was named.
     """
+    refuse_taken(store, name)
     with store.lock(), Session(store.server, backup_side.MAINTENANCE) as session:
         known = points(store)
         for point in known:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from changeover.agent import physical_recovery, physical_scratch
+from changeover.agent import backup_store, physical_recovery, physical_scratch, physical_state
+from changeover.agent.backup_store import Store
 from changeover.agent.failure import ActionError
 from changeover.agent.physical import CRASHED, Archive
 from changeover.agent.postgres_tools import Server
@@ -82,6 +83,22 @@ def test_a_point_is_found_by_its_place_in_the_log_and_not_by_letters() -> None:
     assert physical_recovery.point_of("mine", [point], BACKUPS).backup["label"] == "first"
     with pytest.raises(ActionError, match="there is no point other; the last ones: mine"):
         physical_recovery.point_of("other", [point], BACKUPS)
+
+
+def test_a_name_in_the_same_log_is_one_apps_alone(tmp_path: Path) -> None:
+    stores = {
+        name: Store(root=tmp_path / name, app=name, database=name, server=Server())
+        for name in ("shop", "till")
+    }
+    for store in stores.values():
+        store.root.mkdir()
+    point = {"name": "cleanup", "at": "2026-01-01T14:00:00Z", "lsn": "0/1"}
+    backup_store.write_sealed(stores["shop"].root / physical_state.POINTS, {"points": [point]})
+
+    physical_state.refuse_taken(stores["shop"], "cleanup")
+    physical_state.refuse_taken(stores["till"], "other")
+    with pytest.raises(ActionError, match="shop has a point cleanup"):
+        physical_state.refuse_taken(stores["till"], "cleanup")
 
 
 @pytest.fixture

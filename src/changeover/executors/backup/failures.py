@@ -52,6 +52,10 @@ class MomentUnknown(InvalidInput):
     """The moment has not been yet, is before the first physical backup, or no point has the name."""
 
 
+class PointTaken(InvalidInput):
+    """Another app of the cluster has a point of that name."""
+
+
 class RepositoryUnreachable(CheckRed):
     """The host of the repository does not answer pgBackRest."""
 
@@ -103,6 +107,7 @@ _LEAVES: dict[str, tuple[type[ChangeoverError], str]] = {
         ),
     ),
     "no-physical-backup": (MomentUnknown, "changeover backup create --physical --env {env}"),
+    "point-taken": (PointTaken, "choose another name, with the app's own in it"),
     "target-future": (MomentUnknown, _MOMENTS),
     "target-too-early": (MomentUnknown, _MOMENTS),
     "target-unknown": (MomentUnknown, _MOMENTS),
