@@ -100,8 +100,9 @@ def _weighed(
     preview: StatementPreview | None,
 ) -> Weighed:
     heavy, because = _met(preview) if measured is None else _took(measured)
+    about_types = said.rule.startswith("prefer-")  # those hold up nobody
     return Weighed(
-        weight="warning" if heavy else "note",
+        weight="warning" if heavy and not about_types else "note",
         where=f"{migration.id}:{said.line}",
         kind=statement.effect.kind,
         rule=said.rule,

@@ -22,7 +22,7 @@ SMALL, LARGE, DROP = (
 )
 FILES = {
     "expand/001_small.sql": "SELECT 1;\nALTER TABLE kinds ALTER COLUMN age TYPE bigint",
-    "expand/002_large.sql": "ALTER TABLE users\n  ALTER COLUMN age TYPE bigint",
+    "expand/002_large.sql": "ALTER TABLE users\n  ALTER COLUMN age TYPE bigint,\n  ADD COLUMN a int",
     "contract/001_drop.sql": "ALTER TABLE users DROP COLUMN name",
 }
 
@@ -68,8 +68,13 @@ def test_what_hurts_here_stands_first_and_what_does_not_is_a_note(
     assert [line.partition("; squawk: ")[0] for line in said] == [
         f"warning: {LARGE}:2 ALTER TABLE: ACCESS EXCLUSIVE on users (50000 rows) for 812 ms",
         f"note: {SMALL}:2 ALTER TABLE: ACCESS EXCLUSIVE on kinds (10 rows) for 2 ms",
+        f"note: {LARGE}:3 ALTER TABLE: ACCESS EXCLUSIVE on users (50000 rows) for 812 ms",
     ]
-    assert all(line.endswith("[changing-column-type]") for line in said)
+    assert [line.rpartition(" ")[2] for line in said] == [
+        "[changing-column-type]",
+        "[changing-column-type]",
+        "[prefer-bigint-over-int]",
+    ]
 
 
 @pytest.mark.parametrize(("rows", "weight"), [(250_000, "warning"), (250, "note")])
@@ -97,7 +102,7 @@ def test_what_was_not_measured_is_weighed_by_what_it_meets(
         targets=(target,),
     )
 
-    (said,) = second_opinion.opinion([migrations[1]], {}, [preview])
+    said, _ = second_opinion.opinion([migrations[1]], {}, [preview])
 
     assert said.startswith(
         f"{weight}: {LARGE}:2 ALTER TABLE: ACCESS EXCLUSIVE on users (about {rows} rows, 1.0 MB),"
