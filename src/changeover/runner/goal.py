@@ -73,18 +73,27 @@ def _before(states: Sequence[HostState], environment: str) -> str:
     )
 
 
+def before(state: HostState) -> str | None:
+    """Return the colour that a host goes back to, or would if it were there still.
+
+    Another build of the version that is live is no way back once it is gone.
+    """
+    if state.previous:
+        return state.previous
+    live = version_of(str(state.live))
+    return next((each for each in reversed(state.history) if version_of(each) != live), None)
+
+
 def _removed(states: Sequence[HostState]) -> NotPlaced | None:
     """Return what all hosts remember as live before, where `finalize` has removed it since."""
-    last = {state.history[-1] if state.history else None for state in states}
+    last = {before(state) for state in states}
     if len(last) != 1 or None in last or len({state.live for state in states}) > 1:
         return None
-    colour = str(last.pop())
-    # Another build of the version that is live, as after it was placed again, is no way back.
-    version = version_of(colour)
-    if any(s.previous or s.pending or version_of(str(s.live)) == version for s in states):
+    if any(state.previous or state.pending for state in states):
         return None
+    colour = str(last.pop())
     error = NotPlaced(f"{colour} was live before and is removed", hint="name a version with --to")
-    error.version = version
+    error.version = version_of(colour)
     return error
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from changeover.colour import version_of
 from changeover.runner import bake, endings, own_back, undoing
+from changeover.runner import goal as goals
 from changeover.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -29,10 +30,8 @@ def outlook(context: Context, states: Sequence[HostState]) -> Iterator[Event]:
     if len(live) != 1 or None in live or any(state.live != state.confirmed for state in apps):
         return
     version = version_of(str(live.pop()))
-    before = {state.previous or (state.history[-1] if state.history else None) for state in apps}
-    goal = before.pop() if len(before) == 1 else None
-    if goal is not None and version_of(goal) == version and all(not s.previous for s in apps):
-        goal = None  # another build of the same version, that is on no host
+    known = {goals.before(state) for state in apps}
+    goal = known.pop() if len(known) == 1 else None
     placed = goal is not None and all(goal in state.placed for state in apps)
     try:
         window = bake.window(context.environment, context.release(version), states)

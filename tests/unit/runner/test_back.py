@@ -178,6 +178,24 @@ def test_users_are_not_sent_to_a_version_whose_schema_is_gone(
     assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
 
 
+def test_what_was_live_before_is_placed_again_where_it_was_removed(
+    desk: Desk, machines: Machines
+) -> None:
+    for name in ("one", "two"):
+        machines[name].placed, machines[name].running = [NEW], [NEW]
+        machines[name].history = [OLD, "3.0.0-99999999"]
+    machines.contracted = ["2.0.0/contract/001_names.sql"]
+
+    error = failed(lambda: rollback(desk))
+
+    assert error.exit_code == 2
+    assert error.message.startswith(
+        "1.0.0 cannot run on this database any more: 2.0.0/contract/001_names.sql ran; the way back is "
+        "restore: 2.0.0/contract/001_names.sql cannot be undone"
+    )
+    assert {action for _, action in machines.order} <= {"state", "backup_list"}
+
+
 def test_a_backup_brings_the_schema_of_the_old_version_with_it(
     desk: Desk, machines: Machines
 ) -> None:
