@@ -10,6 +10,8 @@ import pytest
 from .host import wait_for
 
 if TYPE_CHECKING:
+    import subprocess
+
     from .host import Site
 
 pytestmark = pytest.mark.lab
@@ -17,13 +19,11 @@ SECRET = "open-sesame-please"
 ENV = {"DATABASE_URL": f"postgresql://owner:{SECRET}@db/shop", "PGDATABASE": "shop"}
 UNIT = "changeover-migrator-sample.service"
 KEPT = "/var/lib/changeover/sample/migrator"
-SHOWS = """
-id -u; cat /proc/self/status | grep NoNewPrivs
-echo "url $DATABASE_URL" >&2
-touch here 2>&1 || echo 'cannot write beside its code'
-ls /etc/changeover /var/lib/changeover 2>&1 | head -n 1
-exit 3
-"""
+SHOWS = (
+    "id -u; grep NoNewPrivs /proc/self/status; echo url $DATABASE_URL >&2;"
+    " touch here 2>/dev/null || echo cannot write beside its code;"
+    " ls /etc/changeover 2>&1 | head -n 1; exit 3"
+)
 WAITS = "echo begun; while ! test -e /run/sample/open; do sleep 0.05; done; echo opened"
 LOUD = "seq 1 200000"
 
@@ -37,6 +37,13 @@ def placed(site: Site, script: str, deadline_seconds: int = 60, program: str = "
         "deadline_seconds": deadline_seconds,
     }
     return site.place("1.0.0", migrator=migrator)
+
+
+def last_of(session: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Return the agent's last line, once it has said it."""
+    assert session.stdout
+    answer: dict[str, Any] = json.loads(session.stdout.read().splitlines()[-1])
+    return answer
 
 
 def asked(colour: str) -> dict[str, Any]:
@@ -75,11 +82,11 @@ def test_one_that_nobody_follows_is_taken_over_with_all_it_printed(site: Site) -
     with site.begin(asked(colour)) as session:
         wait_for(lambda: "begun" in site.root(f"cat {KEPT}/live-command.log 2>&1 || true"))
         site.kill_holder("/var/lib/changeover/sample/migrator.lock")
-        session.wait(timeout=60)
+        session.wait()
     running = site.root(f"systemctl show -P MainPID {UNIT}")
     with site.begin(asked(colour)) as session:
         site.root("touch /run/sample/open")
-        answer = json.loads((session.communicate(timeout=60)[0] or b"").splitlines()[-1])
+        answer = last_of(session)
     again = site.do(**asked(colour))
 
     assert running != "0"
@@ -104,7 +111,7 @@ def test_who_takes_a_deployment_back_ends_it(site: Site) -> None:
     with site.begin(asked(colour)) as session:
         wait_for(lambda: "begun" in site.root(f"cat {KEPT}/live-command.log 2>&1 || true"))
         ended = site.do("migrator_end")
-        answer = json.loads((session.communicate(timeout=60)[0] or b"").splitlines()[-1])
+        answer = last_of(session)
 
     assert ended["was"] == f"command of {colour} on shop, of deployment d1"
     assert (answer["result"]["exit"], answer["result"]["result"]) == (None, "stopped")
