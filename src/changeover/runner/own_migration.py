@@ -110,10 +110,13 @@ class _Migration:
             says = [f"{counted(len(taken), 'data check')} green"]
         after = schemas.live_schema(self.vault)
         changes = own_schema.changes(self.before, after, without=migrator.tables)
+        if cut_off and known is not None and self._digest(after) == known.schema_before:
+            changes = ()
         self._end("failed" if red else "applied", "executed", ran, after)
         if red:
             raise self._failed(red, causes, changes)
-        self._compare(changes)
+        if not cut_off:
+            self._compare(changes)
         return Outcome(
             says="; ".join(
                 [

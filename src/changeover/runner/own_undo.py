@@ -75,7 +75,12 @@ def _on_clone(run: Run, step: UndoOwn) -> Outcome:
             hint="the live database was not touched: leave it as it is, the old version runs on it",
             host=own.host(run).name,
         )
-    run.own = own.Rehearsed(schema_before=back.schema, changes=(), undo_proved=True, seconds=0.0)
+    run.own = own.Rehearsed(
+        schema_before=first.schema,
+        changes=own_schema.changes(first.schema, back.schema, without=tables),
+        undo_proved=True,
+        seconds=0.0,
+    )
     return Outcome(says="on a clone nothing is lost by undoing and running again", changed=False)
 
 
@@ -92,10 +97,12 @@ def _on_live(run: Run, step: UndoOwn) -> Outcome:
         ) as turn,
     ):
         physical.mark(run, step.version, "undo")
+        before = clones.live_schema(vault)
         ran = own.command(run, step.colour, place.name, "undo", "live")
-        after = own_schema.digest(clones.live_schema(vault), migrator.tables)
-        wanted = run.own.schema_before if run.own else ""
-        back = ran.well and after == own_schema.digest(wanted, migrator.tables)
+        after = clones.live_schema(vault)
+        lines = own_schema.changes(before, after, without=migrator.tables)
+        # The same lines, and not the same text: a clone was restored, and is not in all as the live one.
+        back = ran.well and sorted(lines) == sorted(run.own.changes if run.own else ())
         turn.end(
             migrate.Ended(
                 release=step.version,
@@ -103,12 +110,14 @@ def _on_live(run: Run, step: UndoOwn) -> Outcome:
                 how="executed",
                 exit=ran.exit,
                 seconds=ran.seconds,
-                schema_after=after,
+                schema_after=own_schema.digest(after, migrator.tables),
             )
         )
     if not back:
         stands = (
-            "the schema is not as on the clone" if ran.well else "the schema may be half undone"
+            "the schema changed otherwise than on the clone"
+            if ran.well
+            else "the schema may be half undone"
         )
         name, backup = run.environment.name, run.fleet.deployment
         raise UndoUnfinished(
@@ -116,9 +125,9 @@ def _on_live(run: Run, step: UndoOwn) -> Outcome:
             hint=f"changeover db status {step.version} --env {name}; the backup from right before:"
             f" changeover backup price {backup} --env {name}",
             host=ran.host,
-            cause=ran.tail or None,
+            cause="\n".join([ran.tail, "what changed in the schema:", own_schema.shown(lines)]),
         )
     return Outcome(
-        says=f"{own.said(migrator.undo or ())} {ran.ending}; the schema is as on the clone",
+        says=f"{own.said(migrator.undo or ())} {ran.ending}; the schema changed as on the clone",
         figures={"seconds": ran.seconds},
     )
