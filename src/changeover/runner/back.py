@@ -12,7 +12,17 @@ from changeover.colour import version_of
 from changeover.errors import ChangeoverError
 from changeover.executors import backup as backups
 from changeover.release.reading import unknown_version
-from changeover.runner import anew, database, endings, forecast, goal, holder, survey, undoing
+from changeover.runner import (
+    anew,
+    database,
+    endings,
+    forecast,
+    goal,
+    holder,
+    survey,
+    undoing,
+    way_ends,
+)
 from changeover.runner.schema_gone import SchemaGone, refusal
 from changeover.runner.way import Way
 
@@ -62,12 +72,12 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
         with run.holding(way.hosts):
             way.walk()
     except KeyboardInterrupt as error:
-        raise way.interrupted() from error
+        raise way_ends.interrupted(way) from error
     except ChangeoverError as error:
-        raise way.failed(error) from error
+        raise way_ends.failed(way, error) from error
     except Exception as error:
-        raise way.failed(endings.unexpected(error)) from error
-    return way.end()
+        raise way_ends.failed(way, endings.unexpected(error)) from error
+    return way_ends.end(way)
 
 
 def _way(context: Context, run: Run, seen: Seen, to: str | None) -> Way:

@@ -93,6 +93,24 @@ def undo(run: Run, step: Undo) -> Outcome:
     )
 
 
+def redo(run: Run, step: Undo) -> tuple[str, ...]:
+    """Apply again what a version does not run without, after a step that undid it; return the ids."""
+    releases = load_releases(run.root, run.app.app)
+    done: list[str] = []
+    with database.owner_database(run.environment, run.app) as place:
+        for folder in database.migration_folders(releases, step.version):
+            outcome = migrations.apply(
+                place,
+                folder,
+                phases=("expand", "backfill"),
+                fence=database.fence(run),
+                deadline_seconds=DEADLINE_SECONDS,
+                report=run.report,
+            )
+            done += outcome.done
+    return tuple(done)
+
+
 def restore(run: Run, step: RestoreDatabase) -> Outcome:
     """Make the backup the live database; the one that was live is kept under another name."""
     restored = backups.restore(backups.vault_of(run.fleet), step.backup)

@@ -1,4 +1,4 @@
-"""One rollback under way: how far it is, and what is said of it wherever it ends."""
+"""One rollback under way: its steps, and how far it is. What is said of it at its end is in `way_ends`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from changeover.colour import version_of
 from changeover.executors import lease, operate
 from changeover.fleet import action, on_each
 from changeover.plan import LEASE_SECONDS, ROLLBACK_CLOSING_SECONDS
-from changeover.runner import endings, holder, own_back, retreat, safety
+from changeover.runner import holder, retreat, safety, undone
 from changeover.runner.apply import apply
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from changeover.runner.survey import Seen
 
 DRAIN_SECONDS = 20
-BEFORE = ("lock", "place", "undo", "start", "preview")
 
 
 @dataclass(slots=True)
@@ -99,16 +98,6 @@ class Way:
         return any(found is not None and found[1] == self.colour for found in went)
 
     @property
-    def _proving(self) -> list[steps.AnyStep]:
-        """What comes before users are sent back: the old code has to find its schema when it starts.
-
-        What is undone adds again what was taken away, and the code that is left ran on that before.
-        """
-        undo: list[steps.AnyStep] = [] if self.undo is None else [self.undo]
-        placed = [step for step in self.placing if isinstance(step, steps.Place)]
-        return [*placed, *undo, *(step for step in self.placing if step not in placed)]
-
-    @property
     def steps(self) -> list[str]:
         """The ids of the steps that it takes."""
         moves = [] if self.there else ["revert"]
@@ -124,7 +113,7 @@ class Way:
             return
         self._lock()
         self.undo = self.check()
-        for step in self._proving:
+        for step in undone.order(self.placing, self.undo):
             self.at = step.id
             self.run.step(step, partial(apply, self.run, step))
         if not self.there:
@@ -198,101 +187,3 @@ class Way:
         if went is not None and state.live == self.colour == went[1]:
             return went[0] if went[0] in state.running else None
         return state.live
-
-    def end(self) -> Event:
-        """Return the event that ends it.
-
-        Raises:
-            Mixed: An app host is not known to be back.
-        """
-        if self.lost_apps:
-            proved = ", proved" if self.steps else ""
-            raise self._half(f"{self.version} serves again on {retreat.listed(self.back)}{proved}")
-        said = f"{self.version} serves again, proved"
-        if not self.steps:
-            said = f"nothing to do: {self.colour} is live already"
-        if not self.backup:
-            said += own_back.after(self.run, self.version, self.live, self.seen.lost)
-        return self.run.end("done", 0, said + self._not_asked())
-
-    def _not_asked(self) -> str:
-        apps = self.run.app_hosts
-        lost = self.seen.lost_of(host for host in self.run.lease_hosts if host not in apps)
-        if not lost:
-            return ""
-        return (
-            f". Not done: the lease on {', '.join(lost)} was not taken "
-            f"({'; '.join(endings.reasons(lost))}); rows and ledger there are as they were, and "
-            "nothing is left to do"
-        )
-
-    def _half(self, said: str) -> ChangeoverError:
-        lost = endings.one_of(self.lost_apps)
-        restore = ""
-        if self.backup and self.behind:
-            said += "; the database was not swapped"
-            restore = f" --restore-db {self.backup}"
-        return endings.mixed(
-            self.run,
-            f"{said}; not known to be back: {lost.host}, which may still serve "
-            f"{self.live or 'another version'} ({lost.message}){self._not_asked()}",
-            lost,
-            hint=f"keep users from {lost.host}; when it answers, "
-            f"changeover rollback --to {self.version}{restore} --env {self.run.environment.name}",
-        )
-
-    def failed(self, error: ChangeoverError) -> ChangeoverError:
-        """Return what the user is told where a step was red."""
-        run, name = self.run, self.run.environment.name
-        again = f"changeover rollback --to {self.colour} --env {name}"
-        refused = lease.taken(run.fleet, error)
-        if refused:
-            return endings.taken(run, refused, self.at)
-        if self.at in BEFORE:
-            if self.at in {"start", "preview"}:
-                operate.stop(run.fleet, self.app_hosts, self.colour, DRAIN_SECONDS)
-            lease.unlock(run.fleet, run.lease_hosts)
-            return self._stays(error)
-        if self.at == "revert":
-            message = f"no host went back to {self.version}: {error.message}"
-            return endings.mixed(run, message + self._not_asked(), error, hint=again)
-        where = f"{self.version} serves again on {retreat.listed(self.back)}"
-        if self.at == "restore":
-            message = f"{where}; the database is not the backup's: {error.message}"
-            again = f"changeover backup restore {self.backup} --env {name}"
-            return endings.mixed(run, message, error, hint=again)
-        if self.lost_apps:
-            return self._half(f"{where}, and {self.at} is red: {error.message}")
-        message = f"{where}, and is not proved: {self.at}: {error.message}{self._not_asked()}"
-        return endings.mixed(run, message, error, hint=f"changeover smoke --env {name}")
-
-    def _stays(self, error: ChangeoverError) -> ChangeoverError:
-        """End where users were not moved; what is undone is so to the last committed statement."""
-        if self.undo is None or self.at in {"lock", "place"}:
-            self.run.end("failed", error.exit_code, f"{error.message}; nothing was changed")
-            return error
-        error.message += (
-            f"; users stay on {version_of(self.live or '')}. Of {', '.join(self.undo.migrations)} "
-            "what was undone stays undone: this again goes on, changeover finalize runs them again"
-        )
-        self.run.end("failed", error.exit_code, error.message)
-        return error
-
-    def interrupted(self) -> ChangeoverError:
-        """Return what the user is told who interrupted it."""
-        nothing = f"nothing was moved, {self.live or 'several versions'} serves"
-        serves = {
-            "undo": f"{self.live} serves, and what was undone stays undone",
-            "revert": f"users may be on either version on {retreat.listed(self.app_hosts)}",
-            "restore": f"{self.version} serves, and the database host finishes what it has begun",
-            "smoke": f"{self.version} serves again, not proved",
-            "unlock": f"{self.version} serves again, proved",
-        }.get(self.at, nothing)
-        restore = f" --restore-db {self.backup}" if self.backup and self.at != "unlock" else ""
-        return endings.interrupted(
-            self.run,
-            f"interrupted at {self.at}: {serves}",
-            hint=f"changeover rollback --to {self.colour}{restore} "
-            f"--env {self.run.environment.name} goes on",
-            free=True,
-        )

@@ -1,0 +1,154 @@
+"""How a rollback ends: what is journaled, what serves, and what to type next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover.colour import version_of
+from changeover.executors import lease, operate
+from changeover.runner import endings, own_back, retreat, undone
+from changeover.runner.way import DRAIN_SECONDS
+
+if TYPE_CHECKING:
+    from changeover.errors import ChangeoverError
+    from changeover.runner.run import Event
+    from changeover.runner.way import Way
+
+BEFORE = ("lock", "place", "undo", "start", "preview")
+
+
+def end(way: Way) -> Event:
+    """Return the event that ends a rollback.
+
+    Raises:
+        Mixed: An app host is not known to be back.
+    """
+    if way.lost_apps:
+        proved = ", proved" if way.steps else ""
+        raise _half(way, f"{way.version} serves again on {retreat.listed(way.back)}{proved}")
+    said = f"{way.version} serves again, proved"
+    if not way.steps:
+        said = f"nothing to do: {way.colour} is live already"
+    if not way.backup:
+        said += own_back.after(way.run, way.version, way.live, way.seen.lost)
+    return way.run.end("done", 0, said + _not_asked(way))
+
+
+def _not_asked(way: Way) -> str:
+    apps = way.run.app_hosts
+    lost = way.seen.lost_of(host for host in way.run.lease_hosts if host not in apps)
+    if not lost:
+        return ""
+    return (
+        f". Not done: the lease on {', '.join(lost)} was not taken "
+        f"({'; '.join(endings.reasons(lost))}); rows and ledger there are as they were, and "
+        "nothing is left to do"
+    )
+
+
+def _half(way: Way, said: str) -> ChangeoverError:
+    lost = endings.one_of(way.lost_apps)
+    restore = ""
+    if way.backup and way.behind:
+        said += "; the database was not swapped"
+        restore = f" --restore-db {way.backup}"
+    return endings.mixed(
+        way.run,
+        f"{said}; not known to be back: {lost.host}, which may still serve "
+        f"{way.live or 'another version'} ({lost.message}){_not_asked(way)}",
+        lost,
+        hint=f"keep users from {lost.host}; when it answers, "
+        f"changeover rollback --to {way.version}{restore} --env {way.run.environment.name}",
+    )
+
+
+def failed(way: Way, error: ChangeoverError) -> ChangeoverError:
+    """Return what the user is told where a step was red."""
+    run, name = way.run, way.run.environment.name
+    refused = lease.taken(run.fleet, error)
+    if refused:
+        return endings.taken(run, refused, way.at)
+    if way.at in BEFORE:
+        return _stays(way, error)
+    if way.at == "revert":
+        return _went_nowhere(way, error)
+    where = f"{way.version} serves again on {retreat.listed(way.back)}"
+    if way.at == "restore":
+        message = f"{where}; the database is not the backup's: {error.message}"
+        again = f"changeover backup restore {way.backup} --env {name}"
+        return endings.mixed(run, message, error, hint=again)
+    if way.lost_apps:
+        return _half(way, f"{where}, and {way.at} is red: {error.message}")
+    message = f"{where}, and is not proved: {way.at}: {error.message}{_not_asked(way)}"
+    return endings.mixed(run, message, error, hint=f"changeover smoke --env {name}")
+
+
+def _went_nowhere(way: Way, error: ChangeoverError) -> ChangeoverError:
+    """End where no host answered that it went back; what users need where they stay is applied again."""
+    message = f"no host went back to {way.version}: {error.message}"
+    hint = f"changeover rollback --to {way.colour} --env {way.run.environment.name}"
+    if names := undone.needed(way.undo):
+        if undone.all_stayed(way.run, way.app_hosts, way.live):
+            return _put_back(way, error, message)
+        message += f"; {', '.join(names)} stays undone, which {version_of(way.live or '')} may not run without"
+    return endings.mixed(way.run, message + _not_asked(way), error, hint=hint)
+
+
+def _stays(way: Way, error: ChangeoverError) -> ChangeoverError:
+    """End where users were not moved; what is undone is so to the last committed statement."""
+    run = way.run
+    if way.at in {"start", "preview"}:
+        operate.stop(run.fleet, way.app_hosts, way.colour, DRAIN_SECONDS)
+    if way.at == "undo" and undone.needed(way.undo):
+        return _put_back(way, error, error.message)
+    lease.unlock(run.fleet, run.lease_hosts)
+    if way.undo is None or way.at in {"lock", "place"}:
+        run.end("failed", error.exit_code, f"{error.message}; nothing was changed")
+        return error
+    error.message += (
+        f"; users stay on {version_of(way.live or '')}. Of {', '.join(way.undo.migrations)} "
+        "what was undone stays undone: this again goes on, changeover finalize runs them again"
+    )
+    run.end("failed", error.exit_code, error.message)
+    return error
+
+
+def _put_back(way: Way, error: ChangeoverError, message: str) -> ChangeoverError:
+    """Have users keep a schema that their version runs on; where that fails, a person must look."""
+    run, name, live = way.run, way.run.environment.name, version_of(way.live or "")
+    found = undone.put_back(run, way.undo)
+    if found is not None:
+        message = f"{message}; {found.words(live)}"
+    if found is None or found.error is None:
+        lease.unlock(run.fleet, run.lease_hosts)
+        error.message = message
+        run.end("failed", error.exit_code, message)
+        return error
+    return endings.mixed(
+        run,
+        message,
+        error,
+        hint=f"changeover db migrate {live} --env {name} brings it back, "
+        f"changeover rollback --to {way.version} --env {name} goes on",
+    )
+
+
+def interrupted(way: Way) -> ChangeoverError:
+    """Return what the user is told who interrupted a rollback."""
+    nothing = f"nothing was moved, {way.live or 'several versions'} serves"
+    lacks = ", without which it may not run" if undone.needed(way.undo) else ""
+    serves = {
+        "undo": f"{way.live} serves, and what was undone stays undone{lacks}",
+        "revert": f"users may be on either version on {retreat.listed(way.app_hosts)}",
+        "restore": f"{way.version} serves, and the database host finishes what it has begun",
+        "smoke": f"{way.version} serves again, not proved",
+        "unlock": f"{way.version} serves again, proved",
+    }.get(way.at, nothing)
+    restore = f" --restore-db {way.backup}" if way.backup and way.at != "unlock" else ""
+    return endings.interrupted(
+        way.run,
+        f"interrupted at {way.at}: {serves}",
+        hint=f"changeover rollback --to {way.colour}{restore} "
+        f"--env {way.run.environment.name} goes on",
+        free=True,
+    )

@@ -1,0 +1,171 @@
+"""A rollback that undoes what the live version does not run without: when, and what becomes of it where users stay."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from changeover import steps
+from changeover.colour import version_of
+from changeover.errors import Failed, Interrupted, Mixed
+from changeover.executors import migrate
+from changeover.runner import back, undoing, undone
+from changeover.verdict import Verdict
+
+from .conftest import MOMENT, NEW, OLD, failed
+
+if TYPE_CHECKING:
+    from .conftest import Desk, Machines
+
+RENAME, CONTRACT = "3.0.0/expand/001_rename", "3.0.0/contract/001_names"
+BOTH = ("expand", "backfill")
+
+
+class Database:
+    """What rollbacks do to the database, in order; an entry in ``red`` is why one of them fails."""
+
+    def __init__(self, machines: Machines) -> None:
+        self.machines = machines
+        self.did: list[str] = []
+        self.red: dict[str, BaseException] = {}
+        self.in_the_way: tuple[str, ...] = (RENAME,)
+
+    def found(self, *_: object) -> undoing.InTheWay:
+        verdict = Verdict(kind="revert", because="proved")
+        return undoing.InTheWay(
+            migrations=self.in_the_way, live="3.0.0", since=MOMENT, verdict=verdict
+        )
+
+    def revert(self, *_: object, only: tuple[str, ...], **__: object) -> migrate.MigrateOutcome:
+        return self._do("undo", only)
+
+    def apply(self, *_: object, phases: tuple[str, ...], **__: object) -> migrate.MigrateOutcome:
+        assert phases == BOTH
+        return self._do("again", (RENAME,))
+
+    def _do(self, what: str, names: tuple[str, ...]) -> migrate.MigrateOutcome:
+        self.did.append(f"{what} {version_of(self.machines['one'].live)}")
+        if what in self.red:
+            raise self.red[what]
+        return migrate.MigrateOutcome(done=names, unchanged=(), retries=0, seconds=0.0)
+
+
+@pytest.fixture
+def database(desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch) -> Database:
+    made = Database(machines)
+    folder = desk.project.release_file("3.0.0").parent / "migrations/expand"
+    folder.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr("changeover.runner.undoing.in_the_way", made.found)
+    monkeypatch.setattr("changeover.executors.migrate.revert", made.revert)
+    monkeypatch.setattr("changeover.executors.migrate.apply", made.apply)
+    return made
+
+
+def rollback(desk: Desk) -> str:
+    return str(back.rollback(desk.context, to=None, backup=None)["message"])
+
+
+def test_what_could_not_be_undone_whole_is_applied_again_and_users_stay(
+    desk: Desk, machines: Machines, database: Database
+) -> None:
+    database.red["undo"] = Failed("the lock was not to be had", hint="again")
+
+    error = failed(lambda: rollback(desk))
+
+    assert (error.exit_code, machines.live) == (1, [NEW, NEW])
+    assert error.message == (
+        f"the lock was not to be had; users stay on 3.0.0; of {RENAME} what was undone was"
+        " applied again"
+    )
+    assert database.did[0] == "undo 3.0.0"
+    assert set(database.did[1:]) == {"again 3.0.0"}
+    assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+
+
+def test_a_schema_that_the_live_version_lacks_is_said_and_what_brings_it_back(
+    desk: Desk, machines: Machines, database: Database
+) -> None:
+    database.red["undo"] = Failed("the lock was not to be had", hint="again")
+    database.red["again"] = Failed("the database is gone", hint="again")
+
+    error = failed(lambda: rollback(desk))
+
+    assert isinstance(error, Mixed)
+    assert (error.exit_code, machines.live) == (4, [NEW, NEW])
+    assert "users stay on 3.0.0, which may not be able to use the database" in error.message
+    assert error.message.endswith("could not be applied again: the database is gone")
+    assert error.hint == (
+        "changeover db migrate 3.0.0 --env demo brings it back, "
+        "changeover rollback --to 1.0.0 --env demo goes on"
+    )
+    assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+
+
+def test_users_that_stay_because_the_old_version_is_ill_get_their_schema_back(
+    desk: Desk, machines: Machines, database: Database
+) -> None:
+    for name in ("one", "two"):
+        machine = machines[name]
+        machine.on("revert", partial(machine.refuse, "unhealthy"))
+
+    error = failed(lambda: rollback(desk))
+
+    assert (error.exit_code, machines.live) == (1, [NEW, NEW])
+    assert error.message.startswith("no host went back to 1.0.0: one: unhealthy; users stay on 3")
+    assert set(database.did) == {"undo 3.0.0", "again 3.0.0"}
+
+
+def test_a_schema_stays_undone_where_a_host_is_not_known_to_have_stayed(
+    desk: Desk, machines: Machines, database: Database
+) -> None:
+    for name in ("one", "two"):
+        machine = machines[name]
+        machine.on("revert", partial(setattr, machine, "reachable", False))
+
+    error = failed(lambda: rollback(desk))
+
+    assert error.exit_code == 4
+    assert f"; {RENAME} stays undone, which 3.0.0 may not run without" in error.message
+    assert set(database.did) == {"undo 3.0.0"}
+
+
+def test_what_the_live_version_needs_no_more_stays_undone_for_the_next_attempt(
+    desk: Desk, machines: Machines, database: Database
+) -> None:
+    database.in_the_way = (CONTRACT,)
+    database.red["undo"] = Failed("the lock was not to be had", hint="again")
+
+    error = failed(lambda: rollback(desk))
+
+    assert (error.exit_code, machines.live) == (1, [NEW, NEW])
+    assert error.message.endswith("this again goes on, changeover finalize runs them again")
+    assert set(database.did) == {"undo 3.0.0"}
+
+
+def test_an_interrupt_says_that_the_live_version_may_lack_its_schema(
+    desk: Desk, machines: Machines, database: Database
+) -> None:
+    database.red["undo"] = KeyboardInterrupt()
+
+    error = failed(lambda: rollback(desk))
+
+    assert isinstance(error, Interrupted)
+    assert error.message.endswith("stays undone, without which it may not run")
+    assert machines.live == [NEW, NEW]
+
+
+@pytest.mark.parametrize(
+    ("names", "tried"), [((RENAME,), []), ((CONTRACT,), ["start"]), ((RENAME, CONTRACT), [])]
+)
+def test_users_move_right_after_what_their_version_needs_is_undone(
+    names: tuple[str, ...], tried: list[str]
+) -> None:
+    undo = steps.Undo(id="undo", hosts=("three",), version="3.0.0", migrations=names)
+    placing = (
+        steps.Place(id="place", hosts=("one",), colour=OLD, digest="", bundle=""),
+        steps.Start(id="start", hosts=("one",), colour=OLD, seconds=1),
+    )
+
+    assert [step.id for step in undone.order(placing, undo)] == ["place", "undo", *tried]
