@@ -79,6 +79,10 @@ class Machine:
         """Do something whenever an action is asked for, before it is done."""
         self.before[action] = act
 
+    def lose(self) -> None:
+        """Answer nobody from here on."""
+        self.reachable = False
+
     def refuse(self, word: str, message: str = "") -> None:
         raise AgentFailed(
             f"{self.name}: {message or word}", hint="look", host=self.name, error=word

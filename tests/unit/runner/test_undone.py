@@ -122,7 +122,7 @@ def test_a_schema_stays_undone_where_a_host_is_not_known_to_have_stayed(
 ) -> None:
     for name in ("one", "two"):
         machine = machines[name]
-        machine.on("revert", partial(setattr, machine, "reachable", False))
+        machine.on("revert", machine.lose)
 
     error = failed(lambda: rollback(desk))
 
