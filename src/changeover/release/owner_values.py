@@ -29,7 +29,7 @@ def owner_values(
     """Return the environment of a migrator: secret.
 
     Every variable that the release has ``from: database`` leads to ``name`` as the owner role, and
-    so do ``DATABASE_URL`` and the variables that libpq reads.
+    so do ``DATABASE_URL``, whatever the release has it from, and the variables that libpq reads.
 
     Args:
         use: The app's database.
@@ -54,4 +54,4 @@ def owner_values(
         "PGOPTIONS": f"-c lock_timeout={timeout}s",
         **({"PGSSLMODE": use.sslmode} if use.sslmode else {}),
     }
-    return {URL: url, **values, **urls, **reach}
+    return {**values, URL: url, **urls, **reach}

@@ -43,7 +43,6 @@ def run_own(run: Run, step: MigrateOwn) -> Outcome:
         RunnerFenced: A newer deployment has taken over.
     """
     _, migrator = own.declared(run)
-    physical.mark(run, step.version, "migrator")
     with (
         database.owner_database(run.environment, run.app) as place,
         migrate.own_turn(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from changeover.counts import counted
+from changeover.errors import Mixed
 from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as clones
@@ -29,11 +30,16 @@ if TYPE_CHECKING:
 AGAIN = "correct it, then run the same command again: the live database was not touched"
 
 
+class LiveChanged(Mixed):
+    """The live definitions changed while a command ran that was to see a clone alone."""
+
+
 def rehearse(run: Run, step: RehearseOwn) -> Outcome:
     """Run the release's migrator on a clone of the deployment's backup; the live database is not touched.
 
     Raises:
         RehearsalRed: It fails there, leaves something undone by its own status, or breaks a data check.
+        LiveChanged: The live definitions changed meanwhile.
     """
     vault = backups.vault_of(run.fleet)
     with cloned(run, vault) as (made, first, place):
@@ -88,6 +94,28 @@ def cloned(run: Run, vault: Vault) -> Iterator[tuple[Clone, Look, Database]]:
         drop(run, vault, made)
         raise
     clones.drop(vault, made)
+
+
+def on_clone(run: Run, vault: Vault, colour: str, database: str, what: What) -> Ran:
+    """Run one command at a clone, and hold the live definitions to what they were.
+
+    Raises:
+        LiveChanged: They changed: the command finds the live database by another variable, or
+            somebody else was at it.
+    """
+    before = clones.live_schema(vault)
+    ran = own.command(run, colour, database, what, "clone")
+    if lines := own_schema.changes(before, clones.live_schema(vault)):
+        raise LiveChanged(
+            f"while {what} of the migrator ran on a clone, the live schema changed:"
+            f" {counted(len(lines), 'line')}",
+            hint="have the migrator take its database from DATABASE_URL or from PGHOST and PGDATABASE"
+            " alone; what the live database holds:"
+            f" changeover db status --env {run.environment.name}",
+            host=ran.host,
+            cause=own_schema.shown(lines),
+        )
+    return ran
 
 
 @dataclass(slots=True)
@@ -166,7 +194,7 @@ class _Trial:
         return ""
 
     def _command(self, what: What) -> Ran:
-        return own.command(self.run, self.step.colour, self.place.name, what, "clone")
+        return on_clone(self.run, self.vault, self.step.colour, self.place.name, what)
 
     def _red(self, message: str, cause: str) -> RehearsalRed:
         return RehearsalRed(

@@ -10,7 +10,7 @@ from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as clones
 from changeover.runner import database, own, own_schema, physical
-from changeover.runner.own_rehearsal import cloned
+from changeover.runner.own_rehearsal import cloned, on_clone
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def run_undo(run: Run, step: UndoOwn) -> Outcome:
     Raises:
         UndoLosesRows: On the clone rows or values are gone after undoing and running again.
         UndoUnfinished: On the live database the definitions are not as before.
+        LiveChanged: The live definitions changed while only a clone was to.
     """
     return _on_clone(run, step) if step.clone else _on_live(run, step)
 
@@ -46,7 +47,7 @@ def _on_clone(run: Run, step: UndoOwn) -> Outcome:
     looks: list[Look] = []
     with cloned(run, vault) as (made, first, place):
         for what in ("undo", "command"):
-            ran = own.command(run, step.colour, place.name, what, "clone")
+            ran = on_clone(run, vault, step.colour, place.name, what)
             if not ran.well:
                 raise UndoLosesRows(
                     f"on a clone of the backup {what} {ran.ending}",

@@ -128,3 +128,18 @@ def test_the_bundle_names_the_command_and_one_without_it_has_no_such_entry(
     assert entry is not None
     assert entry.command == ("npm", "run", "migrate")
     assert b'"migrator"' not in built[1].manifest.as_bytes()
+
+
+def test_a_database_url_that_the_release_keeps_as_a_secret_leads_to_the_clone_as_well(
+    own: Project,
+) -> None:
+    declared = "DATABASE_URL: {type: url, secret: true"
+    own.edit(own.release_file(VERSION), f"{declared}, from: database}}", f"{declared}}}")
+    found = release.load_release(own.root, "hello", VERSION)
+    use = own.app.database
+    assert use is not None
+    given = {"DATABASE_URL": "postgresql://the-app@db/hello"}
+
+    values = owner_values(use, found, own.environment, "hello", given, "hello_clone")
+
+    assert values["DATABASE_URL"].partition("?")[0].endswith("/hello_clone")
