@@ -178,7 +178,7 @@ def test_users_are_not_sent_to_a_version_whose_schema_is_gone(
     assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
 
 
-def test_what_was_live_before_is_placed_again_where_it_was_removed(
+def test_after_a_finalize_the_way_back_is_the_version_before_and_what_keeps_it_is_told(
     desk: Desk, machines: Machines
 ) -> None:
     for name in ("one", "two"):
