@@ -10,6 +10,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from changeover.agent import (
+    backup_columns,
     backup_content,
     backup_leftovers,
     backup_rows,
@@ -41,7 +42,8 @@ def diff(store: Store, backups: Sequence[str], database: str = "", *, examples: 
         ``kept`` and its ``kind``, ``live``; ``tables`` that differ by name, each with
         ``rows_kept`` and ``rows_live`` (``None`` where there is no such table), ``only_kept``,
         ``only_live``, ``changed`` and ``key`` (``None`` where rows are told apart by content),
-        ``uncompared``, the columns that one of both lacks, and ``examples``; ``equal``, how many
+        ``uncompared``, the columns that one of both lacks, ``filled``, in how many rows those hold
+        values, and ``examples``; ``equal``, how many
         tables do not differ; ``sequences`` that stand elsewhere by name, each with its last value
         ``kept`` and ``live`` (``None`` where it gave none, or is not there); ``schema``, the lines
         of the difference, and ``schema_lines``, how many there are.
@@ -99,8 +101,15 @@ def _tables(store: Store, old: Session, new: Session, examples: int) -> dict[str
             table = _table(
                 old, new, name, both, key if key == keys[0].get(name) else None, examples
             )
-        uncompared = sorted(set(first) ^ set(second))
-        found[name] = table and table | {"uncompared": uncompared}
+            filled = backup_columns.filled(old, name, [each for each in first if each not in both])
+            filled |= backup_columns.filled(
+                new, name, [each for each in second if each not in both]
+            )
+        if table is None and filled:
+            rows = _rows(new, there[1], name) or 0
+            table = _told(rows, rows, key, backup_rows.Tally(0))
+        uncompared = {"uncompared": sorted(set(first) ^ set(second)), "filled": filled}
+        found[name] = table and table | uncompared
     with _one_moment(new):
         found[backup_content.LARGE] = _large(old, new, examples)
     return found

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover.agent import backup_content, backup_manifest, backup_store
+from changeover.agent import backup_columns, backup_content, backup_manifest, backup_store
 from changeover.agent.postgres_session import Session
 from changeover.agent.postgres_tools import literal
 
@@ -175,10 +175,14 @@ def _table(
         return {"rows_then": before["rows"], "rows_now": None, "changed": True}
     kept = [column for column in before["columns"] if column in columns]
     now = prints.of(name, kept)
+    added = _without(columns, before["columns"])
+    filled = backup_columns.filled(prints.session, name, added)
+    same = kept == before["columns"] and now["fingerprint"] == before["fingerprint"]
     return {
         "rows_then": before["rows"],
         "rows_now": now["rows"],
-        "changed": kept != before["columns"] or now["fingerprint"] != before["fingerprint"],
+        "changed": not same or bool(filled),
+        "filled": filled,
         **_since(before, written.get(name, {})),
     }
 
@@ -215,7 +219,8 @@ def lost(store: Store, before: str, after: Session) -> Record:
         after: A session in the one that is live now, its snapshot already taken.
 
     Returns:
-        Table name to ``rows_before``, ``rows_after`` and ``lost``, for tables where any differs.
+        Table name to ``rows_before``, ``rows_after`` and ``lost``, for tables where any differs; with
+        ``filled`` where columns that the other does not have hold values: by column, in how many rows.
     """
     with Session(store.server, before) as old:
         old_columns, new_columns = backup_content.columns(old), backup_content.columns(after)
@@ -230,14 +235,23 @@ def lost(store: Store, before: str, after: Session) -> Record:
                 continue
             whole = backup_content.fingerprint(old, name, both)
             kept = backup_content.fingerprint(after, name, both)
+            filled = backup_columns.filled(old, name, _without(old_columns[name], both))
             if kept != whole:
                 hashes = f"SELECT {backup_content.row_hash(both)} FROM ONLY {name} AS r"
                 found[name] = _left(old, after, hashes, whole["rows"], kept["rows"])
+            elif filled:
+                found[name] = {"rows_before": whole["rows"], "rows_after": kept["rows"], "lost": 0}
+            if filled:
+                found[name]["filled"] = filled
         objects = old.row(backup_content.LARGE_OBJECTS), after.row(backup_content.LARGE_OBJECTS)
         if objects[0] != objects[1]:
             rows = (one["rows"] for one in objects)
             found[backup_content.LARGE] = _left(old, after, backup_content.LARGE_HASHES, *rows)
         return found
+
+
+def _without(names: list[str], others: list[str]) -> list[str]:
+    return [name for name in names if name not in others]
 
 
 def _left(old: Session, new: Session, hashes: str, before: int, after: int) -> Record:

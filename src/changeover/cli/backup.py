@@ -270,6 +270,7 @@ def _held_words(database: BesideDue) -> list[str]:
             f"{table}: {counted(facts['lost'] or 0, 'row')}"
             for table, facts in database.lost.items()
         ),
+        *([f"values of columns that only it has: {database.columns}"] if database.columns else []),
     ]
 
 

@@ -78,3 +78,34 @@ def test_what_cannot_be_told_before_is_said_to_be_unknown(site: Site) -> None:
     assert (price["left_at_most"], price["back_at_most"]) == (None, None)
     assert price["rows_written"] == 1
     assert priced(site, "one") == (0, 0)
+
+
+def test_values_in_columns_that_the_backup_does_not_have_are_told(site: Site) -> None:
+    site.create()
+    site.shop.rows(
+        """ALTER TABLE users ADD COLUMN phone text, ADD COLUMN tier text DEFAULT 'none',
+            ADD COLUMN "a b" numeric(9, 2) NOT NULL DEFAULT 0,
+            ADD COLUMN short text GENERATED ALWAYS AS (left(email, 3)) STORED;
+        ALTER TABLE users ADD COLUMN seen timestamptz DEFAULT now();
+        UPDATE users SET phone = '0800' WHERE id <= 500;
+        UPDATE users SET "a b" = 7.5, tier = 'gold' WHERE id <= 3"""
+    )
+    wanted = {"phone": 500, "tier": 3, "a b": 3}
+
+    price = site.act("backup_price", backup="one")
+    done = site.act("backup_restore", backup="one")
+
+    assert price["tables"]["public.users"]["filled"] == wanted
+    assert price["left_at_most"] >= 500
+    assert done["lost"] == {
+        "public.users": {"rows_before": 2000, "rows_after": 2000, "lost": 0, "filled": wanted}
+    }
+    compared = site.act("backup_diff")
+    assert set(compared["tables"]) == {"public.users"}
+    assert compared["tables"]["public.users"]["uncompared"] == [
+        "a b",
+        "phone",
+        "seen",
+        "short",
+        "tier",
+    ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from changeover.counts import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 Event = dict[str, Any]
 
@@ -31,6 +31,8 @@ class TablePrice:
             often as it was written.
         updated: Likewise of updates.
         deleted: Likewise of deletes.
+        filled: In how many rows columns hold values that the backup does not have, by column; ``None``
+            where there is none.
     """
 
     table: str
@@ -41,6 +43,7 @@ class TablePrice:
     inserted: int | None
     updated: int | None
     deleted: int | None
+    filled: Mapping[str, int] | None
 
     def words(self) -> str:
         """Return the table in one line."""
@@ -51,6 +54,9 @@ class TablePrice:
         said = f"{self.table}: {then} then, {now} now"
         if self.left_at_most is not None:
             said += f"; {self.left_at_most} left behind, {self.back_at_most} back as they were"
+        if self.filled:
+            columns = ", ".join(f"{name} in {counted(n, 'row')}" for name, n in self.filled.items())
+            said += f"; holds values that the backup has no column for: {columns}"
         return f"{said}{self._writes()}"
 
     def _writes(self) -> str:

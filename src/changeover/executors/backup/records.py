@@ -104,11 +104,17 @@ class BesideDue(Beside):
     Args:
         rows_lost: Its rows that the live database does not have; ``None`` where they cannot be
             counted.
-        lost: The same by table: ``rows_before``, ``rows_after``, ``lost``.
+        lost: The same by table: ``rows_before``, ``rows_after``, ``lost``; ``filled`` where columns that
+            the backup does not have held values: by column, in how many rows.
     """
 
     rows_lost: int | None
-    lost: Mapping[str, Mapping[str, int | None]]
+    lost: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def columns(self) -> str:
+        """The columns that only it has, with the number of rows in which they hold values."""
+        return columns_held(self.lost)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +156,7 @@ class Restored:
     kept: str | None
     refused_seconds: float | None
     rows_lost: int
-    lost: Mapping[str, Mapping[str, int | None]]
+    lost: Mapping[str, Mapping[str, Any]]
     warm: bool
     resumed: bool
 
@@ -169,4 +175,15 @@ class Restored:
             f"row that {self.backup} does not have is",
             f"rows that {self.backup} does not have are",
         )
-        return f"{rows} kept in {self.kept}"
+        columns = columns_held(self.lost)
+        said = f", and so are the values of columns that it does not have: {columns}"
+        return f"{rows} kept in {self.kept}{said if columns else ''}"
+
+
+def columns_held(lost: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say which columns only a database that is left has, and in how many rows they hold values."""
+    return ", ".join(
+        f"{table}.{column} ({counted(rows, 'row')})"
+        for table, facts in lost.items()
+        for column, rows in facts.get("filled", {}).items()
+    )
