@@ -5,12 +5,14 @@ It needs no host but one that runs the app. What cannot be reached is left as it
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError
 from changeover.executors import backup as backups
+from changeover.executors import migrate
 from changeover.release.reading import unknown_version
 from changeover.runner import (
     anew,
@@ -57,7 +59,7 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
         holder.refuse_alive(
             seen.states.values(),
             hint=lambda lock: (
-                f"{holder.wrest(lock, run.environment.name)} where it is gone for certain"
+                f"{holder.wrest(lock, run.environment.name, seen.states.values())} where it is gone for certain"
             ),
         )
     if backup is not None and seen.lost:
@@ -66,6 +68,7 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
     way = _way(context, run, seen, to)
     way.backup = backup
     if backup is None:
+        _exceed_ledger(run, seen)
         way.check = partial(_undone, context, run, seen, way)
     run.begin("rollback", way.live, way.colour, steps=way.steps, lost=sorted(seen.lost))
     try:
@@ -97,6 +100,22 @@ def _way(context: Context, run: Run, seen: Seen, to: str | None) -> Way:
         {"type": "note", "says": f"{version} is on no host any more: it is placed and proved first"}
     )
     return Way(run, seen, forecast.target(run).colour, placing=placing)
+
+
+def _exceed_ledger(run: Run, seen: Seen) -> None:
+    """Have the lease outnumber the ledger, which fences what is undone, where the ledger tells its number.
+
+    A database host that was made anew counts its leases from 1 again.
+    """
+    host = database.database_host(run.environment, run.app)
+    if host is None or host.name in seen.lost:
+        return
+    # Users go back without it, too: who has to undo asks the ledger again once the lease is held.
+    with (
+        contextlib.suppress(Exception),
+        database.owner_database(run.environment, run.app) as place,
+    ):
+        database.exceed(run, migrate.fence(place))
 
 
 def _refuse_unknown(context: Context, to: str, seen: Seen, error: goal.NotPlaced) -> None:

@@ -78,18 +78,23 @@ def before(state: HostState) -> str | None:
 
     Another build of the version that is live is no way back once it is gone.
     """
-    if state.previous:
-        return state.previous
+    return state.previous or _remembered(state)
+
+
+def _remembered(state: HostState) -> str | None:
     live = version_of(str(state.live))
     return next((each for each in reversed(state.history) if version_of(each) != live), None)
 
 
 def _removed(states: Sequence[HostState]) -> NotPlaced | None:
-    """Return what all hosts remember as live before, where `finalize` has removed it since."""
-    last = {before(state) for state in states}
+    """Return what all hosts remember as live before, where `finalize` has removed it since.
+
+    A rollback that was cut off may have placed it, or another one, again on some of them.
+    """
+    last = {_remembered(state) for state in states}
     if len(last) != 1 or None in last or len({state.live for state in states}) > 1:
         return None
-    if any(state.previous or state.pending for state in states):
+    if any(state.pending for state in states):
         return None
     colour = str(last.pop())
     error = NotPlaced(f"{colour} was live before and is removed", hint="name a version with --to")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+from changeover.colour import version_of
 from changeover.errors import LockHeld
 
 if TYPE_CHECKING:
@@ -39,15 +40,23 @@ def refuse_alive(states: Iterable[HostState], *, hint: Callable[[Event], str]) -
             )
 
 
-def wrest(lock: Event, environment: str) -> str:
-    """Return what takes the work of a lease over, where its controller is gone for certain."""
+def wrest(lock: Event, environment: str, states: Iterable[HostState] = ()) -> str:
+    """Return what takes the work of a lease over, where its controller is gone for certain.
+
+    Args:
+        lock: The lease.
+        environment: The environment's name.
+        states: What the hosts said: a colour that one of them lacks can be named by its version alone.
+    """
     if deployed(lock):
         return f"changeover abort --force --env {environment}"
     steal = f'changeover lock steal --reason "it is gone" --env {environment}'
     went = went_back(lock)
-    return (
-        f"{steal}, then changeover rollback --to {went[1]} --env {environment}" if went else steal
-    )
+    if went is None:
+        return steal
+    lacking = any("app" in state.groups and went[1] not in state.placed for state in states)
+    goal = version_of(went[1]) if lacking else went[1]
+    return f"{steal}, then changeover rollback --to {goal} --env {environment}"
 
 
 def left_alone(states: Iterable[HostState]) -> bool:

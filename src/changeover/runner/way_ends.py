@@ -145,10 +145,11 @@ def interrupted(way: Way) -> ChangeoverError:
         "unlock": f"{way.version} serves again, proved",
     }.get(way.at, nothing)
     restore = f" --restore-db {way.backup}" if way.backup and way.at != "unlock" else ""
+    # Until all hosts have it, a colour that is placed anew cannot be named.
+    goal = way.version if way.placing and way.at in BEFORE else way.colour
     return endings.interrupted(
         way.run,
         f"interrupted at {way.at}: {serves}",
-        hint=f"changeover rollback --to {way.colour}{restore} "
-        f"--env {way.run.environment.name} goes on",
+        hint=f"changeover rollback --to {goal}{restore} --env {way.run.environment.name} goes on",
         free=True,
     )

@@ -38,7 +38,11 @@ class Database:
             migrations=self.in_the_way, live="3.0.0", since=MOMENT, verdict=verdict
         )
 
-    def revert(self, *_: object, only: tuple[str, ...], **__: object) -> migrate.MigrateOutcome:
+    def revert(
+        self, *_: object, only: tuple[str, ...], fence: int, **__: object
+    ) -> migrate.MigrateOutcome:
+        if fence <= self.machines.ledger_fence:
+            raise Failed(f"fenced: {fence}", hint="deploy anew")
         return self._do("undo", only)
 
     def apply(self, *_: object, phases: tuple[str, ...], **__: object) -> migrate.MigrateOutcome:
@@ -142,6 +146,16 @@ def test_what_the_live_version_needs_no_more_stays_undone_for_the_next_attempt(
     assert (error.exit_code, machines.live) == (1, [NEW, NEW])
     assert error.message.endswith("this again goes on, changeover finalize runs them again")
     assert set(database.did) == {"undo 3.0.0"}
+
+
+def test_the_ledger_of_a_database_host_that_was_made_anew_fences_no_way_back(
+    desk: Desk, machines: Machines, database: Database
+) -> None:
+    machines.ledger_fence = 57
+
+    assert rollback(desk).startswith("1.0.0 serves again, proved")
+
+    assert (set(database.did), machines.live) == ({"undo 3.0.0"}, [OLD, OLD])
 
 
 def test_an_interrupt_says_that_the_live_version_may_lack_its_schema(

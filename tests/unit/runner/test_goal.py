@@ -1,0 +1,70 @@
+"""Where a rollback goes that comes after one that was cut off while it placed a version again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import pytest
+
+from changeover import steps
+from changeover.runner import back, goal, survey, way_ends
+from changeover.runner.way import Way
+
+from .conftest import NEW, OLD, failed
+
+if TYPE_CHECKING:
+    from .conftest import Desk, Machines
+
+OLDER, AGAIN = "0.9.0-99999999", "1.0.0-cccccccc"
+
+
+@pytest.mark.parametrize("placed", [OLD, AGAIN, OLDER])
+def test_what_is_placed_again_on_one_host_alone_is_placed_on_all_of_them(
+    desk: Desk, machines: Machines, placed: str
+) -> None:
+    for name in ("one", "two"):
+        machines[name].placed, machines[name].history = [NEW], [OLDER, OLD]
+    machines["one"].placed.append(placed)
+    run = desk.run()
+
+    with pytest.raises(goal.NotPlaced) as caught:
+        goal.choose(survey.look(run.fleet, run.app_hosts).apps, None, "demo")
+
+    assert caught.value.version == "1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("at", "named"), [("lock", "1.0.0"), ("place", "1.0.0"), ("revert", AGAIN)]
+)
+def test_an_interrupt_names_what_the_next_rollback_can_go_to(
+    desk: Desk, machines: Machines, at: str, named: str
+) -> None:
+    for name in ("one", "two"):
+        machines[name].placed = [NEW]
+    run = desk.run()
+    place = steps.Place(id="place", hosts=("one", "two"), colour=AGAIN, digest="", bundle="")
+    way = Way(run, survey.look(run.fleet, run.lease_hosts), AGAIN, placing=(place,), at=at)
+
+    error = way_ends.interrupted(way)
+
+    assert error.hint == f"changeover rollback --to {named} --env demo goes on"
+    assert failed(lambda: goal.choose(way.seen.apps, "1.0.0", "demo")).exit_code == 2
+
+
+def test_a_lease_of_a_rollback_that_may_live_names_what_can_be_gone_to(
+    desk: Desk, machines: Machines
+) -> None:
+    for name in ("one", "two"):
+        machines[name].placed, machines[name].history = [NEW], [OLD]
+    beat = dt.datetime.now(dt.UTC).isoformat()
+    machines["one"].lock = {
+        "owner": "ann@desk",
+        "reason": f"rollback {NEW} -> {AGAIN}",
+        "heartbeat": beat,
+        "silent": 1.0,
+    }
+
+    error = failed(lambda: back.rollback(desk.context, to=None, backup=None))
+
+    assert ", then changeover rollback --to 1.0.0 --env demo where it is gone" in error.hint
