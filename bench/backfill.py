@@ -19,7 +19,9 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from psycopg.errors import UndefinedTable
 
 # Run as a file, only its own folder would be searched.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -32,6 +34,7 @@ from changeover.migrations.folder import load
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from psycopg import Connection
     from tests.postgres.own_server import Server
 
     from changeover.migrations.records import MigrationFolder
@@ -55,6 +58,9 @@ BATCHES = (
     "UPDATE users SET provider = 'legacy' WHERE provider IS NULL AND id BETWEEN $1 AND $2\n"
 )
 BESIDE = "UPDATE users SET seen = seen + 1 WHERE id = %s"
+# A batch of 100 ms has about as many keys: half of the writes meet the one that is under way.
+AHEAD = 10_000
+AT = "SELECT max(cursor::bigint) FROM changeover.statement"
 PAUSE_SECONDS = 0.005
 RATIO_AIM = 0.9
 WAIT_AIM_SECONDS = 0.2
@@ -62,7 +68,7 @@ WAIT_AIM_SECONDS = 0.2
 
 @dataclass(slots=True)
 class Writer:
-    """A user who updates single rows all the time, and how long each took."""
+    """A user who updates single rows all the time, where a backfill is if any is, and how long each took."""
 
     server: Server
     rows: int
@@ -83,11 +89,21 @@ class Writer:
     def _write(self) -> None:
         with connect(self.server.admin()) as connection:
             while not self._over.is_set():
-                key = random.randint(1, self.rows)  # noqa: S311 - any row
+                first = self._place(connection)
+                last = min(first + AHEAD, self.rows) if first else self.rows
+                key = random.randint(min(first + 1, last), last)  # noqa: S311 - any of these rows
                 begun = time.perf_counter()
                 connection.execute(BESIDE, (key,))
                 self.seconds.append(time.perf_counter() - begun)
                 time.sleep(PAUSE_SECONDS)
+
+    @staticmethod
+    def _place(connection: Connection[tuple[Any, ...]]) -> int:
+        """Return the last key that a backfill has committed; 0 where none has begun."""
+        with contextlib.suppress(UndefinedTable):
+            found = connection.execute(AT).fetchone()
+            return found[0] or 0 if found else 0
+        return 0
 
 
 def one_update(server: Server) -> float:

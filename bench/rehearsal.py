@@ -58,9 +58,9 @@ def copies(server: Server, rounds: Rounds, gigabytes: float) -> list[str]:
     names = []
     for share in SHARES:
         server.run("CREATE DATABASE source")
-        size = large_database.fill(server, "source", gigabytes * share)
+        large_database.fill(server, "source", gigabytes * share)
         for strategy in STRATEGIES:
-            name = f"{size >> 20} MB by {strategy}"
+            name = f"{gigabytes * share * 1000:.0f} MB by {strategy}"
             names.append(name)
             server.run(BUSY)
             copy = f"CREATE DATABASE copy TEMPLATE source STRATEGY {strategy}"

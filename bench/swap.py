@@ -50,6 +50,7 @@ LIVE, BACKUP = "shop", "one"
 NAIVE, COLD, WARM = "dropdb && pg_restore", "changeover, cold", "changeover, warm"
 WINDOW = ": refused for"
 CREATED, PROVED = "backup create", "its proof, kept warm"
+ENDED_SECONDS = 120.0
 READ = b"SELECT id FROM orders WHERE id = 1"
 
 
@@ -75,7 +76,9 @@ class Client:
             yield
         finally:
             self._ended.set()
-            worker.join()
+            worker.join(ENDED_SECONDS)
+            if worker.is_alive():
+                sys.exit(f"clients never got in again within {ENDED_SECONDS:.0f} s")
 
     def _read(self) -> None:
         answered = time.perf_counter()

@@ -28,7 +28,7 @@ def found(store: Store, backups: Sequence[str]) -> list[Record]:
     """Return the databases beside the live one, oldest first: ``name``, ``kind`` and ``bytes``.
 
     A kind is ``failed`` (was live before a restore), ``warm`` (restored from a backup that is
-    there) or ``leftover`` (restored from one that is gone).
+    there) or ``leftover`` (restored from one that is gone, or loaded for a proof that was cut off).
 
     Args:
         store: The app's backups.
@@ -87,12 +87,13 @@ def _found(store: Store, session: Session, backups: Sequence[str]) -> list[Recor
     for row in session.rows("SELECT datname AS name FROM pg_database"):
         name = str(row["name"])
         failed, restored = store.beside(name, "failed"), store.beside(name, "verify")
+        left = restored or store.beside(name, backup_side.SCRATCH)
         if failed and MOMENT.fullmatch(failed):
             kind, moment = "failed", failed
         elif name in warm:
             kind, moment = "warm", _moment(warm[name])
-        elif restored and IDENTITY.fullmatch(restored):
-            kind, moment = "leftover", _moment(restored)
+        elif left and IDENTITY.fullmatch(left):
+            kind, moment = "leftover", _moment(left)
         else:
             continue
         size = session.value(f"SELECT pg_database_size({literal(name)}) AS bytes")

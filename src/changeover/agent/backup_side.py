@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MAINTENANCE = "postgres"
 # indexes and sorting need some of their own beside the rows
 GROWTH = 1.2
+# The purpose of a database that definitions are loaded into once.
+SCRATCH = "definition"
 MAKERS_SECONDS = 60.0
 POLL_SECONDS = 0.05
 
@@ -113,7 +115,7 @@ def check(store: Store, session: Session, directory: Path, manifest: Record, sid
     wanted = (directory / backup_create.SCHEMA).read_text()
     if found == wanted:
         return
-    scratch = f"{side[:50]}_definition"
+    scratch = store.side(directory.name, SCRATCH)
     wanted = settled(store, session, wanted, scratch, manifest["settings"])
     if found != wanted:
         raise ActionError(

@@ -34,13 +34,15 @@ def test_what_a_restore_kept_and_what_a_proof_left_is_listed_by_its_kind(site: S
     site.create()
     kept = site.act("backup_restore", backup="one")["kept"]
     site.act("backup_verify", backup="one", keep=True)
-    site.shop.server.run(f'CREATE DATABASE "{site.shop.name}_verify_{GONE}"')
+    for purpose in ("verify", "definition"):
+        site.shop.server.run(f'CREATE DATABASE "{site.shop.name}_{purpose}_{GONE}"')
     make(site, "archive", "failed_by_hand")
 
     assert kinds(site) == {
         kept.removeprefix(site.shop.name): "failed",
         "_verify_one": "warm",
         f"_verify_{GONE}": "leftover",
+        f"_definition_{GONE}": "leftover",
     }
 
 
