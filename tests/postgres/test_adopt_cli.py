@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.postgres.own_server import connect
 
-from changeover.cli import db, db_adopt
+from changeover.cli import db, db_adopt, db_own
 from changeover.cli.desk import Desk
 from changeover.cli.output import Output
 from changeover.executors.migrate.adoption import proof
@@ -57,6 +57,7 @@ def leases(shop: Shop, release: Release, monkeypatch: pytest.MonkeyPatch) -> lis
         taken.append(f"{command} {about} beyond {beyond}")
         yield SimpleNamespace(number=LEASE)
 
+    monkeypatch.setattr(db_own, "status", lambda *_: 0)  # no release here has a migrator of its own
     for verbs in (db, db_adopt):
         monkeypatch.setattr(verbs, "open_desk", desk)
         monkeypatch.setattr(verbs, "context_of", lambda _: SimpleNamespace(declared=None))
