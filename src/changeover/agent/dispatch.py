@@ -6,7 +6,17 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from changeover.agent import lease, place, processes, retire, smoke, survey, switch, turn
+from changeover.agent import (
+    contracted,
+    lease,
+    place,
+    processes,
+    retire,
+    smoke,
+    survey,
+    switch,
+    turn,
+)
 from changeover.agent.call import Call
 from changeover.agent.clock import stamp
 from changeover.agent.failure import ActionError
@@ -62,6 +72,7 @@ ACTING: dict[str, Function] = {
     "stop": processes.stop,
     "retire": retire.retire,
     "prune": retire.prune,
+    "contract_begins": contracted.begin,
 }
 
 

@@ -160,12 +160,7 @@ def confirmed(record: Record, switch: Pending) -> Record:
 def _goes_forward(revert: Reverting) -> bool:
     if revert.origin is None or revert.target is None or revert.origin == revert.target:
         return False
-    return _order(revert.target) >= _order(revert.origin)
-
-
-def _order(colour: str) -> list[int]:
-    version = colour.partition("-")[0]
-    return [int(part) for part in version.split(".") if part.isdigit()]
+    return names.order(revert.target) >= names.order(revert.origin)
 
 
 def reverted(record: Record, revert: Reverting, outcome: str) -> Record:

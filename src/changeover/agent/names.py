@@ -56,3 +56,9 @@ def colour_of(version: str, digest: str) -> str:
 def version_of(colour: str) -> str:
     """Return the version that a colour is of."""
     return colour.rpartition("-")[0]
+
+
+def order(colour: str) -> list[int]:
+    """Return what versions are ordered by."""
+    version = colour.partition("-")[0]
+    return [int(part) for part in version.split(".") if part.isdigit()]

@@ -7,7 +7,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from changeover.agent import boot, clock, deadman, lease, live, manifest, place, units
+from changeover.agent import boot, clock, contracted, deadman, lease, live, manifest, place, units
 from changeover.agent.failure import ActionError
 from changeover.agent.journal import Journal
 from changeover.agent.places import PLATFORM_RECORD
@@ -37,6 +37,7 @@ def state(call: Call, given: Parameters) -> Result:
         "since": _since(record, present, moment),
         "pending": _pending(call, record),
         "history": list(record.history),
+        "contracted": list(contracted.read(places)),
         "releases": _releases(call, placed),
         "lock": held.as_shown(moment) if held else None,
         "fence": lease.highest(places),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from changeover.agent import (
     boot,
     clock,
+    contracted,
     deadman,
     live,
     manifest,
@@ -217,6 +218,7 @@ def go_back(
         raise
     boot.bring_back(call, target)
     live.save(call.places, live.reverted(record, reverting, outcome))
+    contracted.went_back(call.places, target)
     if record.pending and record.pending.deadman:
         deadman.disarm(call, record.pending.deployment, fired=outcome == "deadman")
     return moved

@@ -164,6 +164,11 @@ def retire(fleet: Fleet, hosts: Sequence[Host], step: Retire) -> Outcome:
     return Outcome(says=f"{', '.join(step.colours) or 'nothing'} removed")
 
 
+def contract_begins(fleet: Fleet, hosts: Sequence[Host], colour: str) -> None:
+    """Have each host remember that the colour's contract migrations are begun."""
+    on_each(fleet, hosts, lambda _: [action("contract_begins", colour=colour)]).check()
+
+
 def collect(fleet: Fleet, host: Host, colour: str) -> dict[str, Any]:
     """Return the colour's environment file, units and site: secret, for the backup only."""
     answers = on_each(fleet, [host], lambda _: [action("collect", colour=colour)])

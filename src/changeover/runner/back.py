@@ -10,9 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from changeover.colour import version_of
-from changeover.errors import ChangeoverError
+from changeover.errors import ChangeoverError, CheckRed
 from changeover.executors import backup as backups
 from changeover.executors import migrate
+from changeover.release.figures import version_order
 from changeover.release.reading import unknown_version
 from changeover.runner import (
     anew,
@@ -50,6 +51,7 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
         NothingToGoBackTo: There is no such colour on the hosts; nothing was changed.
         SchemaGone: The version cannot run on this database any more, and undoing what is in its way
             would lose rows; users stay where they are.
+        LedgerUnread: Nobody can tell whether it can, and contract migrations were begun.
         Mixed: Some hosts are back and others are not, or the old version is not proved.
     """
     run = context.run()
@@ -192,11 +194,12 @@ def _undone(context: Context, run: Run, seen: Seen, way: Way) -> steps.Undo | No
 
     Raises:
         SchemaGone: That would lose rows.
+        LedgerUnread: Contract migrations were begun, and the ledger says nothing.
     """
     host = database.database_host(run.environment, run.app)
     lost = seen.lost.get(host.name) if host else None
     if lost is not None:
-        _unchecked(run, way.version, lost.message)
+        _unchecked(run, seen, way.version, lost.message)
         return None
     found = None
     try:
@@ -206,7 +209,7 @@ def _undone(context: Context, run: Run, seen: Seen, way: Way) -> steps.Undo | No
     except SchemaGone:
         raise
     except Exception as error:  # noqa: BLE001 - users go back, whatever keeps the ledger from answering
-        _unchecked(run, way.version, endings.known(error).message)
+        _unchecked(run, seen, way.version, endings.known(error).message)
         return None
     if found is not None:
         names = ", ".join(found.migrations)
@@ -215,7 +218,24 @@ def _undone(context: Context, run: Run, seen: Seen, way: Way) -> steps.Undo | No
     return found
 
 
-def _unchecked(run: Run, version: str, why: str) -> None:
+class LedgerUnread(CheckRed):
+    """What the version needs of the database may be gone, and the database cannot be asked."""
+
+
+def _unchecked(run: Run, seen: Seen, version: str, why: str) -> None:
+    """Tell that nobody knows whether a version can read the database.
+
+    Raises:
+        LedgerUnread: The hosts remember that contract migrations of a later version were begun.
+    """
+    begun = {version_of(colour) for state in seen.apps for colour in state.contracted}
+    if later := [each for each in begun if version_order(each) > version_order(version)]:
+        name = run.environment.name
+        raise LedgerUnread(
+            f"finalize has begun to take away what {version} needs of the database (contract of"
+            f" {', '.join(sorted(later))}), and the ledger does not say how far it came: {why}",
+            hint=f"make the database answer, then changeover rollback --to {version} --env {name}",
+        )
     says = f"warning: not checked whether {version} can still read the database: {why}"
     run.note({"type": "warning", "says": says})
 

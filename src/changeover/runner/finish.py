@@ -9,7 +9,7 @@ from changeover import plan as planning
 from changeover import steps, verdict
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError, InvalidInput
-from changeover.executors import lease, migrate
+from changeover.executors import lease, migrate, operate
 from changeover.runner import (
     bake,
     database,
@@ -166,13 +166,16 @@ def _way_back(run: Run, plan: planning.Plan) -> str:
 
 
 def _step(run: Run, plan: planning.Plan, step: steps.AnyStep) -> None:
-    run.step(step, lambda: _act(run, step))
+    run.step(step, lambda: _act(run, plan, step))
     if isinstance(step, steps.Lock):
         again = f"changeover status --env {run.environment.name}"
         survey.refuse_overtaken(run.fleet, run.app_hosts, plan.situation.live, hint=again)
 
 
-def _act(run: Run, step: steps.AnyStep) -> steps.Outcome:
+def _act(run: Run, plan: planning.Plan, step: steps.AnyStep) -> steps.Outcome:
+    if isinstance(step, steps.Migrate):
+        # Whoever goes back has to know it where the database cannot be asked any more.
+        operate.contract_begins(run.fleet, run.app_hosts, plan.colour)
     # What cannot be taken back is told to its end, whatever becomes of the journal.
     run.unstoppable |= step.final
     return apply(run, step)

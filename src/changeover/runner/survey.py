@@ -34,6 +34,7 @@ class HostState:
         pending: The switch that nobody confirmed: deployment, from, to.
         lock: The lease, if someone holds it: owner, reason, number, expires.
         history: The colours that were live before, oldest first.
+        contracted: The colours whose contract migrations were begun.
         since: When the live colour was confirmed, or went back to, where the host knows.
         settled_seconds: For how long that is so, by the host's own clock.
     """
@@ -48,6 +49,7 @@ class HostState:
     pending: Event | None
     lock: Event | None
     history: tuple[str, ...] = ()
+    contracted: tuple[str, ...] = ()
     since: str | None = None
     settled_seconds: float | None = None
 
@@ -103,6 +105,7 @@ def _state(host: Host, answer: Event) -> HostState:
         pending=answer.get("pending"),
         lock=answer.get("lock"),
         history=tuple(answer.get("history") or ()),
+        contracted=tuple(answer.get("contracted") or ()),
         since=since.get("at"),
         settled_seconds=since.get("seconds"),
     )

@@ -188,6 +188,19 @@ def test_a_reboot_decides_an_unconfirmed_switch(
     assert (failure["error"], failure["live"]) == ("rebooted", first)
 
 
+def test_a_host_remembers_whose_contract_was_begun_until_users_leave_it(machine: Machine) -> None:
+    first, second = machine.up("1.0.0"), machine.up("2.0.0")
+    for number, colour in enumerate((first, second)):
+        machine.do("switch", f"d{number}", colour=colour)
+        machine.do("confirm", f"d{number}", colour=colour)
+        machine.do("contract_begins", f"f{number}", colour=colour)
+
+    assert machine.do("contract_begins", "f2", colour=second)["skipped"]
+    assert machine.do("state")["contracted"] == [first, second]
+    machine.do("revert", "d3", to=first)
+    assert machine.do("state")["contracted"] == [first]
+
+
 def test_the_deadman_and_a_confirmation_are_never_both(proxied: Machine) -> None:
     old, new = two(proxied)
     before = picture(proxied)

@@ -44,6 +44,7 @@ class Machine:
     confirmed: str = NEW
     history: list[str] = field(default_factory=lambda: [OLD])
     placed: list[str] = field(default_factory=lambda: [OLD, NEW])
+    contracted: list[str] = field(default_factory=list)
     running: list[str] = field(default_factory=lambda: [OLD, NEW])
     pending: Event | None = None
     lock: Event | None = None
@@ -96,6 +97,7 @@ class Machine:
             "pending": self.pending,
             "since": {"at": "2026-03-01T03:00:00+00:00", "seconds": self.settled_seconds},
             "history": self.history,
+            "contracted": self.contracted,
             "releases": [{"colour": each, "running": each in self.running} for each in self.placed],
             "lock": self.lock,
         }
@@ -153,6 +155,10 @@ class Machine:
     def _retire(self, action: Event) -> Event:
         self.placed = [each for each in self.placed if each != action["colour"]]
         return self._stop(action)
+
+    def _contract_begins(self, action: Event) -> Event:
+        self.contracted = [*self.contracted, str(action["colour"])]
+        return {}
 
     def _backup_list(self, _: Event) -> Event:
         return {"backups": [], "databases": []}

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
-from changeover.runner import bake, finish, survey
+from changeover import steps
+from changeover.runner import back, bake, finish, survey
+from changeover.ssh_failures import HostUnreachable
 
 from .conftest import NEW, OLD, failed
 
 if TYPE_CHECKING:
+    import pytest
+
     from .conftest import Desk, Machines
 
 
@@ -96,6 +101,47 @@ def test_what_ends_a_bake_window_early_is_kept_on_the_hosts_and_here(
     assert reasons == ["finalize early: the old one leaks"]
     begun = next(event for event in desk.events if event["type"] == "deployment-begin")
     assert begun["reason"] == "finalize early: the old one leaks"
+
+
+def test_hosts_remember_that_contract_was_begun_and_nobody_goes_back_unasked(
+    desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = finish.prepare(desk.context)
+    contract = steps.Migrate(
+        id="contract", hosts=("three",), phases=("contract",), migrations=(), final=True
+    )
+    sequence = (stage.plan.steps[0], contract, *stage.plan.steps[1:])
+    remembered: list[list[str]] = []
+
+    def stop(*_: object) -> None:
+        remembered.extend(machines[name].contracted for name in ("one", "two"))
+        machines["three"].reachable = False
+        raise HostUnreachable("three does not answer SSH", hint="start the host", host="three")
+
+    monkeypatch.setattr("changeover.runner.safety.migrate", stop)
+    plan = dataclasses.replace(stage.plan, steps=sequence)
+    failed(lambda: finish.walk(dataclasses.replace(stage, plan=plan)))
+
+    error = failed(lambda: back.rollback(desk.context, to=None, backup=None))
+
+    assert remembered == [[NEW], [NEW]]
+    assert (error.exit_code, machines.live) == (6, [NEW, NEW])
+    assert error.message.startswith(
+        "finalize has begun to take away what 1.0.0 needs of the database (contract of 3.0.0), and"
+        " the ledger does not say how far it came: three does not answer SSH"
+    )
+    assert error.hint == (
+        "make the database answer, then changeover rollback --to 1.0.0 --env demo"
+    )
+
+
+def test_an_older_version_s_contract_keeps_nobody_from_going_back(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["three"].reachable = False
+    machines["two"].contracted = ["0.9.0-99999999", OLD]
+
+    assert back.rollback(desk.context, to=None, backup=None)["exit"] == 0
 
 
 def test_an_environment_says_how_long_versions_bake_there(desk: Desk, machines: Machines) -> None:
