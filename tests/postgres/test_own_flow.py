@@ -8,10 +8,13 @@ import pytest
 from tests.unit.conftest import project, signing_key
 from tests.unit.runner.conftest import NEW, desk, failed, machines
 
+from changeover import steps
 from changeover.executors import backup as backups
-from changeover.runner import own_rehearsal
+from changeover.executors import migrate
+from changeover.runner import own, own_left, own_migration, own_rehearsal, own_undo
+from changeover.runner.apply import apply
 
-from .own_desk import OwnDesk, own_desk
+from .own_desk import VERSION, OwnDesk, own_desk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,12 +27,103 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def own(desk: Desk, shop: Shop, signing_key: Path, monkeypatch: pytest.MonkeyPatch) -> OwnDesk:
+def hosts(desk: Desk, shop: Shop, signing_key: Path, monkeypatch: pytest.MonkeyPatch) -> OwnDesk:
     return own_desk(desk, shop, signing_key, monkeypatch)
 
 
-def test_a_command_on_a_clone_that_changes_the_live_database_is_red(own: OwnDesk) -> None:
-    run = own.run("d1")
+class Killed(BaseException):
+    """What ends a controller in the middle: nothing catches it."""
+
+
+def applied(desk: OwnDesk) -> None:
+    """Have the migrator run, by a deployment before."""
+    step = steps.MigrateOwn(id="migrator", colour=NEW, version=VERSION)
+    own_migration.run_own(desk.run("d1"), step)
+
+
+def state(desk: OwnDesk) -> str:
+    return migrate.own_rows(desk.shop.owner)[VERSION].state
+
+
+def killed_while_undoing(desk: OwnDesk) -> None:
+    """Have the controller die once the undoing has begun; the host brings it to its end."""
+
+    def die(what: str) -> None:
+        assert (what, state(desk)) == ("undo", "undoing")
+        desk.execute("undo")
+        raise Killed
+
+    desk.at = die
+    with pytest.raises(Killed):
+        own_undo.run_undo(desk.run("d2"), steps.UndoOwn(id="undo", colour=NEW, version=VERSION))
+    desk.at = lambda _: None
+
+
+def due(desk: OwnDesk) -> bool:
+    run = desk.run("d3")
+    releases = desk.desk.project.releases
+    found = own.change(run, releases, desk.shop.owner, alone=False, sql_pending=False)
+    return found is not None
+
+
+def test_an_undoing_that_was_cut_off_is_seen_and_not_run_twice(hosts: OwnDesk) -> None:
+    applied(hosts)
+    before = due(hosts)
+    killed_while_undoing(hosts)
+    after = due(hosts)
+
+    said = own_left.undone(hosts.run("d3"), VERSION)
+
+    assert (before, after) == (False, True)
+    assert "was undone before" in said
+    assert state(hosts) == "undone"
+    assert [what for what, _ in hosts.asked] == ["command", "undo"]
+
+
+def test_what_stands_is_left_to_a_real_undoing(hosts: OwnDesk) -> None:
+    applied(hosts)
+
+    assert own_left.undone(hosts.run("d2"), VERSION) == ""
+    assert state(hosts) == "applied"
+
+
+@pytest.mark.parametrize(("undone_by", "known"), [("d2", True), ("another", False)])
+def test_where_definitions_do_not_tell_the_host_does(
+    hosts: OwnDesk, undone_by: str, *, known: bool
+) -> None:
+    hosts.commands = {"command": "SELECT 1", "undo": "SELECT 1"}
+    applied(hosts)
+    killed_while_undoing(hosts)
+    hosts.left["undo"] = {"deployment": undone_by, "exit": 0}
+
+    if known:
+        assert own_left.undone(hosts.run("d3"), VERSION)
+        assert state(hosts) == "undone"
+    else:
+        error = failed(lambda: own_left.undone(hosts.run("d3"), VERSION))
+        assert error.exit_code == 2
+        assert state(hosts) == "undoing"
+
+
+def test_nobody_goes_on_beside_a_migrator_that_another_run_began(hosts: OwnDesk) -> None:
+    applied(hosts)
+    killed_while_undoing(hosts)
+    hosts.left |= {"runs": True, "was": "undo of hello"}
+    step = steps.Backup(id="backup", hosts=("three",), colour=NEW, version=VERSION, keep=True)
+
+    errors = [
+        failed(lambda: apply(hosts.run("d3"), step)),
+        failed(lambda: own_left.undone(hosts.run("d3"), VERSION)),
+    ]
+
+    assert [(each.exit_code, each.message) for each in errors] == [
+        (5, "undo of hello runs on at one")
+    ] * 2
+    assert ("three", "backup_create") not in hosts.desk.machines.order
+
+
+def test_a_command_on_a_clone_that_changes_the_live_database_is_red(hosts: OwnDesk) -> None:
+    run = hosts.run("d1")
     vault = backups.vault_of(run.fleet)
 
     error = failed(lambda: own_rehearsal.on_clone(run, vault, NEW, "a_clone", "command"))

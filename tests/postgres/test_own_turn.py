@@ -60,14 +60,29 @@ def test_a_run_that_goes_on_with_one_that_failed_keeps_its_beginning(shop: Shop)
     assert (found.state, found.exit, found.bundle, found.deployment) == ("applied", 0, "b2", "two")
 
 
-def test_a_run_after_one_that_went_well_begins_anew(shop: Shop) -> None:
+def test_another_build_of_what_stands_keeps_its_beginning_until_it_is_undone(shop: Shop) -> None:
+    again = dataclasses.replace(
+        BEGUN, bundle="b2", schema_before="s2", backup="two", deployment="two"
+    )
+    seen = []
     with migrate.own_turn(shop.owner, fence=3) as turn:
+        assert not turn.found(again)
         turn.begin(BEGUN)
         turn.end(dataclasses.replace(FAILED, state="applied", exit=0))
-        turn.begin(dataclasses.replace(BEGUN, schema_before="s2", backup="two"))
+        assert turn.found(again)
+        seen.append(migrate.own_rows(shop.owner)["2.0.0"])
+        for state in ("applied", "undone"):
+            turn.begin(again)
+            turn.end(dataclasses.replace(FAILED, state=state))
+            seen.append(migrate.own_rows(shop.owner)["2.0.0"])
+        turn.begin(again)
+        seen.append(migrate.own_rows(shop.owner)["2.0.0"])
 
-    found = migrate.own_rows(shop.owner)["2.0.0"]
-    assert (found.schema_before, found.backup) == ("s2", "two")
+    assert (seen[0].bundle, seen[0].deployment, seen[0].how) == ("b2", "two", "executed")
+    assert (seen[0].schema_after, seen[0].exit) == ("s2", 0)
+    begun = [(each.schema_before, each.backup) for each in seen]
+    assert begun == [("s1", "one"), ("s1", "one"), ("s1", "one"), ("s2", "two")]
+    assert seen[0].started_at == seen[2].started_at < seen[3].started_at
 
 
 def test_while_it_runs_nobody_else_migrates_and_a_newer_deployment_ends_its_right(

@@ -43,6 +43,7 @@ READING_APART = {
         "backup_due",
         "backup_schema",
     ),
+    "migrator_left",
     "migrator_output",
 }
 

@@ -218,8 +218,33 @@ def end(call: Call, given: Parameters) -> Result:
     return {"ended": ended, "was": _said(present) if ended else None, "skipped": not ended}
 
 
+def left(call: Call, given: Parameters) -> Result:
+    """Tell what an earlier run left here.
+
+    Returns:
+        ``runs``, whether a migrator still does; ``was``, which one; ``undo``, the deployment of the
+        latest undoing of the live database and its exit code, ``None`` where none ended here.
+    """
+    given.only()
+    present = _present(call)
+    ending = migrator_unit.ended(call)
+    undo: dict[str, Any] | None = None
+    if record := _read(_path(call, "live-undo")):
+        undo = {"deployment": record["deployment"], "exit": record["done"]["exit"]}
+    if present and ending and (present.purpose, present.what) == ("live", "undo"):
+        there = migrator_unit.present(call)
+        undo = {"deployment": present.deployment, "exit": ending.exit} if there else undo
+    return {
+        "runs": ending is None,
+        "was": _said(present) if ending is None else None,
+        "undo": undo,
+        "skipped": True,
+    }
+
+
 ACTIONS: dict[str, Callable[[Call, Parameters], Result]] = {
     "migrator_run": run,
     "migrator_output": output,
     "migrator_end": end,
+    "migrator_left": left,
 }

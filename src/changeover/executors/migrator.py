@@ -103,6 +103,36 @@ def run(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What earlier runs left on a host.
+
+    Args:
+        runs: Which migrator still runs there; ``None`` where none does.
+        undone_by: The deployment whose undoing of the live database ended there last.
+        undo_exit: Its exit code; ``None`` where it was ended.
+    """
+
+    runs: str | None
+    undone_by: str | None
+    undo_exit: int | None
+
+
+def left(fleet: Fleet, host: Host) -> Left:
+    """Ask a host what earlier runs left there.
+
+    Raises:
+        ChangeoverError: The host does not answer.
+    """
+    result = call(fleet, host, [action("migrator_left")])["migrator_left"].result
+    undo = result["undo"] or {}
+    return Left(
+        runs=str(result["was"]) if result["runs"] else None,
+        undone_by=undo.get("deployment"),
+        undo_exit=undo.get("exit"),
+    )
+
+
 def end(fleet: Fleet, hosts: Sequence[Host]) -> Answers:
     """End what still runs of an app's migrator on these hosts."""
     return on_each(fleet, hosts, lambda _: [action("migrator_end")])

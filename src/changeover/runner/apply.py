@@ -8,7 +8,15 @@ from changeover import steps
 from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import lease, operate
-from changeover.runner import own_migration, own_rehearsal, own_undo, proof, rehearsal, safety
+from changeover.runner import (
+    own_left,
+    own_migration,
+    own_rehearsal,
+    own_undo,
+    proof,
+    rehearsal,
+    safety,
+)
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
@@ -25,6 +33,8 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
         steal: Take the lease even from its holder; for a run that goes on with another's work.
     """
     fleet, hosts = run.fleet, run.app_hosts
+    if isinstance(step, steps.Backup | steps.Migrate | steps.MigrateOwn):
+        own_left.refuse(run)
     match step:
         case steps.Preflight():
             return proof.preflight(run, step)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from changeover.runner.run import Run
     from changeover.verdict import Verdict
 
-RAN = {"running", "applied", "failed"}
+RAN = {"running", "applied", "failed", "undoing"}
 
 
 def stands(run: Run, version: str | None, left: str) -> str:
@@ -90,7 +90,9 @@ def _rows(
 
 def _words(run: Run, row: OwnRow) -> str:
     name, what = run.environment.name, own.identity(row.release)
-    did = {"running": "was begun", "failed": "failed"}.get(row.state, "ran")
+    did = {"running": "was begun", "failed": "failed", "undoing": "is half undone"}.get(
+        row.state, "ran"
+    )
     if _idle(row):
         return f"{what} {'had nothing to do' if row.how == 'found' else 'changed no definition'}"
     stays = f"{what} {did}, and the database stays as it left it"

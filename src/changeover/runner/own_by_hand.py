@@ -10,7 +10,7 @@ from changeover.colour import version_of
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
 from changeover.release import lineage
-from changeover.runner import by_hand, database, forecast, own, survey
+from changeover.runner import by_hand, database, forecast, own, own_left, survey
 from changeover.runner.apply import apply
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def undo(context: Context, version: str) -> str:
     hint = f"changeover db revert {version} --env {name} begins anew"
     with by_hand.leased(context, "db revert", version, hint=hint, beyond=fence) as run:
         run.release, run.bundle, run.values = built.release, built.bundle, built.values
+        if said := own_left.undone(run, version):
+            return said
         apps = tuple(each.name for each in run.app_hosts)
         undoing = partial(steps.UndoOwn, hosts=apps[:1], colour=target.colour, version=version)
         for step in (
@@ -94,7 +96,7 @@ def _refuse(context: Context, built: Run, place: Database) -> None:
     row = rows.get(version)
     if migrator is None or migrator.undo is None:
         raise _impossible(context, version, "the release declares no undo")
-    if row is None or row.state not in {"applied", "failed"}:
+    if row is None or row.state not in {"applied", "failed", "undoing"}:
         raise _impossible(context, version, f"it {row.state if row else 'did not run'}")
     if not row.undo_proved or own.undo_proved(built, migrate.recall(place)) is not True:
         raise _impossible(context, version, "no rehearsal of this bundle proved its undo")

@@ -89,7 +89,7 @@ class _Migration:
         compared = self.turn.note(checks) if checks and self.step.first and not cut_off else None
         if not cut_off:
             physical.mark(self.run, self.step.version, "migrator")
-        self._begin(migrator.command)
+        self.turn.begin(self._begun)
         if cut_off and self.run.own is not None:
             # An earlier run began it: what it met is what the backup of this deployment holds.
             self.before = self.run.own.schema_before
@@ -136,18 +136,17 @@ class _Migration:
     def _digest(self, schema: str) -> str:
         return own_schema.digest(schema, own.declared(self.run)[1].tables)
 
-    def _begin(self, command: tuple[str, ...]) -> None:
-        self.turn.begin(
-            migrate.Begun(
-                release=self.step.version,
-                bundle=self.run.bundle.digest if self.run.bundle else "",
-                command=command,
-                schema_before=self._digest(self.before),
-                backup="" if self.step.first else self.run.fleet.deployment,
-                undo_proved=bool(self.run.own and self.run.own.undo_proved),
-                deployment=self.run.fleet.deployment,
-                host=own.host(self.run).name,
-            )
+    @property
+    def _begun(self) -> migrate.Begun:
+        return migrate.Begun(
+            release=self.step.version,
+            bundle=self.run.bundle.digest if self.run.bundle else "",
+            command=own.declared(self.run)[1].command,
+            schema_before=self._digest(self.before),
+            backup="" if self.step.first else self.run.fleet.deployment,
+            undo_proved=bool(self.run.own and self.run.own.undo_proved),
+            deployment=self.run.fleet.deployment,
+            host=own.host(self.run).name,
         )
 
     def _end(self, state: migrate.OwnState, how: migrate.How, ran: Ran | None, after: str) -> None:
@@ -164,8 +163,9 @@ class _Migration:
 
     def _found(self, status: tuple[str, ...]) -> Outcome:
         """Write that nothing was left, by the word of the app's own status."""
-        self._begin(own.declared(self.run)[1].command)
-        self._end("applied", "found", None, self.before)
+        if not self.turn.found(self._begun):
+            self.turn.begin(self._begun)
+            self._end("applied", "found", None, self.before)
         return Outcome(says=f"nothing to do: {own.said(status)} ended with 0", changed=False)
 
     def _compare(self, changes: tuple[str, ...]) -> None:

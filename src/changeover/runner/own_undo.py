@@ -99,6 +99,7 @@ def _on_live(run: Run, step: UndoOwn) -> Outcome:
     ):
         physical.mark(run, step.version, "undo")
         before = clones.live_schema(vault)
+        turn.undoing(step.version, run.fleet.deployment, own.host(run).name)
         ran = own.command(run, step.colour, place.name, "undo", "live")
         after = clones.live_schema(vault)
         lines = own_schema.changes(before, after, without=migrator.tables)

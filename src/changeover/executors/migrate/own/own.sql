@@ -2,7 +2,7 @@ CREATE TABLE changeover.own (
     release text PRIMARY KEY,
     bundle text NOT NULL,
     command text[] NOT NULL,
-    state text NOT NULL CHECK (state IN ('running', 'applied', 'failed', 'undone')),
+    state text NOT NULL CHECK (state IN ('running', 'applied', 'failed', 'undoing', 'undone')),
     how text NOT NULL DEFAULT '',
     exit integer,
     seconds double precision,
@@ -21,7 +21,7 @@ COMMENT ON TABLE changeover.own IS 'One row for each release whose app migrated 
 COMMENT ON COLUMN changeover.own.release IS 'Version of the release';
 COMMENT ON COLUMN changeover.own.bundle IS 'sha256 of the bundle that the command came from';
 COMMENT ON COLUMN changeover.own.command IS 'The command''s words';
-COMMENT ON COLUMN changeover.own.state IS 'running is under way or was cut off; a plain re-run finishes it';
+COMMENT ON COLUMN changeover.own.state IS 'running and undoing are under way or were cut off; a plain re-run finishes them';
 COMMENT ON COLUMN changeover.own.how IS 'executed, or found (its status command had nothing left to do)';
 COMMENT ON COLUMN changeover.own.exit IS 'Exit code of the latest run; null where it was ended';
 COMMENT ON COLUMN changeover.own.seconds IS 'How long the latest run took';
@@ -33,5 +33,5 @@ COMMENT ON COLUMN changeover.own.backup IS 'Backup from before it first ran; emp
 COMMENT ON COLUMN changeover.own.host IS 'Host that it ran on';
 COMMENT ON COLUMN changeover.own.fence IS 'Fencing number of that deployment';
 COMMENT ON COLUMN changeover.own.runner IS 'Runner that changed the row last';
-COMMENT ON COLUMN changeover.own.started_at IS 'When the latest run began';
+COMMENT ON COLUMN changeover.own.started_at IS 'When it first began; anew after it was undone';
 COMMENT ON COLUMN changeover.own.changed_at IS 'When its state changed last';

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from changeover.executors.migrate.turn import Limits, Turn
     from changeover.migrations.checks import Checks
 
-OwnState = Literal["running", "applied", "failed", "undone"]
+OwnState = Literal["running", "applied", "failed", "undoing", "undone"]
 How = Literal["executed", "found"]
 EXISTS = "SELECT to_regclass('changeover.own') IS NOT NULL"
 ROWS = """
@@ -30,22 +30,32 @@ ROWS = """
            deployment, backup, host, started_at, changed_at
     FROM changeover.own ORDER BY started_at
 """
-# A run that goes on with one that failed or was cut off has the same beginning.
+# Whatever runs again on top of what stands has the same beginning: the way back leads to that.
 BEGIN = """
     INSERT INTO changeover.own AS known (release, bundle, command, state, schema_before, backup,
         undo_proved, deployment, host, fence, runner)
     VALUES (%s, %s, %s, 'running', %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (release) DO UPDATE SET
-        schema_before = CASE WHEN known.state IN ('running', 'failed')
-            THEN known.schema_before ELSE excluded.schema_before END,
-        backup = CASE WHEN known.state IN ('running', 'failed')
-            THEN known.backup ELSE excluded.backup END,
-        started_at = CASE WHEN known.state IN ('running', 'failed')
-            THEN known.started_at ELSE excluded.started_at END,
+        schema_before = CASE WHEN known.state = 'undone'
+            THEN excluded.schema_before ELSE known.schema_before END,
+        backup = CASE WHEN known.state = 'undone' THEN excluded.backup ELSE known.backup END,
+        started_at = CASE WHEN known.state = 'undone'
+            THEN excluded.started_at ELSE known.started_at END,
         bundle = excluded.bundle, command = excluded.command, state = excluded.state, how = '',
         exit = NULL, seconds = NULL, schema_after = '', undo_proved = excluded.undo_proved,
         deployment = excluded.deployment, host = excluded.host, fence = excluded.fence,
         runner = excluded.runner, changed_at = clock_timestamp()
+"""
+# Another build of what stands has nothing left to do: how that went, and what undoes it, stays known.
+FOUND = """
+    UPDATE changeover.own SET bundle = %s, deployment = %s, undo_proved = undo_proved AND %s,
+        fence = %s, runner = %s, changed_at = clock_timestamp()
+    WHERE release = %s AND state = 'applied'
+"""
+UNDOING = """
+    UPDATE changeover.own SET state = 'undoing', deployment = %s, host = %s, exit = NULL,
+        seconds = NULL, fence = %s, runner = %s, changed_at = clock_timestamp()
+    WHERE release = %s
 """
 END = """
     UPDATE changeover.own SET state = %s, how = %s, exit = %s, seconds = %s, schema_after = %s,
@@ -61,7 +71,7 @@ class OwnRow:
     Args:
         release: The version.
         bundle: The sha256 of the bundle that its command came from.
-        state: ``running`` was cut off or is under way.
+        state: ``running`` and ``undoing`` were cut off or are under way.
         how: ``executed``, or ``found`` where its status had nothing left; empty before the end.
         exit: Its exit code; ``None`` where it was ended, or has not ended.
         seconds: How long it took.
@@ -141,22 +151,40 @@ class OwnTurn:
                 ),
             )
 
+    def found(self, begun: Begun) -> bool:
+        """Write that another build finds what stands; tell whether it was known to stand.
+
+        Raises:
+            RunnerFenced: A newer deployment has taken over.
+        """
+        known = (begun.bundle, begun.deployment, begun.undo_proved)
+        return self._write(FOUND, known, begun.release) > 0
+
+    def undoing(self, release: str, deployment: str, host: str) -> None:
+        """Write that what it did is about to be undone.
+
+        Raises:
+            RunnerFenced: A newer deployment has taken over.
+        """
+        self._write(UNDOING, (deployment, host), release)
+
+    def _write(self, statement: str, values: tuple[object, ...], release: str) -> int:
+        work, mandate = self.turn.work, self.turn.mandate
+        with work.transaction():
+            ledger.check(work, mandate)
+            done = work.execute(
+                statement.encode(), (*values, mandate.fence, mandate.runner, release)
+            )
+        return done.rowcount
+
     def end(self, ended: Ended) -> None:
         """Write how it ended.
 
         Raises:
             RunnerFenced: A newer deployment has taken over.
         """
-        work, mandate = self.turn.work, self.turn.mandate
-        with work.transaction():
-            ledger.check(work, mandate)
-            work.execute(
-                END.encode(),
-                (
-                    *(ended.state, ended.how, ended.exit, ended.seconds, ended.schema_after),
-                    *(mandate.fence, mandate.runner, ended.release),
-                ),
-            )
+        how = (ended.state, ended.how, ended.exit, ended.seconds, ended.schema_after)
+        self._write(END, how, ended.release)
 
     def note(self, checks: Checks) -> Before:
         """Note what the checks compare with, where nobody else writes."""
