@@ -25,6 +25,8 @@ class MigrationFact:
         lossless: What the last rehearsal of exactly this content found: whether undoing it brings
             definitions and rows back; ``None`` where it was not tried.
         because: What was different, where something was.
+        takes: What it takes away or overwrites of what users have written; empty where nothing.
+        lived_with: Whether the version to go back to has run it, too.
     """
 
     id: str
@@ -33,11 +35,14 @@ class MigrationFact:
     breaks: bool = False
     lossless: bool | None = None
     because: str = ""
+    takes: str = ""
+    lived_with: bool = False
 
     @property
     def lasting(self) -> bool:
-        """Whether it has to be undone before the old code can run."""
-        return self.breaks or self.phase == "contract"
+        """Whether it is undone before the old code runs: it has to be, or brings back what was taken."""
+        brought_back = bool(self.takes and self.reversible and self.lossless)
+        return not self.lived_with and (self.breaks or self.phase == "contract" or brought_back)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,29 +62,50 @@ class Verdict:
 
 
 def judge(migrations: Iterable[MigrationFact], *, first: bool = False) -> Verdict:
-    """Judge the way back after these migrations have run.
+    """Judge the way back over these migrations.
 
     Args:
-        migrations: The migrations that run, or that have run.
+        migrations: What stands in the database and what runs, in the order of their running.
         first: Whether nothing was live before, so that there is nothing to go back to.
     """
-    pending = tuple(migrations)
+    known = tuple(migrations)
     if first:
         return Verdict(kind="refused", because="nothing was live before: there is no way back")
-    if not pending:
+    changes = [fact for fact in known if not fact.lived_with]
+    if not changes:
         return Verdict(kind="instant", because="the schema does not change: one rename goes back")
-    lasting = [fact for fact in pending if fact.lasting]
-    if not lasting:
-        return Verdict(
-            kind="instant",
-            because=f"{counted(len(pending), 'migration only adds', 'migrations only add')}: the old code runs on the new schema, "
-            "one rename goes back",
-        )
-    return undoing(lasting)
+    lasting = in_the_way(known)
+    found = undoing(lasting) if lasting else None
+    taking = [fact for fact in changes if fact.takes and fact not in lasting]
+    if taking and (found is None or found.kind == "revert"):
+        return _taken(taking, found)
+    return found or Verdict(
+        kind="instant",
+        because=f"{counted(len(changes), 'migration only adds', 'migrations only add')}: the old code runs on the new schema, "
+        "one rename goes back",
+    )
+
+
+def in_the_way(migrations: Sequence[MigrationFact]) -> tuple[MigrationFact, ...]:
+    """Return what is undone before the old code runs: the first that has to be, and all on top of it."""
+    places = (place for place, fact in enumerate(migrations) if fact.lasting)
+    first = next(places, len(migrations))
+    return tuple(migrations[first:])
+
+
+def _taken(taking: Sequence[MigrationFact], undone: Verdict | None) -> Verdict:
+    """Judge what the old code runs without: no rename and no undoing brings it back."""
+    what = ", ".join(f"{fact.id} has {fact.takes}" for fact in taking)
+    rename = f"{undone.because}; then one rename" if undone else "one rename"
+    return Verdict(
+        kind="restore",
+        because=f"{what}: what that takes away or overwrites only the backup brings back, and rows "
+        f"written since are lost; without it the old code runs: {rename} sends users back",
+    )
 
 
 def undoing(lasting: Sequence[MigrationFact]) -> Verdict:
-    """Judge the undoing of migrations that the old code cannot live with; there is one at least."""
+    """Judge the undoing of migrations; there is one at least."""
     reasons = {
         "cannot be undone": [fact.id for fact in lasting if not fact.reversible],
         "is undone with a loss": [

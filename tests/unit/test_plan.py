@@ -124,6 +124,8 @@ def fact(
     breaks: bool = False,
     lossless: bool | None = None,
     because: str = "",
+    takes: str = "",
+    lived_with: bool = False,
 ) -> MigrationFact:
     return MigrationFact(
         id=f"8.0.0/{phase}/001_x",
@@ -132,6 +134,8 @@ def fact(
         breaks=breaks,
         lossless=lossless,
         because=because,
+        takes=takes,
+        lived_with=lived_with,
     )
 
 
@@ -157,6 +161,45 @@ def fact(
         ),
         ([fact("contract", reversible=False)], "restore", "8.0.0/contract/001_x cannot be undone"),
         ([fact("expand", reversible=False, breaks=True)], "restore", "8.0.0/expand/001_x cannot"),
+        (
+            [
+                fact("expand", reversible=True, breaks=True, lossless=True),
+                fact("backfill", reversible=False),
+            ],
+            "restore",
+            "8.0.0/backfill/001_x cannot be undone",
+        ),
+        (
+            [
+                fact("expand", reversible=True, breaks=True, lossless=True),
+                fact("backfill", reversible=True, lossless=True),
+            ],
+            "revert",
+            "8.0.0/expand/001_x, 8.0.0/backfill/001_x are undone before",
+        ),
+        (
+            [fact("backfill", reversible=False, takes="DELETE")],
+            "restore",
+            "8.0.0/backfill/001_x has DELETE: what that takes away or overwrites only the backup",
+        ),
+        (
+            [fact("expand", reversible=True, takes="DELETE", lossless=True)],
+            "revert",
+            "8.0.0/expand/001_x is undone before users are sent back",
+        ),
+        (
+            [
+                fact("expand", reversible=False, takes="DELETE"),
+                fact("contract", reversible=True, lossless=True),
+            ],
+            "restore",
+            "8.0.0/expand/001_x has DELETE",
+        ),
+        (
+            [fact("contract", reversible=False, lived_with=True)],
+            "instant",
+            "the schema does not change",
+        ),
     ],
 )
 def test_the_verdict_follows_what_a_rehearsal_proved(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal
 
-from changeover.migrations import statement_hazards
+from changeover.migrations import narrowing, statement_hazards
 from changeover.migrations.records import Relation
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def breaking(migrations: Iterable[Migration]) -> frozenset[str]:
     """Return the ids of those that the old version cannot live with, before contract."""
     known = tuple(migrations)
     paths = {each.path for each in lint(known) if each.rule in BREAKING}
-    return frozenset(each.id for each in known if str(each.path) in paths)
+    found = frozenset(each.id for each in known if str(each.path) in paths)
+    return found | narrowing.of(known)
 
 
 def _tables_made(effect: Effect) -> set[Relation]:

@@ -84,7 +84,7 @@ def prepare(context: Context, *, early: str | None = None) -> Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Due:
-    """The contract migrations that are pending, what squawk says of them, and what undoes them."""
+    """The contract migrations that are pending, what squawk says of them, and what the way back meets."""
 
     migrations: tuple[Migration, ...] = ()
     advice: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ def _due(context: Context, run: Run, version: str) -> _Due:
     folders = database.migration_folders(context.releases, version)
     with database.owner_database(run.environment, run.app) as place:
         database.exceed(run, migrate.fence(place))
-        known = migrate.recall(place)
+        ran, known = migrate.standing(place), migrate.recall(place)
         due = [(folder, migrate.pending(place, folder, CONTRACT)) for folder in folders]
         met = [
             each
@@ -104,10 +104,11 @@ def _due(context: Context, run: Run, version: str) -> _Due:
             for each in migrate.preview(place, folder, CONTRACT)
         ]
     pending = [each for _, found in due for each in found]
+    between = {each.release for each in pending}
     return _Due(
         migrations=tuple(pending),
         advice=second_opinion.opinion(pending, known.exactly(pending), met),
-        facts=tuple(undoing.facts(pending, folders, known)),
+        facts=undoing.ahead(ran, pending, folders, known, between) if pending else (),
     )
 
 
@@ -159,7 +160,8 @@ def _way_back(run: Run, plan: planning.Plan) -> str:
     if not plan.situation.pending:
         return ""
     try:
-        found = undoing.judge(run, plan.version, plan.situation.pending)
+        between = {name.partition("/")[0] for name in plan.situation.pending}
+        found = undoing.judge(run, plan.version, between)
     except ChangeoverError as error:
         return f"; the way back cannot be told: {error.message}"
     return f"; the way back: {found.kind}: {found.because}"

@@ -13,7 +13,16 @@ from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import migrate
 from changeover.release import difference, values
-from changeover.runner import bake, database, measurements, own, second_opinion, survey, undoing
+from changeover.runner import (
+    bake,
+    database,
+    measurements,
+    own,
+    own_back,
+    second_opinion,
+    survey,
+    undoing,
+)
 from changeover.situation import OwnChange, Situation, SqlChange, Target
 
 if TYPE_CHECKING:
@@ -79,7 +88,7 @@ def situation(
     release = _release(run)
     live = after.colour if after else _live(run, resumed=resumed)
     before = releases.get(version_of(live)) if live else None
-    due = _due(run, releases, after)
+    due = _due(run, releases, after, version_of(live) if live else None)
     return Situation(
         environment=run.environment.name,
         app=run.app.app,
@@ -140,11 +149,13 @@ class _Due:
     Args:
         migrations: The migrations that it runs.
         statements: Their statements, and whom they meet.
-        facts: What undoes them.
-        contract: What undoes the contract migrations that are pending, which `finalize` runs.
+        facts: What the way back meets: what stands that the version before has not run, and them.
+        contract: The same once `finalize` has run the contract migrations that are pending; empty
+            where there are none.
         advice: What squawk says of the statements, weighed.
         own: The app's own migrator, where it is to run.
         undo_proved: Whether a rehearsal proved its undo; ``None`` where none tried it.
+        own_ran: The way back over own migrators that ran before; ``None`` where none did.
     """
 
     migrations: tuple[Migration, ...] = ()
@@ -154,17 +165,27 @@ class _Due:
     advice: tuple[str, ...] = ()
     own: OwnChange | None = None
     undo_proved: bool | None = None
+    own_ran: verdict.Verdict | None = None
 
     def verdict(self, *, first: bool) -> verdict.Verdict:
         """Judge the way back after it."""
         if self.own is None:
-            return verdict.judge(self.facts, first=first)
+            found = verdict.judge(self.facts, first=first)
+            return self.own_ran if self.own_ran and found.kind == "instant" else found
         undo, proved = bool(self.own.undo), self.undo_proved
         return verdict.judge_own(self.own.id, undo=undo, proved=proved, first=first)
 
 
-def _due(run: Run, releases: Mapping[str, Release], after: planning.Plan | None) -> _Due:
-    """Return what a deployment would change in the database.
+def _due(
+    run: Run, releases: Mapping[str, Release], after: planning.Plan | None, before: str | None
+) -> _Due:
+    """Return what a deployment would change in the database, and what its way back meets.
+
+    Args:
+        run: The run.
+        releases: Every release of the app.
+        after: The plan of the stage before, where it has not run yet.
+        before: The version that the way back goes to; ``None`` before the first deployment.
 
     Raises:
         MigrationEdited: An applied file has another content now.
@@ -181,7 +202,7 @@ def _due(run: Run, releases: Mapping[str, Release], after: planning.Plan | None)
     every: list[Migration] = []
     with database.owner_database(run.environment, run.app) as place:
         database.exceed(run, migrate.fence(place))
-        known = migrate.recall(place)
+        known, ran = migrate.recall(place), migrate.standing(place)
         for folder in folders:
             pending = migrate.pending(place, folder, planning.DEPLOYED_PHASES)
             every += pending
@@ -195,15 +216,25 @@ def _due(run: Run, releases: Mapping[str, Release], after: planning.Plan | None)
         change = own.change(run, releases, place, alone=after is None, sql_pending=bool(due))
         if change is None:  # it may change any table first
             migrate.foresee(place, every)
+    between = undoing.later(releases, _release(run).version, before)
     return _Due(
         migrations=tuple(due),
         statements=tuple(_change(each, known) for each in previews),
         advice=second_opinion.opinion(due, known.exactly(due), previews),
-        facts=tuple(undoing.facts(due, folders, known)),
-        contract=tuple(undoing.facts(contract, folders, known)),
+        facts=undoing.ahead(ran, due, folders, known, between),
+        contract=undoing.ahead(ran, [*due, *contract], folders, known, between) if contract else (),
         own=change,
         undo_proved=own.undo_proved(run, known),
+        own_ran=_own_ran(run, releases, before),
     )
+
+
+def _own_ran(
+    run: Run, releases: Mapping[str, Release], before: str | None
+) -> verdict.Verdict | None:
+    if before is None:
+        return None
+    return own_back.judged(run.environment, run.app, releases, before, _release(run).version)
 
 
 def checks_of(pending: Sequence[Migration]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from changeover import steps
 from changeover.errors import ChangeoverError
 from changeover.plan import LEASE_SECONDS
+from changeover.release import load_releases
 from changeover.runner import endings, own, recovery, survey, undoing
 from changeover.runner.apply import apply
 
@@ -45,9 +46,13 @@ def _verdict(run: Run, plan: Plan) -> Verdict:
     if plan.situation.own or planned.kind not in {"revert", "restore"}:
         return planned
     try:
-        return undoing.judge(run, plan.version, plan.situation.pending)
+        releases = load_releases(run.root, run.app.app)
+        between = undoing.later(releases, plan.version, plan.situation.live_version)
+        found = undoing.judge(run, plan.version, between)
     except ChangeoverError:
         return planned
+    # The ledger of migrations does not know of an own migrator that ran before.
+    return planned if found.kind == "instant" else found
 
 
 def _one(run: Run, plan: Plan, step: steps.AnyStep, *, steal: bool) -> None:

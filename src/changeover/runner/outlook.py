@@ -56,9 +56,9 @@ def _way_back(context: Context, version: str, to: str | None, *, placed: bool) -
 
 
 def _judged(context: Context, version: str, to: str, *, placed: bool) -> Verdict:
-    found = undoing.in_the_way(context.environment, context.declared, context.releases, to, version)
+    found = undoing.way_back(context.environment, context.declared, context.releases, to, version)
     if found is not None:
-        return found.verdict
+        return found
     own = own_back.judged(context.environment, context.declared, context.releases, to, version)
     if own is not None:
         return own

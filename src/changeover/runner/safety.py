@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from changeover.counts import counted
@@ -69,17 +70,19 @@ def migrate(run: Run, step: Migrate) -> Outcome:
 
 
 def undo(run: Run, step: Undo) -> Outcome:
-    """Undo the step's migrations by their revert files, the newest release first."""
+    """Undo the step's migrations by their revert files, the newest first."""
     releases = load_releases(run.root, run.app.app)
+    folders = {each.release: each for each in database.migration_folders(releases, step.version)}
     physical.mark(run, step.version, "undo")
     done: list[str] = []
     retries = 0
     with database.owner_database(run.environment, run.app) as place:
-        for folder in reversed(database.migration_folders(releases, step.version)):
+        # An older release's contract may have come on top of a newer one's expand.
+        for release, names in groupby(reversed(step.migrations), _release):
             outcome = migrations.revert(
                 place,
-                folder,
-                only=step.migrations,
+                folders[release],
+                only=tuple(names),
                 fence=database.fence(run),
                 deadline_seconds=DEADLINE_SECONDS,
                 report=run.report,
@@ -109,6 +112,10 @@ def redo(run: Run, step: Undo) -> tuple[str, ...]:
             )
             done += outcome.done
     return tuple(done)
+
+
+def _release(migration: str) -> str:
+    return migration.partition("/")[0]
 
 
 def restore(run: Run, step: RestoreDatabase) -> Outcome:

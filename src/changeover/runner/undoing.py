@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from changeover import steps, verdict
@@ -14,7 +14,7 @@ from changeover.runner import database
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping
 
     from changeover.executors.migrate.ledger import MigrationRow
     from changeover.inventory import Environment
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InTheWay:
-    """Migrations that ran and that an older version cannot live with.
+    """Migrations that ran and that are undone before an older version runs.
 
     Args:
-        migrations: Their ids, in the order they ran.
+        migrations: Their ids, in the order they ran: what it cannot live with, and what came on top.
         live: The version whose schema the database has.
         since: When the first of them was begun.
         verdict: What undoing them costs: ``revert`` or ``restore``.
@@ -65,46 +65,89 @@ def in_the_way(
         VersionUnknown: One of both is not in this checkout.
         ChangeoverError: The database does not answer.
     """
-    if database.database_host(environment, app) is None:
+    found = _standing(environment, app, releases, version, live)
+    undone = verdict.in_the_way(found.facts)
+    if not undone:
         return None
-    for each in (version, live):
-        if each not in releases:
-            raise unknown_version(app.app, each, releases)
-    # Where the live version did not grow from this one, each of its ancestors counts as later.
-    later = set(lineage(releases, live)) - set(lineage(releases, version))
-    folders = [each for each in database.migration_folders(releases, live) if each.release in later]
-    if not folders:
-        return None
-    with database.owner_database(environment, app) as place:
-        ran = migrate.standing(place)
-        known = migrate.recall(place)
-    return _judged(ran, folders, known, later, live)
-
-
-def _judged(
-    ran: Sequence[MigrationRow],
-    folders: Sequence[MigrationFolder],
-    known: migrate.Rehearsals,
-    later: set[str],
-    live: str,
-) -> InTheWay | None:
-    facts = {fact.id: fact for fact in of(folders, known)}
-    lasting = [row for row in ran if row.release in later and _lasts(row, facts.get(row.id))]
-    if not lasting:
-        return None
-    names = tuple(row.id for row in lasting)
-    on_top = [row.id for row in ran if row.position > lasting[0].position and row.id not in names]
+    names = tuple(fact.id for fact in undone)
     return InTheWay(
         migrations=names,
         live=live,
-        since=min(row.started_at for row in lasting),
-        verdict=_buried(names[0], on_top)
-        or verdict.undoing([facts.get(row.id) or _lost(row) for row in lasting]),
+        since=min(row.started_at for row in found.ran if row.id in names),
+        verdict=verdict.undoing(undone),
     )
 
 
-def _lasts(row: MigrationRow, fact: MigrationFact | None) -> bool:
-    return row.phase == "contract" if fact is None else fact.lasting
+def way_back(
+    environment: Environment,
+    app: App,
+    releases: Mapping[str, Release],
+    version: str,
+    live: str,
+) -> Verdict | None:
+    """Judge the way back from a version to an older one by the ledger; ``None`` where it is a rename.
+
+    Takes and raises what `in_the_way` does.
+    """
+    judged = verdict.judge(_standing(environment, app, releases, version, live).facts)
+    return None if judged.kind == "instant" else judged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Standing:
+    """What the ledger says ran, and what a verdict has to know of it, in the same order."""
+
+    ran: tuple[MigrationRow, ...] = ()
+    facts: tuple[MigrationFact, ...] = ()
+
+
+def _standing(
+    environment: Environment, app: App, releases: Mapping[str, Release], version: str, live: str
+) -> _Standing:
+    if database.database_host(environment, app) is None:
+        return _Standing()
+    for each in (version, live):
+        if each not in releases:
+            raise unknown_version(app.app, each, releases)
+    between = later(releases, live, version)
+    folders = database.migration_folders(releases, live)
+    if not any(each.release in between for each in folders):
+        return _Standing()
+    with database.owner_database(environment, app) as place:
+        ran, known = migrate.standing(place), migrate.recall(place)
+    return _Standing(ran=ran, facts=tuple(stood(ran, folders, known, between)))
+
+
+def later(releases: Mapping[str, Release], version: str, before: str | None) -> frozenset[str]:
+    """Return the versions whose migrations stand between a version and one before it.
+
+    Where it did not grow from that one, each of its ancestors counts; of an unknown one, it alone.
+    """
+    if before is not None and before not in releases:
+        return frozenset({version})
+    kept = lineage(releases, before) if before else ()
+    return frozenset(lineage(releases, version)) - frozenset(kept)
+
+
+def stood(
+    ran: Iterable[MigrationRow],
+    folders: Iterable[MigrationFolder],
+    known: migrate.Rehearsals,
+    between: Collection[str],
+) -> list[MigrationFact]:
+    """Return what a verdict has to know of migrations that ran, in the order they were begun.
+
+    Args:
+        ran: The ledger's rows.
+        folders: The migrations as they are written.
+        known: What rehearsals have left.
+        between: The versions that the one to go back to knows nothing of.
+    """
+    facts = {fact.id: fact for fact in of(folders, known)}
+    return [
+        replace(facts.get(row.id) or _lost(row), lived_with=row.release not in between)
+        for row in ran
+    ]
 
 
 def _lost(row: MigrationRow) -> MigrationFact:
@@ -112,22 +155,13 @@ def _lost(row: MigrationRow) -> MigrationFact:
     return verdict.MigrationFact(id=row.id, phase=row.phase, reversible=False)
 
 
-def _buried(oldest: str, on_top: Sequence[str]) -> Verdict | None:
-    if not on_top:
-        return None
-    return verdict.Verdict(
-        kind="restore",
-        because=f"{', '.join(on_top)} came on top of {oldest}, and was not rehearsed without it: "
-        "the way back is the backup, and rows written since are lost",
-    )
-
-
 def of(folders: Iterable[MigrationFolder], known: migrate.Rehearsals) -> list[MigrationFact]:
     """Return what a verdict has to know of each migration of these folders."""
     return [
-        _fact(migration, breaking, known)
+        _fact(migration, breaking, takes, known)
         for folder in folders
         for breaking in [hazards.breaking(folder.migrations)]
+        for takes in [losses.forward(folder.migrations)]
         for migration in folder.migrations
     ]
 
@@ -140,14 +174,38 @@ def facts(
     return [each for each in of(folders, known) if each.id in names]
 
 
+def ahead(
+    ran: Iterable[MigrationRow],
+    migrations: Collection[Migration],
+    folders: Collection[MigrationFolder],
+    known: migrate.Rehearsals,
+    between: Collection[str],
+) -> tuple[MigrationFact, ...]:
+    """Return what a way back meets once these migrations have run: what stands, and them.
+
+    Takes what `stood` does, and the migrations in the order of their running.
+    """
+    names = {each.id for each in migrations}
+    facts = {fact.id: fact for fact in of(folders, known)}
+    standing = [row for row in ran if row.id not in names]
+    return (
+        *stood(standing, folders, known, between),
+        *(replace(facts[each.id], lived_with=each.release not in between) for each in migrations),
+    )
+
+
 def _fact(
-    migration: Migration, breaking: frozenset[str], known: migrate.Rehearsals
+    migration: Migration,
+    breaking: frozenset[str],
+    takes: Mapping[str, str],
+    known: migrate.Rehearsals,
 ) -> MigrationFact:
     """Return what a verdict has to know of a migration.
 
     Args:
         migration: The migration.
         breaking: The ids of those that the old version cannot live with, contract aside.
+        takes: What each takes away or overwrites, contract aside.
         known: What rehearsals have left.
     """
     found = known.undo(migration.id, migration.undo_digest)
@@ -157,6 +215,7 @@ def _fact(
         phase=str(migration.phase),
         reversible=bool(migration.revert),
         breaks=migration.id in breaking,
+        takes=takes.get(migration.id, ""),
         lossless=False if taken else (found.lossless if found else None),
         because=f"its revert has {taken}: rows written since may go with it"
         if taken
@@ -166,16 +225,15 @@ def _fact(
     )
 
 
-def judge(run: Run, version: str, names: Iterable[str]) -> Verdict:
-    """Judge the way back after migrations ran, by what their rehearsal proved.
+def judge(run: Run, version: str, between: Collection[str]) -> Verdict:
+    """Judge the way back after migrations ran, by what stands and what their rehearsal proved.
 
     Args:
         run: The run.
         version: The version whose schema the database has.
-        names: The ids of the migrations.
+        between: The versions that the one to go back to knows nothing of.
     """
-    ran = set(names)
     with database.owner_database(run.environment, run.app) as place:
-        known = migrate.recall(place)
+        ran, known = migrate.standing(place), migrate.recall(place)
     folders = database.migration_folders(load_releases(run.root, run.app.app), version)
-    return verdict.judge(each for each in of(folders, known) if each.id in ran)
+    return verdict.judge(stood(ran, folders, known, between))

@@ -1,0 +1,103 @@
+"""Find migrations after which the old version may not be able to write what it writes. Pure.
+
+It knows nothing of what the release has made itself: a rule over that alone it cannot break.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import postgast
+
+from changeover.migrations.alter_table import constraint_name, form_name
+from changeover.migrations.freshness import Fresh
+from changeover.migrations.names import relation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from postgast.pg_query_pb2 import AlterTableCmd, AlterTableStmt, Constraint, IndexStmt, Node
+
+    from changeover.migrations.records import Migration, Relation
+
+COMPARING = {"CONSTR_UNIQUE", "CONSTR_EXCLUSION", "CONSTR_PRIMARY"}
+HIDING = {"AT_EnableRowSecurity", "AT_ForceRowSecurity"}
+
+
+def of(migrations: Iterable[Migration]) -> frozenset[str]:
+    """Return the ids of the migrations of one release that forbid, before `contract`, what was allowed."""
+    fresh = Fresh()
+    found = set()
+    for migration in migrations:
+        if migration.phase == "contract":
+            continue
+        for statement in migration.statements:
+            # a column may come with the rule in one statement
+            fresh.add(statement)
+            for _, node in postgast.walk(postgast.parse(statement.sql)):
+                if _forbids(node, fresh):
+                    found.add(migration.id)
+    return frozenset(found)
+
+
+def _forbids(node: Node, fresh: Fresh) -> bool:
+    kind = type(node).__name__
+    if kind not in {"AlterTableStmt", "IndexStmt", "RuleStmt"}:
+        return False
+    table = relation(node.relation)
+    if fresh.table(table):
+        return False
+    if kind == "AlterTableStmt":
+        return _altered(node, table, fresh)
+    return kind == "RuleStmt" or _unique_index(node, table, fresh)
+
+
+def _unique_index(node: IndexStmt, table: Relation, fresh: Fresh) -> bool:
+    names = [each.index_elem.name for each in node.index_params]
+    return node.unique and not (_left_empty(names, table, fresh) and not node.nulls_not_distinct)
+
+
+def _altered(node: AlterTableStmt, table: Relation, fresh: Fresh) -> bool:
+    return any(_form(item.alter_table_cmd, table, fresh) for item in node.cmds)
+
+
+def _form(command: AlterTableCmd, table: Relation, fresh: Fresh) -> bool:
+    form = form_name(command)
+    if form == "AT_SetNotNull":
+        return not fresh.filled(table, command.name)
+    if form == "AT_AlterColumnType":
+        return not fresh.column(table, command.name)
+    if form == "AT_AddConstraint":
+        return _constraint(getattr(command, "def").constraint, table, fresh)
+    return form in HIDING
+
+
+def _constraint(constraint: Constraint, table: Relation, fresh: Fresh) -> bool:
+    kind = constraint_name(constraint)
+    if kind == "CONSTR_CHECK":
+        named = list(_columns(constraint.raw_expr))
+        return not (named and all(fresh.column(table, each) for each in named))
+    if kind == "CONSTR_FOREIGN":
+        return not _left_empty((each.string.sval for each in constraint.fk_attrs), table, fresh)
+    if kind not in COMPARING:
+        return False
+    if kind == "CONSTR_UNIQUE" and constraint.indexname:
+        return False  # its index forbade it before
+    if kind == "CONSTR_EXCLUSION":
+        keys = [each.list.items[0].index_elem.name for each in constraint.exclusions]
+    else:
+        keys = [each.string.sval for each in constraint.keys]
+    if kind == "CONSTR_PRIMARY":
+        return not (keys and all(fresh.filled(table, each) for each in keys))
+    return constraint.nulls_not_distinct or not _left_empty(keys, table, fresh)
+
+
+def _left_empty(names: Iterable[str], table: Relation, fresh: Fresh) -> bool:
+    """Tell whether the old version leaves one of the columns empty: such a row equals and refers to none."""
+    return any(fresh.column(table, each) and not fresh.filled(table, each) for each in names)
+
+
+def _columns(expression: Node) -> Iterator[str]:
+    for _, node in postgast.walk(expression):
+        if type(node).__name__ == "ColumnRef":
+            yield str(node.fields[-1].string.sval)
