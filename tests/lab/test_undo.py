@@ -89,6 +89,22 @@ def test_a_way_back_that_loses_rows_is_told_before_anything_moves(user: User) ->
     sql(user.lab, "UPDATE users SET old_token_field = NULL")
 
 
+def test_undoing_by_hand_is_tried_on_a_clone_of_what_is_there_now(user: User) -> None:
+    lab = user.lab
+    own_migrations(user, FILES)
+    done(user, "deploy", "8.0.0", "--yes")
+    done(user, "finalize", "--yes")
+    sql(lab, WRITE.replace("since@", "by-hand@"))
+
+    said = done(user, "db", "revert", "8.0.0")
+
+    assert "on a clone undone and applied again: " in said
+    assert (sql(lab, STATES), sql(lab, COLUMNS)) == ("reverted,reverted", "2")
+    assert sql(lab, SINCE.replace("since@", "by-hand@")) == "1"
+    assert str(host_state(lab)["live"]).startswith("8.0.0-")
+    sql(lab, "DELETE FROM users WHERE email = 'by-hand@seed.test'")
+
+
 def test_a_killed_way_back_is_ended_by_the_same_command_and_loses_no_row(user: User) -> None:
     lab = user.lab
     own_migrations(user, FILES)

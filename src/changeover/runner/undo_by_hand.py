@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from changeover import verdict
+from changeover import steps, verdict
+from changeover.colour import version_of
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
-from changeover.runner import by_hand, database, safety, undoing
-from changeover.steps import Undo
+from changeover.runner import by_hand, database, safety, survey, undo_trial, undoing
 
 if TYPE_CHECKING:
     from changeover.runner.stages import Context
@@ -22,8 +22,11 @@ class UndoLossy(InvalidInput):
 def revert(context: Context, version: str) -> tuple[str, ...]:
     """Undo what stands of a version's contract migrations, and return the ids in the order they ran.
 
+    It is tried first on a clone of a proved backup of what is there now.
+
     Raises:
-        UndoLossy: No rehearsal proved that nothing is lost; nothing was changed.
+        UndoLossy: No rehearsal proved that nothing is lost, or nothing is live; nothing was changed.
+        UndoLosesRows: On the clone rows are lost; the live database was not touched.
         NewerApplied: Other migrations were applied on top; nothing was changed.
         LockHeld: A deployment, or another hand, holds the lease.
     """
@@ -43,10 +46,34 @@ def revert(context: Context, version: str) -> tuple[str, ...]:
             f"{version} is not undone: {found.because}",
             hint=f"changeover backup list --env {name} shows what there is to go back to",
         )
-    step = Undo(
-        id="undo", hosts=(host.name,), version=version, migrations=tuple(each.id for each in due)
+    live = _live(context, version)
+    backup = steps.Backup(
+        id="backup", hosts=(host.name,), colour=live, version=version_of(live), keep=True
     )
+    names = tuple(each.id for each in due)
+    trial = steps.Undo(id="rehearse", hosts=(host.name,), version=version, migrations=names)
+    step = steps.Undo(id="undo", hosts=(host.name,), version=version, migrations=names, final=True)
     hint = f"changeover db revert {version} --env {name} goes on"
     with by_hand.leased(context, "db revert", version, hint=hint, beyond=fence) as run:
+        run.step(backup, partial(safety.backup, run, backup))
+        run.step(trial, partial(undo_trial.attempt, run, trial))
         run.step(step, partial(safety.undo, run, step))
-    return step.migrations
+    return names
+
+
+def _live(context: Context, version: str) -> str:
+    """Return the colour that is live: its configuration goes into the backup.
+
+    Raises:
+        UndoLossy: There is none.
+    """
+    run, name = context.run(), context.environment.name
+    states = survey.host_states(run.fleet, run.lease_hosts)
+    run.fleet.close()
+    live = survey.settled(states.values(), name)
+    if live is None:
+        raise UndoLossy(
+            f"{version} is not undone: nothing is live, so no backup of what serves can be made",
+            hint=f"changeover status --env {name}",
+        )
+    return live
