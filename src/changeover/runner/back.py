@@ -24,6 +24,7 @@ from changeover.runner import (
     holder,
     survey,
     undoing,
+    undone,
     way_ends,
 )
 from changeover.runner.schema_gone import SchemaGone, refusal
@@ -213,7 +214,10 @@ def _undone(context: Context, run: Run, seen: Seen, way: Way) -> steps.Undo | No
         return None
     if found is not None:
         names = ", ".join(found.migrations)
-        says = f"the way back is revert: {names} is undone first; what was written since stays"
+        since = undone.proved(run, found)
+        says = (
+            f"the way back is revert: {names} is undone first{since}; what was written since stays"
+        )
         run.note({"type": "way-back", "kind": "revert", "migrations": names, "says": says})
     return found
 

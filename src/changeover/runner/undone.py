@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from changeover import steps
-from changeover.executors import operate
-from changeover.runner import endings, safety
+from changeover import duration, steps
+from changeover.errors import ChangeoverError
+from changeover.executors import migrate, operate
+from changeover.runner import database, endings, safety
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from changeover.errors import ChangeoverError
     from changeover.inventory import Host
     from changeover.runner.run import Run
 
@@ -61,6 +61,20 @@ def order(placing: Sequence[steps.AnyStep], undo: steps.Undo | None) -> list[ste
     placed = [step for step in placing if isinstance(step, steps.Place)]
     proving = [] if needed(undo) else [step for step in placing if step not in placed]
     return [*placed, *undoing, *proving]
+
+
+def proved(run: Run, undo: steps.Undo) -> str:
+    """Say how long ago a rehearsal proved that undoing loses nothing; empty where nobody can tell."""
+    try:
+        with database.owner_database(run.environment, run.app) as place:
+            known = migrate.recall(place)
+    except ChangeoverError:
+        return ""
+    found = [known.undone[name].at for name in undo.migrations if name in known.undone]
+    oldest = min((at for at in found if at is not None), default=None)
+    if oldest is None:
+        return ""
+    return f", which was proved on a clone {duration.words(max((known.now - oldest).total_seconds(), 0))} ago"
 
 
 def put_back(run: Run, undo: steps.Undo | None) -> PutBack | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -156,6 +157,20 @@ def test_the_ledger_of_a_database_host_that_was_made_anew_fences_no_way_back(
     assert rollback(desk).startswith("1.0.0 serves again, proved")
 
     assert (set(database.did), machines.live) == ({"undo 3.0.0"}, [OLD, OLD])
+
+
+def test_it_is_told_how_old_the_proof_is_that_undoing_loses_nothing(
+    desk: Desk, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del database
+    at = MOMENT - dt.timedelta(days=3)
+    undo = migrate.Undo(subject=RENAME, digest="", lossless=True, because="", deployment="d", at=at)
+    known = migrate.Rehearsals(undone={RENAME: undo}, measured={}, now=MOMENT)
+    monkeypatch.setattr("changeover.executors.migrate.recall", lambda _: known)
+
+    rollback(desk)
+
+    assert f"{RENAME} is undone first, which was proved on a clone 3 d ago; what" in desk.says()
 
 
 def test_an_interrupt_says_that_the_live_version_may_lack_its_schema(
