@@ -81,7 +81,7 @@ def run(call: Call, given: Parameters) -> Result:
         taken_over = present is not None and wish.same(present)
         if not taken_over:
             call.progress(f"waiting for {_said(present)}, which runs on this host")
-        done = _follow(call, present or wish, masked, anew=False)
+        done = _follow(call, present, masked, anew=False)
         if taken_over:
             return {**done, "adopted": True}
     elif present is not None:
@@ -117,8 +117,18 @@ def _migrator(call: Call, wish: Run) -> Migrator:
     return found
 
 
-def _follow(call: Call, begun: Run, masked: Callable[[str], str], *, anew: bool) -> dict[str, Any]:
-    """Take its output until it ends, write down how, and let systemd forget it."""
+def _follow(
+    call: Call, begun: Run | None, masked: Callable[[str], str], *, anew: bool
+) -> dict[str, Any]:
+    """Take its output until it ends, write down how, and let systemd forget it.
+
+    Of one that nobody knows any more only the end is awaited: it is nobody's, and credited to nobody.
+    """
+    if begun is None:
+        while migrator_unit.ended(call) is None:
+            time.sleep(units.POLL_SECONDS)
+        migrator_unit.reap(call)
+        return {}
     raw, kept = migrator_unit.raw_output(call), _kept(call, begun.purpose, begun.what)
     output = Output(raw, kept, masked, call.progress, anew=anew)
     heard = time.monotonic()
@@ -140,8 +150,9 @@ def _follow(call: Call, begun: Run, masked: Callable[[str], str], *, anew: bool)
         "lines": output.lines,
     }
     _write(_path(call, f"{begun.purpose}-{begun.what}"), {**asdict(begun), "done": done})
-    _path(call, "running").unlink(missing_ok=True)
+    # In this order: a unit without its record would be nobody's.
     migrator_unit.reap(call)
+    _path(call, "running").unlink(missing_ok=True)
     return done
 
 

@@ -60,7 +60,7 @@ class Output:
     def drain(self, *, last: bool = False) -> bool:
         """Take what is new; tell whether there was anything."""
         found: list[str] = []
-        while chunk := self._chunk():
+        while (chunk := self._chunk()) is not None:
             *complete, self._rest = (self._rest + chunk).split(b"\n")
             if len(self._rest) > LONGEST_LINE:
                 complete.append(self._rest)
@@ -80,7 +80,8 @@ class Output:
             self._close()
         return bool(found)
 
-    def _chunk(self) -> bytes:
+    def _chunk(self) -> bytes | None:
+        """Return what comes next, ``None`` at the end; what another reader gave back is empty."""
         try:
             with self._raw.open("r+b", buffering=0) as stream:
                 stream.seek(self._offset)
@@ -88,7 +89,9 @@ class Output:
                 self._offset += len(chunk)
                 _give_back(stream.fileno(), self._offset)
         except FileNotFoundError:
-            return b""
+            return None
+        if not chunk:
+            return None
         # what another reader gave back reads as zeros
         return chunk.lstrip(b"\0")
 

@@ -133,10 +133,20 @@ def ended(call: Call) -> End | None:
 
 
 def reap(call: Call) -> None:
-    """Let systemd forget it, and remove what it printed."""
+    """Let systemd forget it, and remove what it printed.
+
+    Raises:
+        ActionError: ``migrator-not-forgotten``; systemd still knows it.
+    """
     unit = name(call.app.name)
-    call.host.programs.run("systemctl", "stop", unit)
+    stopped = call.host.programs.run("systemctl", "stop", unit)
     call.host.programs.run("systemctl", "reset-failed", unit)
+    if present(call):
+        raise ActionError(
+            "migrator-not-forgotten",
+            f"the migrator of {call.app.name} has ended, and its unit cannot be stopped",
+            cause=stopped.errors.strip(),
+        )
     raw_output(call).unlink(missing_ok=True)
 
 

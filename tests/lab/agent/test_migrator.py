@@ -84,16 +84,31 @@ def test_one_that_nobody_follows_is_taken_over_with_all_it_printed(site: Site) -
         site.kill_holder("/var/lib/changeover/sample/migrator.lock")
         session.wait()
     running = site.root(f"systemctl show -P MainPID {UNIT}")
+    left = site.do("migrator_left")
     with site.begin(asked(colour)) as session:
         site.root("touch /run/sample/open")
         answer = last_of(session)
     again = site.do(**asked(colour))
 
     assert running != "0"
+    assert (left["runs"], left["was"]) == (
+        True,
+        f"command of {colour} on shop, of deployment d1",
+    )
     assert (answer["result"]["exit"], answer["result"]["adopted"]) == (0, True)
     printed = site.do("migrator_output", what="command", purpose="live")["output"]
     assert printed.splitlines() == ["begun", "opened"]
     assert (again["exit"], again["skipped"]) == (0, True)
+
+
+def test_a_unit_that_nobody_knows_is_credited_to_nobody(site: Site) -> None:
+    site.root(f"systemd-run --quiet --unit={UNIT} --property=RemainAfterExit=yes true")
+
+    done = site.do(**asked(placed(site, "echo ran")))
+
+    printed = site.do("migrator_output", what="command", purpose="live")["output"]
+    assert (done["exit"], done["adopted"], printed) == (0, False, "ran\n")
+    assert not site.do("migrator_left")["runs"]
 
 
 def test_at_its_deadline_it_is_ended_and_runs_again_when_asked_again(site: Site) -> None:
