@@ -43,6 +43,7 @@ class OwnDesk:
         asked: The commands that ran, with what they ran for.
         at: Called when a command is asked for, before it runs; may raise.
         left: What the host says of a unit that was left there.
+        ended: What it ends of it when asked to.
     """
 
     desk: Desk
@@ -52,6 +53,7 @@ class OwnDesk:
     asked: list[tuple[str, str]] = field(default_factory=list)
     at: Callable[[str], object] = lambda _: None
     left: Event = field(default_factory=lambda: {"runs": False, "was": None, "undo": None})
+    ended: str | None = None
 
     def run(self, deployment: str) -> Run:
         """Return a run that holds a bundle of the release, as its steps find it."""
@@ -121,6 +123,7 @@ def own_desk(desk: Desk, shop: Shop, key: Path, monkeypatch: pytest.MonkeyPatch)
         "_migrator_run": made.migrate,
         "_migrator_output": lambda _: {"output": ""},
         "_migrator_left": lambda _: made.left,
+        "_migrator_end": lambda _: {"ended": made.ended is not None, "was": made.ended},
     }
     for name, answer in answers.items():
         setattr(app_host, name, answer)

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.conftest import project, signing_key
-from tests.unit.runner.conftest import NEW, desk, failed, machines
+from tests.unit.runner.conftest import NEW, OLD, desk, failed, machines
 
 from changeover import steps
 from changeover.executors import backup as backups
 from changeover.executors import migrate
-from changeover.runner import own, own_left, own_migration, own_rehearsal, own_undo
+from changeover.plan import Plan
+from changeover.runner import forward, own, own_left, own_migration, own_rehearsal, own_undo
 from changeover.runner.apply import apply
+from changeover.situation import Situation
+from changeover.ssh_failures import HostUnreachable
+from changeover.verdict import judge
 
 from .own_desk import VERSION, OwnDesk, own_desk
 
@@ -57,6 +61,23 @@ def killed_while_undoing(desk: OwnDesk) -> None:
     with pytest.raises(Killed):
         own_undo.run_undo(desk.run("d2"), steps.UndoOwn(id="undo", colour=NEW, version=VERSION))
     desk.at = lambda _: None
+
+
+def planned() -> Plan:
+    """Return a plan that does nothing but run the migrator."""
+    situation = Situation(
+        environment="demo",
+        app="hello",
+        live=OLD,
+        live_version="1.0.0",
+        app_hosts=("one", "two"),
+        all_hosts=("one", "two", "three"),
+        database_hosts=("three",),
+        verdict=judge([]),
+    )
+    lock = steps.Lock(id="lock", reason=f"deploy {VERSION}", seconds=60)
+    run = steps.MigrateOwn(id="migrator", colour=NEW, version=VERSION)
+    return Plan(situation=situation, version=VERSION, colour=NEW, steps=(lock, run))
 
 
 def due(desk: OwnDesk) -> bool:
@@ -131,3 +152,31 @@ def test_a_command_on_a_clone_that_changes_the_live_database_is_red(hosts: OwnDe
     assert error.exit_code == 4
     assert "the live schema changed" in error.message
     assert "+CREATE TABLE public.made (" in str(error.cause)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_migrator_whose_host_is_lost_is_ended_or_keeps_the_deployment_s_lease(
+    hosts: OwnDesk, *, answers: bool
+) -> None:
+    machines = hosts.desk.machines
+    machines.before_deployment()
+
+    def lose(_: str) -> None:
+        machines["one"].reachable = answers
+        raise HostUnreachable("one does not answer SSH", hint="start the host", host="one")
+
+    hosts.at, hosts.ended = lose, "command of hello"
+
+    error = failed(lambda: forward.walk(hosts.run("d1"), planned()))
+
+    assert error.exit_code == 4
+    assert error.message.endswith("; 1.0.0 serves")
+    if answers:
+        assert "ran on, and was ended half way" in error.message
+        assert machines["two"].lock is None
+    else:
+        assert "may run on at one" in error.message
+        assert "changeover resume --env demo takes over" in error.hint
+        assert machines["two"].lock is not None
+        assert machines["two"].lock["reason"] == f"deploy {VERSION}"
+    assert state(hosts) == "running"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from changeover import verdict
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
     from changeover.release import App, Release
     from changeover.runner.run import Run
     from changeover.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What came of ending a migrator on some hosts.
+
+    Args:
+        was: What was ended, by host.
+        unseen: Why a host did not say, by host.
+    """
+
+    was: Mapping[str, str] = field(default_factory=dict)
+    unseen: Mapping[str, ChangeoverError] = field(default_factory=dict)
+
 
 RAN = {"running", "applied", "failed", "undoing"}
 
@@ -114,15 +129,16 @@ def after(run: Run, version: str, live: str | None, lost: Container[str]) -> str
     return stands(run, version, version_of(live))
 
 
-def end(run: Run, hosts: Sequence[Host]) -> None:
+def end(run: Run, hosts: Sequence[Host]) -> Ended:
     """End what still runs of the app's own migrator, and tell it; hosts that do not do so are named."""
     if not _migrates_itself(run.app):
-        return
+        return Ended()
     answers = commands.end(run.fleet, hosts)
-    for host, replies in answers.replies.items():
-        result = replies["migrator_end"].result
-        if result["ended"]:
-            run.note({"type": "note", "says": f"{host}: ended {result['was']}"})
+    results = {host: each["migrator_end"].result for host, each in answers.replies.items()}
+    was = {host: str(each["was"]) for host, each in results.items() if each["ended"]}
+    for host, what in was.items():
+        run.note({"type": "note", "says": f"{host}: ended {what}"})
     for host, error in answers.errors.items():
         says = f"warning: {host}: whether a migrator runs on was not seen: {error.message}"
         run.note({"type": "warning", "says": says})
+    return Ended(was, answers.errors)

@@ -8,7 +8,8 @@ from changeover import steps
 from changeover.errors import ChangeoverError, Failed, Mixed, RolledBack
 from changeover.executors import lease, operate
 from changeover.plan import DEADMAN_SECONDS, ROLLBACK_CLOSING_SECONDS
-from changeover.runner import endings, own_back, retreat
+from changeover.runner import endings, own, own_back, retreat
+from changeover.runner.own_left import OwnMigratorRuns
 
 if TYPE_CHECKING:
     from changeover.plan import Plan
@@ -102,11 +103,15 @@ def _before_switch(
     run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError
 ) -> ChangeoverError:
     begun = {step.id for step in plan.steps[: plan.steps.index(red) + 1]}
+    serving = plan.situation.live_version
+    said = f"{serving} serves" if serving else "nothing was live and nothing is"
+    if isinstance(red, steps.MigrateOwn) and not isinstance(error, OwnMigratorRuns):
+        running = _migrator_cut_off(run, plan, error, said)
+        if running is not None:
+            return running
     if "start" in begun:
         operate.stop(run.fleet, run.app_hosts, plan.colour, STOP_SECONDS)
     lease.unlock(run.fleet, run.lease_hosts)
-    serving = plan.situation.live_version
-    said = f"{serving} serves" if serving else "nothing was live and nothing is"
     if red.id in UNLEASED:
         error.message = f"{error.message}; nothing was changed"
     elif isinstance(red, steps.MigrateOwn):
@@ -115,6 +120,32 @@ def _before_switch(
         error.message = f"{red.id}: {error.message}; {said}, nothing is half done"
     run.end("mixed" if isinstance(error, Mixed) else "failed", error.exit_code, error.message)
     return error
+
+
+def _migrator_cut_off(
+    run: Run, plan: Plan, error: ChangeoverError, said: str
+) -> ChangeoverError | None:
+    """End the app's own migrator where it runs on without us; ``None`` where it had ended by itself."""
+    name = run.environment.name
+    ended = own_back.end(run, [own.host(run)])
+    if ended.unseen:
+        lost = endings.one_of(ended.unseen)
+        return endings.mixed(
+            run,
+            f"migrator: {error.message}; the app's own migrator may run on at {lost.host}; {said}",
+            lost,
+            hint=f"when {lost.host} answers, changeover resume --env {name} takes over how it ended,"
+            f" changeover abort --env {name} ends it",
+            goes_on=True,
+        )
+    if ended.was:
+        return endings.mixed(
+            run,
+            f"migrator: {error.message}; the app's own migrator ran on, and was ended half way; {said}",
+            error,
+            hint=f"changeover deploy {plan.version} --env {name} runs it again, on top of what stands",
+        )
+    return None
 
 
 def _after_switch(
