@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from changeover.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-Kind = Literal["instant", "revert", "restore", "refused"]
+POSITIONS = "an INSERT of the old code that names no columns would fill others"
+Kind = Literal["instant", "revert", "restore", "refused"]  # the best first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,8 @@ class MigrationFact:
         breaks: Whether the old code cannot run on what it leaves, whatever its phase.
         lossless: What the last rehearsal of exactly this content found: whether undoing it brings
             definitions and rows back; ``None`` where it was not tried.
-        because: What was different, where something was.
+        because: What was different, where something was; of one that is lossless, the order of
+            columns alone.
         takes: What it takes away or overwrites of what users have written; empty where nothing.
         lived_with: Whether the version to go back to has run it, too.
     """
@@ -59,6 +61,16 @@ class Verdict:
 
     kind: Kind
     because: str
+
+
+def worse(kind: str, than: str) -> bool:
+    """Tell whether a way back costs more than another one.
+
+    Raises:
+        ValueError: One of them is no way back.
+    """
+    known = get_args(Kind)
+    return bool(known.index(kind) > known.index(than))
 
 
 def judge(migrations: Iterable[MigrationFact], *, first: bool = False) -> Verdict:
@@ -124,10 +136,11 @@ def undoing(lasting: Sequence[MigrationFact]) -> Verdict:
             because=f"{because}: the way back is the backup, and rows written since are lost",
         )
     names = ", ".join(fact.id for fact in lasting)
+    moved = "; ".join(dict.fromkeys(fact.because for fact in lasting if fact.because))
     return Verdict(
         kind="revert",
         because=f"{names} {'is' if len(lasting) == 1 else 'are'} undone before users are sent back: "
-        "rehearsed, and nothing is lost",
+        f"rehearsed, and nothing is lost{f'; but {moved}: {POSITIONS}' if moved else ''}",
     )
 
 

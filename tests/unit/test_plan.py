@@ -178,6 +178,14 @@ def fact(
             "8.0.0/expand/001_x, 8.0.0/backfill/001_x are undone before",
         ),
         (
+            [fact("contract", reversible=True, lossless=True, because="it moves columns")],
+            "revert",
+            (
+                "8.0.0/contract/001_x is undone before users are sent back: rehearsed, and nothing is lost;"
+                " but it moves columns: an INSERT of the old code that names no columns"
+            ),
+        ),
+        (
             [fact("backfill", reversible=False, takes="DELETE")],
             "restore",
             "8.0.0/backfill/001_x has DELETE: what that takes away or overwrites only the backup",

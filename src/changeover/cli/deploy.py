@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json as encoding
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from changeover import verdict
 from changeover.cli import options
 from changeover.cli.confirm import ask
 from changeover.cli.desk import context_of, open_desk
@@ -21,6 +23,8 @@ Version = Annotated[str, typer.Argument(help="The version to go to.")]
 Direct = Annotated[
     bool, typer.Option("--direct", help="Skip the versions between; high risk, where allowed.")
 ]
+
+NOTHING_PENDING = "instant"
 
 
 class PlanDrifted(InvalidInput):
@@ -98,17 +102,49 @@ def deploy(
 
 
 def _refuse_drift(file: Path, made: list[Plan], version: str, env: str) -> None:
-    if _digests(file) != [each.digest for each in made]:
-        raise PlanDrifted(
-            f"what {file} plans is not what would happen now",
-            hint=f"changeover plan {version} --env {env} --out {file}, and read it again",
-        )
+    read = _read(file)
+    hint = f"changeover plan {version} --env {env} --out {file}, and read it again"
+    if [each.digest for each in read] != [each.digest for each in made]:
+        raise PlanDrifted(f"what {file} plans is not what would happen now", hint=hint)
+    for each, now in zip(read, made, strict=True):
+        found = now.situation
+        afterwards = found.afterwards.kind if found.afterwards else NOTHING_PENDING
+        for when, was, is_now in (
+            (f"after {now.version}", each.verdict, found.verdict.kind),
+            (f"after finalize of {now.version}", each.afterwards, afterwards),
+        ):
+            if verdict.worse(is_now, was):
+                raise PlanDrifted(
+                    f"the way back {when} is {is_now} now, and {file} says {was}", hint=hint
+                )
 
 
-def _digests(file: Path) -> list[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planned:
+    """What a plan that was written down holds: its digest, and the ways back that it tells."""
+
+    digest: str
+    verdict: str
+    afterwards: str
+
+
+def _read(file: Path) -> list[_Planned]:
     try:
-        return [str(each["digest"]) for each in encoding.loads(file.read_text(encoding="utf-8"))]
+        read = [_planned(each) for each in encoding.loads(file.read_text(encoding="utf-8"))]
+        for each in read:
+            verdict.worse(each.verdict, each.afterwards)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PlanUnreadable(
             f"{file} is no plan: {error}", hint="changeover plan VERSION --out FILE writes one"
         ) from error
+    return read
+
+
+def _planned(stage: dict[str, Any]) -> _Planned:
+    situation = stage["situation"]
+    afterwards = situation["afterwards"]
+    return _Planned(
+        digest=str(stage["digest"]),
+        verdict=str(situation["verdict"]["kind"]),
+        afterwards=str(afterwards["kind"]) if afterwards else NOTHING_PENDING,
+    )
