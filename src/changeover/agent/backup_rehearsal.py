@@ -60,7 +60,9 @@ def begin(store: Store, backup: str, *, jobs: int = 0) -> Record:
 
 
 def look(store: Store, backup: str) -> Record:
-    """Return the clone's ``schema`` as SQL and its ``tables`` with rows and fingerprints, without the ledger.
+    """Return the clone's ``schema`` as SQL, its ``tables`` with rows and fingerprints, and its ``sequences``.
+
+    The ledger is left out.
 
     Raises:
         ActionError: ``rehearsal-gone`` when there is no clone.
@@ -75,9 +77,12 @@ def look(store: Store, backup: str) -> Record:
         store.server, program, clone, f"--exclude-schema={LEDGER}", major=major
     )
     with Session(store.server, clone) as inside:
-        tables = _contents(inside)
-    kept = {name: table for name, table in tables.items() if not name.startswith(f"{LEDGER}.")}
-    return {"schema": schema, "tables": kept}
+        tables, sequences = _contents(inside), backup_content.sequences(inside)
+    return {"schema": schema, "tables": _own(tables), "sequences": _own(sequences)}
+
+
+def _own(found: Record) -> Record:
+    return {name: each for name, each in found.items() if not name.startswith(f"{LEDGER}.")}
 
 
 def live_schema(store: Store) -> Record:

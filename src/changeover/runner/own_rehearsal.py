@@ -181,7 +181,10 @@ class _Trial:
         )
         found = back.fingerprints
         differing = [each for each in names if first.fingerprints.get(each) != found.get(each)]
-        return f"{words} leaves other rows in {', '.join(differing)}" if differing else ""
+        if differing:
+            return f"{words} leaves other rows in {', '.join(differing)}"
+        behind = back.behind(first)
+        return f"{words} sets back {', '.join(behind)}" if behind else ""
 
     def _again(self, forward: Look, words: str) -> str:
         """Run the command after its undo, and say what is not as after the first time."""

@@ -153,19 +153,23 @@ class _Rehearsal:
             for name, value in before.fingerprints.items()
             if back.fingerprints.get(name) != value
         )
-        because = f"it leaves other rows in {', '.join(changed)}" if changed else ""
-        if changed:
-            self.notes.append(f"undoing {phase} leaves other rows in {', '.join(changed)}")
-        if moved := definitions.reordered(before.schema, back.schema):
-            self.notes.append(
-                f"undoing {phase} leaves columns in another order in {', '.join(moved)}"
+        lost = [
+            f"{what} {', '.join(names)}"
+            for what, names in (
+                ("leaves other rows in", changed),
+                ("sets back", back.behind(before)),
             )
+            if names
+        ]
+        moved = definitions.reordered(before.schema, back.schema)
+        order = f"leaves columns in another order in {', '.join(moved)}" if moved else ""
+        self.notes += [f"undoing {phase} {each}" for each in (*lost, *([order] if moved else []))]
         self.proofs += [
             migrate.Undo(
                 subject=each.id,
                 digest=each.undo_digest,
-                lossless=not changed,
-                because=because,
+                lossless=not lost,
+                because=f"it {' and '.join(lost) or order}" if lost or moved else "",
                 deployment=self.deployment,
             )
             for each in migrations

@@ -220,6 +220,45 @@ def test_undoing_that_loses_rows_is_told_and_remembered(
     assert (found.lossless, found.because) == (False, "it leaves other rows in public.people")
 
 
+def test_undoing_that_begins_to_count_anew_is_told_and_remembered(
+    site: Site, rehearsing: Callable[[dict[str, str]], Rehearsing]
+) -> None:
+    identity = "ALTER TABLE people ALTER COLUMN id"
+    deployment = rehearsing(
+        {
+            "contract/001_id.sql": f"{identity} DROP IDENTITY",
+            "contract/001_id.revert.sql": f"{identity} ADD GENERATED ALWAYS AS IDENTITY",
+        }
+    )
+
+    says = deployment.rehearse("contract")
+
+    assert "undoing contract sets back public.people_id_seq" in says
+    assert "leaves other rows" not in says
+    found = migrate.recall(site.shop.owner).undone["1.0.0/contract/001_id"]
+    assert (found.lossless, found.because) == (False, "it sets back public.people_id_seq")
+
+
+def test_undoing_that_only_moves_a_column_loses_nothing_and_is_told(
+    site: Site, rehearsing: Callable[[dict[str, str]], Rehearsing]
+) -> None:
+    deployment = rehearsing(
+        {
+            "contract/001_age.sql": "CREATE TABLE kept AS SELECT id, age FROM people;"
+            " ALTER TABLE people DROP COLUMN name, DROP COLUMN age",
+            "contract/001_age.revert.sql": "ALTER TABLE people ADD COLUMN age int,"
+            " ADD COLUMN name text; UPDATE people SET name = 'person ' || id, age = id;"
+            " DROP TABLE kept",
+        }
+    )
+
+    deployment.rehearse("contract")
+
+    found = migrate.recall(site.shop.owner).undone["1.0.0/contract/001_age"]
+    moved = "it leaves columns in another order in public.people"
+    assert (found.lossless, found.because) == (True, moved)
+
+
 def test_a_clone_that_was_left_is_dropped_by_the_next_rehearsal(
     site: Site, rehearsing: Callable[[dict[str, str]], Rehearsing]
 ) -> None:

@@ -38,11 +38,21 @@ class Look:
         schema: Its definitions as SQL, the same text for the same definitions.
         rows: How many rows each table has.
         fingerprints: A fingerprint of each table's content.
+        sequences: The last value that each sequence gave, and its direction: 1, or -1 downwards.
     """
 
     schema: str
     rows: Mapping[str, int]
     fingerprints: Mapping[str, str]
+    sequences: Mapping[str, tuple[int, int]]
+
+    def behind(self, before: Look) -> tuple[str, ...]:
+        """Return the sequences that are not as far as before: they give the same numbers again."""
+        return tuple(
+            name
+            for name, (last, direction) in before.sequences.items()
+            if name not in self.sequences or (self.sequences[name][0] - last) * direction < 0
+        )
 
 
 def clone(vault: Vault, backup: str) -> tuple[Clone, Look]:
@@ -74,6 +84,10 @@ def _look(answers: Mapping[str, dict[str, Any]]) -> Look:
         schema=found["schema"],
         rows={name: int(table["rows"]) for name, table in tables.items()},
         fingerprints={name: str(table["fingerprint"]) for name, table in tables.items()},
+        sequences={
+            name: (int(each["last_value"]), int(each["direction"]))
+            for name, each in found["sequences"].items()
+        },
     )
 
 
