@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from changeover.fleet import action
@@ -44,7 +44,7 @@ class Look:
     schema: str
     rows: Mapping[str, int]
     fingerprints: Mapping[str, str]
-    sequences: Mapping[str, tuple[int, int]]
+    sequences: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def behind(self, before: Look) -> tuple[str, ...]:
         """Return the sequences that are not as far as before: they give the same numbers again."""
