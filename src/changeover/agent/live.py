@@ -119,18 +119,20 @@ def seen(places: Places) -> Record:
 
     A boot links the confirmed colour, so it has confirmed or undone whatever had not ended.
     """
-    record, this_boot, kept = read(places), clock.now().boot, boot.confirmed(places)
-    if record.reverting and record.reverting.boot != this_boot:
+    record, moment, kept = read(places), clock.now(), boot.confirmed(places)
+    # Not the moment of the look: every later one would find that it ended just now.
+    booted = clock.stamp(moment.wall - moment.uptime)
+    if record.reverting and record.reverting.boot != moment.boot:
         under_way = record.reverting
         record = dataclasses.replace(record, reverting=None)
         if kept == under_way.target:
-            record = reverted(record, under_way, "reverted")
-    if record.pending and record.pending.boot != this_boot:
+            record = reverted(record, under_way, "reverted", at=booted)
+    if record.pending and record.pending.boot != moment.boot:
         switch = record.pending
         if kept == switch.target:
-            record = confirmed(record, switch)
+            record = confirmed(record, switch, at=booted)
         else:
-            record = reverted(record, _back(switch, this_boot), "rebooted")
+            record = reverted(record, _back(switch, moment.boot), "rebooted", at=booted)
     return record
 
 
@@ -140,8 +142,8 @@ def _back(switch: Pending, this_boot: str) -> Reverting:
     )
 
 
-def confirmed(record: Record, switch: Pending) -> Record:
-    """Return the record after a switch was confirmed."""
+def confirmed(record: Record, switch: Pending, *, at: str | None = None) -> Record:
+    """Return the record after a switch was confirmed, now unless another moment is given."""
     history = [name for name in record.history if name not in {switch.target, switch.origin}]
     if switch.origin is not None:
         history.append(switch.origin)
@@ -152,7 +154,7 @@ def confirmed(record: Record, switch: Pending) -> Record:
             origin=switch.origin,
             target=switch.target,
             outcome="confirmed",
-            at=clock.stamp(),
+            at=at or clock.stamp(),
         ),
     )
 
@@ -163,7 +165,7 @@ def _goes_forward(revert: Reverting) -> bool:
     return names.order(revert.target) >= names.order(revert.origin)
 
 
-def reverted(record: Record, revert: Reverting, outcome: str) -> Record:
+def reverted(record: Record, revert: Reverting, outcome: str, *, at: str | None = None) -> Record:
     """Return the record after a revert: what was live after its target is history no more.
 
     One that goes forward, to a later version than the one it leaves, leaves that as the way back.
@@ -180,6 +182,6 @@ def reverted(record: Record, revert: Reverting, outcome: str) -> Record:
             origin=revert.origin,
             target=revert.target,
             outcome=outcome,
-            at=clock.stamp(),
+            at=at or clock.stamp(),
         ),
     )

@@ -184,6 +184,9 @@ def test_a_reboot_decides_an_unconfirmed_switch(
 
     state = machine.do("state")
     assert (state["live"], state["pending"], state["previous"]) == (first, None, None)
+    assert state["since"]["seconds"] == 9.0
+    monkeypatch.setattr(clock, "now", lambda: Moment(2e9 + 60, "another boot", 69))
+    assert machine.do("state")["since"]["seconds"] == 69.0
     failure = machine.refuse("confirm", "d2", colour=second)
     assert (failure["error"], failure["live"]) == ("rebooted", first)
 
