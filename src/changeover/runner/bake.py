@@ -50,7 +50,10 @@ class Window:
                 f"the bake window of {self.version} ends in {duration.words(self.left)}, of {whole}"
             )
         if self.elapsed is None and self.seconds:
-            return f"a host does not know since when {self.version} is live: no bake window is held"
+            return (
+                f"a host does not know since when {self.version} is live: nobody can tell when its"
+                f" bake window ({whole}) ends"
+            )
         return (
             f"the bake window of {self.version} ({whole}) is over: changeover finalize may end it"
         )
@@ -87,9 +90,9 @@ def refuse_open(found: Window, environment: str) -> None:
     """Refuse to end a bake window before its time.
 
     Raises:
-        BakeWindowOpen: It is not over.
+        BakeWindowOpen: It is not over, or nobody can tell.
     """
-    if found.left:
+    if found.left or (found.elapsed is None and found.seconds):
         raise BakeWindowOpen(
             found.words(),
             hint=f"wait; or, where waiting is worse: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,13 +25,15 @@ from changeover.runner.stages import Context, Stage
 from changeover.situation import Situation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from changeover.migrations.records import Migration, Phase
     from changeover.runner.run import Event, Run
+    from changeover.runner.survey import HostState
 
 
 CONTRACT: tuple[Phase, ...] = ("contract",)
+EARLY = "finalize early: "
 
 
 class NothingToFinalize(InvalidInput):
@@ -60,7 +63,7 @@ def prepare(context: Context, *, early: str | None = None) -> Stage:
         )
     version = version_of(live)
     run.release = context.release(version)
-    if early is None:
+    if early is None and not _contract_begun(run, states.values(), live):
         bake.refuse_open(bake.window(context.environment, run.release, states.values()), name)
     old = {colour for state in states.values() for colour in state.placed} - {live}
     host = database.database_host(run.environment, run.app)
@@ -78,8 +81,22 @@ def prepare(context: Context, *, early: str | None = None) -> Stage:
         advice=due.advice,
         verdict=verdict.judge(due.facts),
     )
-    reason = "finalize" if early is None else f"finalize early: {early}"
+    reason = "finalize" if early is None else f"{EARLY}{early}"
     return Stage(run=run, plan=planning.finalize(situation, tuple(sorted(old)), reason))
+
+
+def _contract_begun(run: Run, states: Iterable[HostState], live: str) -> bool:
+    """Tell whether a finalize of the live colour began its contract migrations, and they stand.
+
+    What the window kept is gone by then, and what is left is to be ended.
+    """
+    if not any(live in state.contracted for state in states):
+        return False
+    if database.database_host(run.environment, run.app) is None:
+        return False
+    with database.owner_database(run.environment, run.app) as place:
+        rows = migrate.standing(place)
+    return any((row.release, row.phase) == (version_of(live), "contract") for row in rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +158,7 @@ def walk(stage: Stage) -> Event:
             try:
                 _step(run, plan, step)
             except KeyboardInterrupt as error:
-                raise _interrupted(run, plan.version, step) from error
+                raise _interrupted(run, plan, step) from error
             except ChangeoverError as error:
                 raise _failed(run, plan.version, step, error) from error
             except Exception as error:
@@ -183,12 +200,14 @@ def _act(run: Run, plan: planning.Plan, step: steps.AnyStep) -> steps.Outcome:
     return apply(run, step)
 
 
-def _interrupted(run: Run, version: str, step: steps.AnyStep) -> ChangeoverError:
+def _interrupted(run: Run, plan: planning.Plan, step: steps.AnyStep) -> ChangeoverError:
     run.unstoppable = True
+    why = next(_reasons(plan)).partition(EARLY)[2]
+    early = f"--early {shlex.quote(why)} " if why else ""
     return endings.interrupted(
         run,
-        f"interrupted at {step.id}: {version} serves all the while",
-        hint=f"changeover finalize --env {run.environment.name} goes on",
+        f"interrupted at {step.id}: {plan.version} serves all the while",
+        hint=f"changeover finalize {early}--env {run.environment.name} goes on",
         free=True,
     )
 

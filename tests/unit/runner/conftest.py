@@ -51,7 +51,7 @@ class Machine:
     reachable: bool = True
     asked: list[str] = field(default_factory=list)
     left_open: int = 0
-    settled_seconds: float | None = None
+    settled_seconds: float | None = 1e6
     before: dict[str, Callable[[], object]] = field(default_factory=dict)
 
     @property

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+import pytest
+
 from changeover import steps
 from changeover.runner import back, bake, finish, survey
 from changeover.ssh_failures import HostUnreachable
@@ -12,8 +14,6 @@ from changeover.ssh_failures import HostUnreachable
 from .conftest import NEW, OLD, failed
 
 if TYPE_CHECKING:
-    import pytest
-
     from .conftest import Desk, Machines
 
 
@@ -142,6 +142,52 @@ def test_an_older_version_s_contract_keeps_nobody_from_going_back(
     machines["two"].contracted = ["0.9.0-99999999", OLD]
 
     assert back.rollback(desk.context, to=None, backup=None)["exit"] == 0
+
+
+def test_a_window_that_a_host_cannot_tell_is_held(desk: Desk, machines: Machines) -> None:
+    machines["two"].settled_seconds = None
+
+    error = failed(lambda: finish.prepare(desk.context))
+
+    assert error.exit_code == 6
+    assert error.message.startswith("a host does not know since when 3.0.0 is live: nobody can")
+    assert error.hint.endswith('changeover finalize --early "WHY" --env demo')
+    assert finish.prepare(desk.context, early="it is known to be well").plan.version == "3.0.0"
+
+
+def test_an_interrupt_of_an_early_end_says_the_reason_again(desk: Desk, machines: Machines) -> None:
+    def interrupt() -> None:
+        machines["one"].before.clear()
+        raise KeyboardInterrupt
+
+    machines["one"].on("retire", interrupt)
+    stage = finish.prepare(desk.context, early="the old one's leak")
+
+    error = failed(lambda: finish.walk(stage))
+
+    assert error.hint == (
+        """changeover finalize --early 'the old one'"'"'s leak' --env demo goes on"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("remembered", "stands", "held"),
+    [
+        (NEW, "3.0.0/contract/001_names", False),
+        (NEW, "2.0.0/contract/001_names", True),
+        ("3.0.0-cccccccc", "3.0.0/contract/001_names", True),
+    ],
+)
+def test_a_window_is_over_once_the_live_colour_s_contract_was_begun(
+    desk: Desk, machines: Machines, remembered: str, stands: str, *, held: bool
+) -> None:
+    machines["one"].settled_seconds = machines["two"].settled_seconds = 60.0
+    machines["one"].contracted, machines.contracted = [remembered], [stands]
+
+    if held:
+        assert failed(lambda: finish.prepare(desk.context)).exit_code == 6
+    else:
+        assert finish.prepare(desk.context).plan.version == "3.0.0"
 
 
 def test_an_environment_says_how_long_versions_bake_there(desk: Desk, machines: Machines) -> None:
