@@ -12,7 +12,7 @@ from changeover.errors import ChangeoverError, CheckRed, Failed
 from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as clones
-from changeover.migrations import definitions
+from changeover.migrations import definitions, losses
 from changeover.release import load_releases
 from changeover.runner import database, measurements, second_opinion
 from changeover.steps import Outcome
@@ -126,12 +126,13 @@ class _Rehearsal:
         migrations = [each for folder in due for each in pending[folder]]
         fixed = self._fixed(due, migrations)
         if fixed:
-            self._apply(due, phase, self.observer)
+            self._forwards(due, phase)
             self.notes.append(f"{phase} was not tried backwards: {fixed}")
             return
         before = self._look()
         self._apply(due, phase, self.observer)
         forward = self._look()
+        self._count(phase, before, forward)
         for folder in reversed(due):
             names = [each.id for each in pending[folder]]
             self._run(partial(migrate.revert, self.place, folder, phases=(phase,), only=names))
@@ -143,6 +144,26 @@ class _Rehearsal:
         )
         self.undone.append(phase)
         self._judge(phase, migrations, before, back)
+
+    def _forwards(self, due: Sequence[MigrationFolder], phase: Phase) -> None:
+        """Apply what is not tried backwards; what may take rows away is looked at for that alone."""
+        took = {
+            name: what for each in due for name, what in losses.forward(each.migrations).items()
+        }
+        takes = any(took.get(each.id) for folder in due for each in folder.of((phase,)))
+        before = self._look() if takes else None
+        self._apply(due, phase, self.observer)
+        if before is not None:
+            self._count(phase, before, self._look())
+
+    def _count(self, phase: Phase, before: Look, after: Look) -> None:
+        """Tell the rows that a phase takes away."""
+        fewer = {name: rows - after.rows.get(name, 0) for name, rows in before.rows.items()}
+        self.notes += [
+            f"{phase} leaves {counted(count, 'row')} fewer in {name}"
+            for name, count in fewer.items()
+            if count > 0
+        ]
 
     def _judge(
         self, phase: Phase, migrations: Sequence[Migration], before: Look, back: Look

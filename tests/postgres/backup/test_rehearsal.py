@@ -259,6 +259,14 @@ def test_undoing_that_only_moves_a_column_loses_nothing_and_is_told(
     assert (found.lossless, found.because) == (True, moved)
 
 
+def test_rows_that_go_on_the_way_forward_are_counted(
+    rehearsing: Callable[[dict[str, str]], Rehearsing],
+) -> None:
+    deployment = rehearsing({"backfill/001_old.sql": "DELETE FROM people WHERE age > 490"})
+
+    assert "backfill leaves 10 rows fewer in public.people" in deployment.rehearse()
+
+
 def test_a_clone_that_was_left_is_dropped_by_the_next_rehearsal(
     site: Site, rehearsing: Callable[[dict[str, str]], Rehearsing]
 ) -> None:
