@@ -64,6 +64,10 @@ class Scene:
             self.title = f"{event.get('command')} {event.get('app')}" + (f": {way}" if way else "")
             self.steps = [str(name) for name in event.get("steps", ())]
             self.count = len(self.steps)
+        elif kind == "way-back" and "steps" in event:
+            # What a rollback undoes is known once it has begun: after its first step.
+            self.steps = [str(name) for name in event["steps"]][1:]
+            self.count = len(self.steps) + 1
         elif kind == "step-intent":
             self.step, self.says = str(event["step"]), str(event.get("says", ""))
             self.step_began, self.latest = now, ""

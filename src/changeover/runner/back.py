@@ -218,7 +218,9 @@ def _undone(context: Context, run: Run, seen: Seen, way: Way) -> steps.Undo | No
         says = (
             f"the way back is revert: {names} is undone first{since}; what was written since stays"
         )
-        run.note({"type": "way-back", "kind": "revert", "migrations": names, "says": says})
+        way.undo = found
+        told = {"kind": "revert", "migrations": names, "steps": way.steps, "says": says}
+        run.note({"type": "way-back", **told})
     return found
 
 

@@ -99,11 +99,11 @@ class Way:
 
     @property
     def steps(self) -> list[str]:
-        """The ids of the steps that it takes."""
+        """The ids of the steps that it takes; of undoing it is known once the ledger was asked."""
         moves = [] if self.there else ["revert"]
         restores = ["restore"] if self.backup else []
         proofs = retreat.proofs(self.run)
-        placing = [step.id for step in self.placing]
+        placing = [step.id for step in undone.order(self.placing, self.undo)]
         needed = moves or restores or self.unproved
         return ["lock", *placing, *moves, *restores, *proofs] if needed else []
 

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from changeover.cli.live import Scene
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -264,3 +266,13 @@ def test_json_on_a_terminal_is_json_alone() -> None:
     assert code == 0
     assert "\x1b" not in one.received
     assert '{"type": "deployment-end", "exit": 0}' in one.received
+
+
+def test_steps_that_are_known_once_a_rollback_has_begun_are_among_those_to_come() -> None:
+    scene = Scene(began=0.0)
+    scene.take({"type": "deployment-begin", "steps": ["lock", "revert", "smoke"]}, 0.0)
+    scene.take({"type": "step-intent", "step": "lock"}, 0.0)
+
+    scene.take({"type": "way-back", "steps": ["lock", "undo", "revert", "smoke"]}, 0.0)
+
+    assert (scene.steps, scene.count) == (["undo", "revert", "smoke"], 4)

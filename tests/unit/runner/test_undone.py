@@ -173,6 +173,19 @@ def test_it_is_told_how_old_the_proof_is_that_undoing_loses_nothing(
     assert f"{RENAME} is undone first, which was proved on a clone 3 d ago; what" in desk.says()
 
 
+def test_undoing_is_among_the_steps_that_are_told_once_it_is_known(
+    desk: Desk, machines: Machines, database: Database
+) -> None:
+    del machines, database
+
+    rollback(desk)
+
+    told = next(event for event in desk.events if event["type"] == "way-back")
+    assert told["steps"] == ["lock", "undo", "revert", "inside", "smoke"]
+    begun = [event["step"] for event in desk.events if event["type"] == "step-intent"]
+    assert begun == told["steps"]
+
+
 def test_an_interrupt_says_that_the_live_version_may_lack_its_schema(
     desk: Desk, machines: Machines, database: Database
 ) -> None:
