@@ -120,15 +120,15 @@ def _guard(situation: Situation, target: Target) -> list[steps.AnyStep]:
 
 
 def _save(situation: Situation, target: Target) -> list[steps.AnyStep]:
-    if not (situation.live and situation.live_version and situation.database_hosts):
+    if not (situation.saves and situation.database_hosts):
         return []
     return [
         steps.Backup(
             id="backup",
             guide=_guide(target, "backup"),
             hosts=situation.database_hosts,
-            colour=situation.live,
-            version=situation.live_version,
+            colour=situation.live or "",
+            version=situation.live_version or "",
             keep=bool(_due(situation) or situation.own),
         )
     ]
@@ -142,8 +142,8 @@ def _due(situation: Situation) -> tuple[str, ...]:
 
 
 def _rehearse(situation: Situation) -> list[steps.AnyStep]:
-    """Return the rehearsal; before the first release there is nothing to rehearse on."""
-    if not (situation.live and situation.live_version and _due(situation)):
+    """Return the rehearsal; on an empty database there is nothing to rehearse on."""
+    if not (situation.saves and _due(situation)):
         return []
     return [
         steps.Rehearse(
@@ -196,15 +196,14 @@ def _own(situation: Situation, target: Target) -> list[steps.AnyStep]:
         "colour": target.colour,
         "version": target.version,
     }
-    saved = bool(situation.live and situation.live_version)
     run = steps.MigrateOwn(
         id="migrator",
         guide=_guide(target, "migrator"),
         undo="the old code runs on what it left; the backup brings back what was before",
-        first=not saved,
+        first=not situation.saves,
         **what,
     )
-    return [steps.RehearseOwn(id="rehearse", **what), run] if saved else [run]
+    return [steps.RehearseOwn(id="rehearse", **what), run] if situation.saves else [run]
 
 
 def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:

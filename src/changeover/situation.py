@@ -89,6 +89,7 @@ class Situation:
         pending: Pending migrations of the phases that a deployment runs.
         statements: Their statements.
         own: The app's own migrator, where it is to run; then no SQL is pending.
+        full: Whether the database holds rows although nothing is live.
         bake_seconds: How long the version has to be live before `finalize` may end its way back.
         advice: What squawk says of the statements, weighed by what was measured; the weightiest first.
         checks: What must hold of the data before they are committed, a line each.
@@ -112,7 +113,15 @@ class Situation:
     pending: tuple[str, ...] = ()
     statements: tuple[SqlChange, ...] = ()
     own: OwnChange | None = None
+    full: bool = False
     bake_seconds: int = 0
     advice: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def saves(self) -> bool:
+        """Whether there is something to lose, so that it is backed up and rehearsed on."""
+        return bool(self.live and self.live_version) or (
+            self.full and bool(self.pending or self.own)
+        )

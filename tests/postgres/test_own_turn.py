@@ -118,3 +118,16 @@ def test_what_compares_with_before_is_left_out_where_others_write(
         "rows counted: +1: 0 before, 2 after, +2",
         "not_null counted.name: 1 row with NULL",
     ]
+
+
+def test_a_database_is_full_by_the_rows_of_others_alone(shop: Shop) -> None:
+    shop.rows("CREATE TABLE legacy (name text)")
+    seen = [migrate.full(shop.owner)]
+    with migrate.own_turn(shop.owner) as turn:
+        seen.append(migrate.full(shop.owner))
+        shop.rows("INSERT INTO legacy VALUES ('one')")
+        seen.append(migrate.full(shop.owner))
+        turn.begin(BEGUN)
+        seen.append(migrate.full(shop.owner))
+
+    assert seen == [False, False, True, False]

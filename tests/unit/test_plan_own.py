@@ -32,6 +32,18 @@ def test_before_the_first_release_there_is_nothing_to_rehearse_on() -> None:
     assert migrator.first
 
 
+def test_a_full_database_is_saved_and_rehearsed_on_though_nothing_is_live() -> None:
+    made = plan.deploy(situation(live=None, own=OWN, full=True), target())
+    by_sql = plan.deploy(situation(live=None, pending=("8.0.0/expand/001_a",), full=True), target())
+
+    assert ids(made)[2:7] == ["backup", "place", "rehearse", "migrator", "start"]
+    migrator = made.steps[5]
+    assert isinstance(migrator, steps.MigrateOwn)
+    assert not migrator.first
+    assert ids(by_sql)[2:6] == ["backup", "rehearse", "place", "expand"]
+    assert "backup" not in ids(plan.deploy(situation(live=None, full=True), target()))
+
+
 def test_a_live_colour_whose_migrator_did_not_run_is_not_done() -> None:
     assert not plan.deploy(situation(live=target().colour, own=OWN), target()).empty
     assert plan.deploy(situation(live=target().colour), target()).empty

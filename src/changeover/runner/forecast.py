@@ -103,6 +103,7 @@ def situation(
         statements=due.statements,
         advice=due.advice,
         own=due.own,
+        full=due.full,
         bake_seconds=bake.declared(run.environment, release),
         checks=(*checks_of(due.migrations), *(_own_checks(release) if due.own else ())),
         verdict=due.verdict(first=live is None),
@@ -156,6 +157,7 @@ class _Due:
         own: The app's own migrator, where it is to run.
         undo_proved: Whether a rehearsal proved its undo; ``None`` where none tried it.
         own_ran: The way back over own migrators that ran before; ``None`` where none did.
+        full: Whether the database holds rows although nothing is live.
     """
 
     migrations: tuple[Migration, ...] = ()
@@ -166,6 +168,7 @@ class _Due:
     own: OwnChange | None = None
     undo_proved: bool | None = None
     own_ran: verdict.Verdict | None = None
+    full: bool = False
 
     def verdict(self, *, first: bool) -> verdict.Verdict:
         """Judge the way back after it."""
@@ -213,6 +216,7 @@ def _due(
                 previews += [each for each in shown if each.migration in names]
                 due += found
             contract += migrate.pending(place, folder, CONTRACT)
+        full = before is None and migrate.full(place)
         change = own.change(run, releases, place, alone=after is None, sql_pending=bool(due))
         if change is None:  # it may change any table first
             migrate.foresee(place, every)
@@ -226,6 +230,7 @@ def _due(
         own=change,
         undo_proved=own.undo_proved(run, known),
         own_ran=_own_ran(run, releases, before),
+        full=full,
     )
 
 

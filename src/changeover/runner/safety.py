@@ -27,7 +27,7 @@ def backup(run: Run, step: Backup) -> Outcome:
         backups.vault_of(run.fleet),
         run.fleet.deployment,
         release=step.version,
-        colour=step.colour,
+        colour=step.colour or None,
         schema_version=step.version,
         keep=step.keep,
     )

@@ -17,6 +17,7 @@ from changeover.executors.migrate.own.turn import (
     OwnRow,
     OwnState,
     OwnTurn,
+    full,
     own_rows,
     own_turn,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "examine",
     "fence",
     "foresee",
+    "full",
     "own_noted",
     "own_red",
     "own_rows",

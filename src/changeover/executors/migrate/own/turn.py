@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 OwnState = Literal["running", "applied", "failed", "undoing", "undone"]
 How = Literal["executed", "found"]
 EXISTS = "SELECT to_regclass('changeover.own') IS NOT NULL"
+FULL = """
+    SELECT EXISTS (
+        SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'r' AND pg_relation_size(c.oid) > 0
+          AND n.nspname NOT IN ('information_schema', 'changeover') AND n.nspname NOT LIKE 'pg\\_%'
+          AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e'
+                          AND d.classid = 'pg_class'::regclass)
+    )
+"""
 ROWS = """
     SELECT release, bundle, state, how, exit, seconds, schema_before, schema_after, undo_proved,
            deployment, backup, host, started_at, changed_at
@@ -217,6 +226,18 @@ def own_rows(database: Database) -> dict[str, OwnRow]:
         names = OwnRow.__slots__
         found = [OwnRow(**dict(zip(names, each, strict=True))) for each in rows(connection, ROWS)]
     return {each.release: each for each in found}
+
+
+def full(database: Database) -> bool:
+    """Tell whether tables hold rows that were there before: not while an own migrator is under way.
+
+    A table counts by its pages, which need no right to read it; those of extensions do not.
+    """
+    with connect(database, LOOK) as connection:
+        if _exists(connection) and any(each[2] == "running" for each in rows(connection, ROWS)):
+            return False
+        found = row(connection, FULL)
+    return bool(found and found[0])
 
 
 def _exists(connection: Connection) -> bool:
