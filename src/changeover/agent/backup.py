@@ -23,6 +23,7 @@ from changeover.agent import (
     names,
     physical,
     physical_recovery,
+    physical_scratch,
     physical_state,
 )
 from changeover.agent.backup_store import Store
@@ -80,7 +81,9 @@ def _create(call: Call, parameters: Parameters) -> Result:
         expects=tuple(str(member) for member in expects),
         jobs=int(parameters.number("jobs", 0, most=64)),
     )
-    return backup_create.create(store_of(call), wish)
+    store = store_of(call)
+    physical_scratch.cleared(store)
+    return backup_create.create(store, wish)
 
 
 def _list(call: Call, parameters: Parameters) -> Result:
@@ -182,7 +185,11 @@ def _archive(call: Call, parameters: Parameters) -> Result:
     parameters.only()
     store = store_of(call)
     look = physical_state.look(store, physical.required(call, store.server))
-    return look | {"drilled": physical_recovery.drilled(store)}
+    try:
+        scratch = physical_scratch.left(store)
+    except ActionError:
+        scratch = None  # as of the archiver
+    return look | {"drilled": physical_recovery.drilled(store), "scratch_bytes": scratch}
 
 
 def _check(call: Call, parameters: Parameters) -> Result:

@@ -151,7 +151,7 @@ def _agreed(store: Store, archive: Archive, wanted: str) -> tuple[Target, Path]:
         else point_of(wanted, physical_state.points(store), backups)
     )
     physical_state.see_arrive(store, archive)
-    return target, physical_scratch.directory(store).parent
+    return target, physical_scratch.cleared(store).parent
 
 
 def moment_of(wanted: str, now: float, backups: list[Record]) -> Target:

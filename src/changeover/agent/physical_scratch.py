@@ -1,8 +1,9 @@
-"""A scratch cluster: the whole database server as it was, beside the live one and unreachable from outside.
+"""A scratch cluster: the whole database server as it was, beside the live one, and doing nothing outside.
 
 It has a data directory of its own, listens on no address, and its socket is in its own directory. Its
-log goes nowhere, because archiving is off. It ends with the agent, whatever ends that; the directory
-that is then left is removed by the next one.
+log goes nowhere, because archiving is off, and no background worker runs: subscriptions take nothing
+from where the live server takes it, and jobs stand still. It ends with the agent, whatever ends that;
+the directory that is then left is removed by whatever needs the disk next.
 """
 
 from __future__ import annotations
@@ -35,10 +36,36 @@ SAY_SECONDS = 10.0
 # A recovered cluster needs room for more than its files: the log that is replayed, and what it writes.
 GROWTH = 1.1
 UNREACHED = "recovery ended before configured recovery target was reached"
-# Recovery refuses to go on with less of these than the live server has; the library, because tables may need it.
+# Prepared transactions come back with their locks; the library, because tables may need it.
 TAKEN_OVER = """
-SELECT name, setting FROM pg_settings WHERE name IN ('max_connections', 'max_worker_processes',
-'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction', 'shared_preload_libraries')"""
+SELECT name, setting FROM pg_settings WHERE name IN ('max_connections', 'max_prepared_transactions',
+'max_locks_per_transaction', 'shared_preload_libraries')"""
+# On the command line they win over what ALTER SYSTEM wrote into the copied directory.
+SETTINGS = {
+    "archive_cleanup_command": "",
+    "archive_mode": "off",
+    "autovacuum": "off",
+    "cron.launch_active_jobs": "off",
+    "external_pid_file": "",
+    "fsync": "off",
+    "hot_standby": "off",
+    "huge_pages": "off",
+    "lc_messages": "C",
+    "listen_addresses": "",
+    "log_destination": "stderr",
+    "log_filename": LOG,
+    "log_min_messages": "warning",
+    "logging_collector": "on",
+    "max_logical_replication_workers": "0",
+    # a preloaded library starts none, either
+    "max_worker_processes": "0",
+    "port": str(PORT),
+    "primary_conninfo": "",
+    "recovery_end_command": "",
+    "shared_buffers": "64MB",
+    "ssl": "off",
+    "synchronous_standby_names": "",
+}
 
 
 def directory(store: Store) -> Path:
@@ -46,6 +73,29 @@ def directory(store: Store) -> Path:
     with Session(store.server, backup_side.MAINTENANCE) as session:
         data = Path(str(session.value("SELECT current_setting('data_directory') AS directory")))
     return data.parent / f"changeover-scratch-{store.app}"
+
+
+def left(store: Store) -> int | None:
+    """Return the bytes that a scratch cluster takes; ``None`` where there is none."""
+    root = directory(store)
+    if not root.is_dir():
+        return None
+    taken = 0
+    for path in root.rglob("*"):
+        with contextlib.suppress(OSError):  # one that is at work removes files
+            taken += path.lstat().st_size
+    return taken
+
+
+def cleared(store: Store) -> Path:
+    """Return where the scratch cluster is to lie, once one that was left there is removed.
+
+    A run that was killed leaves as much as a whole cluster takes, so this comes before room is asked for.
+    """
+    root = directory(store)
+    if sweep(root):
+        store.server.say(f"a scratch cluster that was left in {root} is removed")
+    return root
 
 
 def sweep(root: Path) -> bool:
@@ -73,15 +123,13 @@ def cluster(
     Raises:
         ActionError: As ``Archive.run``; ``target-unreached``; ``recovery-failed``. Nothing of it stays.
     """
-    root = directory(store)
-    if sweep(root):
-        store.server.say(f"a scratch cluster that was left in {root} is removed")
+    root = cleared(store)
     durable.ensure_directory(root.parent)
     root.mkdir(mode=0o700)
     backup_store.give(root, 0o700, owner=postgres_tools.SYSTEM_USER)
     try:
         _copy(archive, root, backup, target)
-        with _running(store, root) as server:
+        with started(store, root) as server:
             yield dataclasses.replace(store, server=server)
     finally:
         sweep(root)
@@ -102,32 +150,24 @@ def _copy(archive: Archive, root: Path, backup: str, target: tuple[str, ...]) ->
 
 
 @contextlib.contextmanager
-def _running(store: Store, root: Path) -> Iterator[Server]:
+def started(store: Store, root: Path) -> Iterator[Server]:
+    """Start what was copied into ``root / "data"``, and give it once it is recovered.
+
+    Raises:
+        ActionError: ``target-unreached``; ``recovery-failed``.
+    """
     with Session(store.server, backup_side.MAINTENANCE) as session:
         settings = {str(row["name"]): str(row["setting"]) for row in session.rows(TAKEN_OVER)}
         program = store.server.program("postgres", session.major)
     for name in ("postgresql.conf", "pg_ident.conf"):
         _write(root / name, "")
     _write(root / "pg_hba.conf", "local all postgres peer\n")
-    # on the command line they win over what ALTER SYSTEM wrote into the copied directory
-    settings |= {
+    settings |= SETTINGS | {
         "config_file": str(root / "postgresql.conf"),
         "hba_file": str(root / "pg_hba.conf"),
         "ident_file": str(root / "pg_ident.conf"),
-        "listen_addresses": "",
-        "port": str(PORT),
-        "unix_socket_directories": str(root),
-        "archive_mode": "off",
-        "autovacuum": "off",
-        "fsync": "off",
-        "hot_standby": "off",
         "log_directory": str(root),
-        "log_filename": LOG,
-        "logging_collector": "on",
-        "primary_conninfo": "",
-        "shared_buffers": "64MB",
-        "ssl": "off",
-        "synchronous_standby_names": "",
+        "unix_socket_directories": str(root),
     }
     words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     command = [program, "-D", root / "data", *words]

@@ -66,11 +66,17 @@ def show(desk: Desk) -> None:
             "latest": found.latest,
             "failing": found.failing,
             "drilled": found.drilled,
+            "scratch_bytes": found.scratch_bytes,
         },
         text + (drilled or "; no drill yet: changeover backup drill"),
     )
     if found.failing:
         desk.output.note(f"warning: the log does not arrive in the repository: {found.failing}")
+    if found.scratch_bytes is not None:
+        desk.output.note(
+            f"warning: a scratch cluster takes {found.scratch_bytes / MEGABYTE:.1f} MB: a drill or a recovery is"
+            " under way, or was killed; the next one, or the next backup, removes what was left"
+        )
     if not found.apart:
         desk.output.note(
             "warning: the repository is on the database's own host and does not survive its loss"

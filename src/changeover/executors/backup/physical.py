@@ -76,6 +76,7 @@ class Archive:
         failing: What the archiver was refused last and when, where nothing arrives since.
         points: The named points, oldest first.
         drilled: The last drill that went well: ``drilled``, ``words``, ``at``, ``rows``, ``tables``.
+        scratch_bytes: What a scratch cluster takes now; ``None`` where there is none.
     """
 
     repository: str
@@ -86,6 +87,7 @@ class Archive:
     failing: str | None
     points: tuple[Point, ...]
     drilled: Mapping[str, Any] | None
+    scratch_bytes: int | None
 
     @classmethod
     def read(cls, answer: Event) -> Self:
@@ -107,6 +109,7 @@ class Archive:
                 Point(**{name: one[name] for name in Point.__slots__}) for one in answer["points"]
             ),
             drilled=answer["drilled"],
+            scratch_bytes=answer["scratch_bytes"],
         )
 
 

@@ -1,0 +1,105 @@
+"""A scratch cluster beside a live server: what it comes to, and what it must never do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.postgres.archived import Archived
+from tests.postgres.own_server import running_server
+
+from changeover.agent import physical_recovery, physical_scratch
+from changeover.agent.backup_store import Store
+from changeover.agent.failure import ActionError
+from changeover.agent.postgres_session import Session
+from changeover.agent.postgres_tools import Server as Reached
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.postgres
+
+WORKERS = "SELECT backend_type AS kind FROM pg_stat_activity WHERE datname IS NULL"
+LAUNCHER = "logical replication launcher"
+LIVE = {
+    # it asks for a worker of its own, as a job scheduler does; that there is none is no reason not to start
+    "shared_preload_libraries": "pg_prewarm",
+    "archive_mode": "on",
+    "archive_command": "cp %p ../archive/%f",
+}
+
+
+@pytest.fixture(scope="module")
+def archive() -> Iterator[Archived]:
+    """Give a live server with a physical backup, and settings that are not to be a scratch cluster's."""
+    with running_server(settings=LIVE) as live:
+        reached = Reached(socket=str(live.directory), port=live.port)
+        found = Archived(stanza="main", repository="here", apart=False, server=reached, live=live)
+        found.log.mkdir()
+        found.log.chmod(0o777)
+        live.run("ALTER SYSTEM SET log_destination = 'csvlog'")
+        live.run("ALTER SYSTEM SET max_logical_replication_workers = 4")
+        live.run("CREATE TABLE rows (word text)")
+        found.back_up()
+        yield found
+
+
+@pytest.fixture
+def store(archive: Archived, tmp_path: Path) -> Store:
+    return Store(root=tmp_path, app="shop", database="postgres", server=archive.server)
+
+
+def now(archive: Archived) -> str:
+    ((moment,),) = archive.live.run("SELECT clock_timestamp()::text")
+    return moment.replace(" ", "T") + ":00"
+
+
+def test_nothing_works_in_the_background_of_a_scratch_cluster(
+    archive: Archived, store: Store
+) -> None:
+    live = {kind for (kind,) in archive.live.run(WORKERS)}
+    target = ("--type=time", f"--target={now(archive)}", "--target-action=promote")
+    archive.live.run("INSERT INTO rows VALUES ('later')")
+    archive.run("check")
+
+    with (
+        physical_scratch.cluster(store, archive, "base", target) as then,
+        Session(then.server, "postgres") as session,
+    ):
+        found = {str(row["kind"]) for row in session.rows(WORKERS)}
+        room = session.value("SELECT current_setting('max_worker_processes') AS room")
+
+    assert LAUNCHER in live
+    assert LAUNCHER not in found
+    assert room == "0"
+
+
+def test_a_log_that_ends_too_early_is_named_whatever_the_live_server_writes_its_own_to(
+    archive: Archived, store: Store
+) -> None:
+    target = ("--type=time", "--target=2099-01-01T00:00:00+00:00", "--target-action=promote")
+
+    with (
+        pytest.raises(ActionError) as caught,
+        physical_scratch.cluster(store, archive, "base", target),
+    ):
+        pass
+
+    assert caught.value.error == "target-unreached"
+
+
+def test_what_a_killed_run_left_is_gone_before_room_is_asked_for(
+    archive: Archived, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = physical_scratch.directory(store)
+    root.mkdir()
+    (root / "left").write_text("as much as a whole cluster")
+    there: list[bool] = []
+    monkeypatch.setattr(Store, "room", lambda *_: there.append(root.exists()))
+
+    assert physical_scratch.left(store) == len("as much as a whole cluster")
+    physical_recovery.drill(store, archive, now(archive))
+
+    assert there == [False]
+    assert physical_scratch.left(store) is None
