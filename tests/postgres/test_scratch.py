@@ -8,7 +8,7 @@ import pytest
 from tests.postgres.archived import Archived
 from tests.postgres.own_server import running_server
 
-from changeover.agent import physical_recovery, physical_scratch
+from changeover.agent import physical_recovery, physical_scratch, physical_state
 from changeover.agent.backup_store import Store
 from changeover.agent.failure import ActionError
 from changeover.agent.postgres_session import Session
@@ -52,7 +52,7 @@ def store(archive: Archived, tmp_path: Path) -> Store:
 
 def now(archive: Archived) -> str:
     ((moment,),) = archive.live.run("SELECT clock_timestamp()::text")
-    return moment.replace(" ", "T") + ":00"
+    return str(moment).replace(" ", "T") + ":00"
 
 
 def test_nothing_works_in_the_background_of_a_scratch_cluster(
@@ -101,5 +101,59 @@ def test_what_a_killed_run_left_is_gone_before_room_is_asked_for(
     assert physical_scratch.left(store) == len("as much as a whole cluster")
     physical_recovery.drill(store, archive, now(archive))
 
-    assert there == [False]
+    assert there[0] is False
     assert physical_scratch.left(store) is None
+
+
+def test_room_is_asked_for_what_the_live_cluster_has_become(
+    archive: Archived, store: Store
+) -> None:
+    options = ("--type=immediate",)
+    small = {"label": "base", "info": {"size": 1}}
+    target = physical_recovery.Target(words="then", at="then", backup=small, options=options)
+    ((every,),) = archive.live.run("SELECT sum(pg_database_size(oid)) FROM pg_database")
+    ((log,),) = archive.live.run("SELECT pg_size_bytes(current_setting('max_wal_size'))")
+
+    assert physical_recovery.needed(store, target, copies=0) >= every + log
+
+
+def test_a_recovery_ends_before_the_disk_does(archive: Archived, store: Store) -> None:
+    target = ("--type=time", f"--target={now(archive)}", "--target-action=promote")
+    archive.run("check")
+    archive.live.run("ALTER SYSTEM SET max_wal_size = '1000TB'")
+    archive.live.run("SELECT pg_reload_conf()")
+    try:
+        with (
+            pytest.raises(ActionError, match="beside a recovery that has grown") as caught,
+            physical_scratch.cluster(store, archive, "base", target),
+        ):
+            pass
+    finally:
+        archive.live.run("ALTER SYSTEM RESET max_wal_size")
+        archive.live.run("SELECT pg_reload_conf()")
+
+    assert caught.value.error == "disk-too-small"
+    assert physical_scratch.left(store) is None
+
+
+def test_a_name_that_is_in_the_log_twice_is_recovered_to_where_it_was_given(
+    archive: Archived, store: Store
+) -> None:
+    archive.live.run("INSERT INTO rows VALUES ('first')")
+    archive.live.run("SELECT pg_create_restore_point('twice')")
+    archive.live.run("INSERT INTO rows VALUES ('second')")
+    physical_state.mark(store, "twice", "test")
+    archive.live.run("INSERT INTO rows VALUES ('third')")
+    archive.run("check")
+    target = physical_recovery.point_of(
+        "twice", physical_state.points(store), archive.info()["backup"]
+    )
+
+    with (
+        physical_scratch.cluster(store, archive, "base", target.options) as then,
+        Session(then.server, "postgres") as session,
+    ):
+        words = {row["word"] for row in session.rows("SELECT word FROM public.rows")}
+
+    assert words >= {"first", "second"}
+    assert "third" not in words

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 DRILLED = "drilled.json"
+SIZES = """
+SELECT pg_database_size(current_database()) AS own, sum(pg_database_size(oid)) AS every FROM pg_database"""
 NEXT = "SELECT txid_snapshot_xmax(txid_current_snapshot()) AS next"
 LEDGER = "SELECT to_regclass('changeover.migration') IS NOT NULL AS there"
 MIGRATIONS = """
@@ -81,7 +83,7 @@ def recover(store: Store, archive: Archive, wanted: str, backup: str) -> Record:
     """
     begun = time.monotonic()
     target, room = _agreed(store, archive, wanted)
-    store.room(room, _needed(store, target, copies=3), "the recovery beside the live cluster")
+    store.room(room, needed(store, target, copies=3), "the recovery beside the live cluster")
     with physical_scratch.cluster(store, archive, target.backup["label"], target.options) as then:
         recovered = round(time.monotonic() - begun, 2)
         about = _about(store, then, target) | {"seconds": recovered}
@@ -104,7 +106,7 @@ def drill(store: Store, archive: Archive, wanted: str) -> Record:
     """
     begun = time.monotonic()
     target, room = _agreed(store, archive, wanted)
-    store.room(room, _needed(store, target, copies=0), "the drill beside the live cluster")
+    store.room(room, needed(store, target, copies=0), "the drill beside the live cluster")
     with physical_scratch.cluster(store, archive, target.backup["label"], target.options) as then:
         recovered = time.monotonic()
         about = _about(store, then, target)
@@ -197,7 +199,9 @@ def point_of(name: str, points: list[Record], backups: list[Record]) -> Target:
     point = known[name]
     fitting = [one for one in backups if _position(one["lsn"]["stop"]) <= _position(point["lsn"])]
     chosen = _newest(fitting, f"{name} ({point['at']})", backups[0]["timestamp"]["stop"] + 1)
-    options = ("--type=name", f"--target={name}", "--target-action=promote")
+    # by its place: a name may be in the log twice, and recovery stops at the first
+    place = ("--type=lsn", f"--target={point['lsn']}", "--target-exclusive")
+    options = (*place, "--target-action=promote")
     return Target(words=name, at=point["at"], backup=chosen, options=options)
 
 
@@ -208,11 +212,17 @@ def _newest(fitting: list[Record], wanted: str, first: float) -> Record:
     return max(fitting, key=lambda one: float(one["timestamp"]["stop"]))
 
 
-def _needed(store: Store, target: Target, *, copies: int) -> int:
-    """Return the bytes that a recovery takes: the cluster, and the app's database so many times."""
+def needed(store: Store, target: Target, *, copies: int) -> int:
+    """Return the bytes that a recovery takes: the cluster, and the app's database so many times.
+
+    The log makes the cluster as large as the live one may have become since the backup, and what the
+    live server may write meanwhile is not taken from it.
+    """
     with Session(store.server, store.database) as session:
-        own = int(session.value("SELECT pg_database_size(current_database()) AS bytes"))
-    return int(target.backup["info"]["size"] * physical_scratch.GROWTH) + copies * own
+        sizes = session.row(SIZES)
+        spare = physical_scratch.spare(session)
+    whole = max(int(target.backup["info"]["size"]), int(sizes["every"]))
+    return int(whole * physical_scratch.GROWTH) + copies * int(sizes["own"]) + spare
 
 
 def _about(live: Store, then: Store, target: Target) -> Record:
