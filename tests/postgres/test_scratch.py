@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.postgres.archived import Archived
-from tests.postgres.own_server import running_server
+from tests.postgres.own_server import connect, running_server
 
 from changeover.agent import physical_recovery, physical_scratch, physical_state
 from changeover.agent.backup_store import Store
@@ -64,7 +65,7 @@ def test_nothing_works_in_the_background_of_a_scratch_cluster(
     archive.run("check")
 
     with (
-        physical_scratch.cluster(store, archive, "base", target) as then,
+        physical_scratch.cluster(store, archive, "base", target) as (then, _),
         Session(then.server, "postgres") as session,
     ):
         found = {str(row["kind"]) for row in session.rows(WORKERS)}
@@ -150,10 +151,48 @@ def test_a_name_that_is_in_the_log_twice_is_recovered_to_where_it_was_given(
     )
 
     with (
-        physical_scratch.cluster(store, archive, "base", target.options) as then,
+        physical_scratch.cluster(store, archive, "base", target.options) as (then, _),
         Session(then.server, "postgres") as session,
     ):
         words = {row["word"] for row in session.rows("SELECT word FROM public.rows")}
 
     assert words >= {"first", "second"}
     assert "third" not in words
+
+
+def test_a_transaction_that_a_hundred_thousand_others_overtook_is_announced(
+    archive: Archived, store: Store
+) -> None:
+    with connect(archive.live.admin()) as connection, connection.transaction():
+        found = connection.execute(
+            "INSERT INTO rows VALUES ('open') RETURNING txid_current()"
+        ).fetchone()
+        assert found is not None
+        archive.live.run(
+            "DO $$ BEGIN FOR n IN 1..100100 LOOP PERFORM txid_current(); COMMIT; END LOOP; END $$"
+        )
+        moment = now(archive)
+
+    assert physical_recovery.drill(store, archive, moment)["first_transaction"] == found[0]
+
+
+def test_a_moment_before_there_was_a_database_is_too_early(archive: Archived, store: Store) -> None:
+    moment = now(archive)
+    archive.live.run("CREATE DATABASE later")
+    later = dataclasses.replace(store, database="later")
+
+    with pytest.raises(ActionError, match="before there was a database later") as caught:
+        physical_recovery.drill(later, archive, moment)
+
+    assert caught.value.error == "target-too-early"
+
+
+def test_a_server_that_would_not_stop_before_the_end_of_its_log_is_refused(
+    archive: Archived, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(physical_recovery, "STOPS_SINCE", 99)
+
+    with pytest.raises(ActionError) as caught:
+        physical_recovery.drill(store, archive, "")
+
+    assert caught.value.error == "server-older"

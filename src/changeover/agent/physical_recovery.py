@@ -23,6 +23,7 @@ from changeover.agent import (
 )
 from changeover.agent.failure import ActionError
 from changeover.agent.postgres_session import Session
+from changeover.agent.postgres_tools import literal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 DRILLED = "drilled.json"
+# Since this version a target that the log does not reach ends the recovery.
+STOPS_SINCE = 13
 SIZES = """
 SELECT pg_database_size(current_database()) AS own, sum(pg_database_size(oid)) AS every FROM pg_database"""
 NEXT = "SELECT txid_snapshot_xmax(txid_current_snapshot()) AS next"
+THERE = "SELECT count(*) FROM pg_database WHERE datname = {name}"
 LEDGER = "SELECT to_regclass('changeover.migration') IS NOT NULL AS there"
 MIGRATIONS = """
 SELECT count(*) FILTER (WHERE state = 'applied') AS applied,
@@ -42,11 +46,12 @@ count(*) FILTER (WHERE state IN ('running', 'reverting')) AS unfinished FROM cha
 CLOCK = (
     "SELECT extract(epoch FROM clock_timestamp())::float8 AS now, current_database() AS database"
 )
-# Whoever was in the middle of a transaction at that moment has a lower number than who came later.
+# Whoever was in the middle of a transaction at that moment has a lower number than who came later; a
+# prepared one is not aborted.
 CUT_SHORT = """
-SELECT coalesce(json_agg(x), '[]') AS open FROM (
-SELECT generate_series(greatest(3, n - 100000), n - 1) AS x
-FROM txid_snapshot_xmax(txid_current_snapshot()) AS n) AS recent WHERE txid_status(x) = 'aborted'"""
+SELECT coalesce(json_agg(x), '[]') AS open FROM generate_series({first}, {last}) AS x
+WHERE txid_status(x) IS DISTINCT FROM 'committed'"""
+AT_ONCE = 100_000
 ENDED_LATER = """
 SELECT min(x) AS first FROM (VALUES {open}) AS cut (x) WHERE txid_status(x) = 'committed'"""
 
@@ -84,9 +89,10 @@ def recover(store: Store, archive: Archive, wanted: str, backup: str) -> Record:
     begun = time.monotonic()
     target, room = _agreed(store, archive, wanted)
     store.room(room, needed(store, target, copies=3), "the recovery beside the live cluster")
-    with physical_scratch.cluster(store, archive, target.backup["label"], target.options) as then:
+    label, options = target.backup["label"], target.options
+    with physical_scratch.cluster(store, archive, label, options) as (then, oldest):
         recovered = round(time.monotonic() - begun, 2)
-        about = _about(store, then, target) | {"seconds": recovered}
+        about = _about(store, then, target, oldest) | {"seconds": recovered}
         wish = backup_create.Wish(
             backup=backup, release="", colour="", schema_version="", recovered=about
         )
@@ -107,9 +113,10 @@ def drill(store: Store, archive: Archive, wanted: str) -> Record:
     begun = time.monotonic()
     target, room = _agreed(store, archive, wanted)
     store.room(room, needed(store, target, copies=0), "the drill beside the live cluster")
-    with physical_scratch.cluster(store, archive, target.backup["label"], target.options) as then:
+    label, options = target.backup["label"], target.options
+    with physical_scratch.cluster(store, archive, label, options) as (then, oldest):
         recovered = time.monotonic()
-        about = _about(store, then, target)
+        about = _about(store, then, target, oldest)
         with Session(then.server, store.database) as session:
             manifest = backup_create.observed(session, store.database)
         read = time.monotonic()
@@ -143,6 +150,11 @@ def _agreed(store: Store, archive: Archive, wanted: str) -> tuple[Target, Path]:
     """Return the target and the directory whose disk is used, once the log up to now has arrived."""
     with Session(store.server, backup_side.MAINTENANCE) as session:
         now = float(session.row(CLOCK)["now"])
+        if session.major < STOPS_SINCE:
+            message = (
+                f"PostgreSQL {session.major} goes live wherever the log ends, and says nothing"
+            )
+            raise ActionError("server-older", message)
     backups = [one for one in archive.info().get("backup", []) if not one.get("error")]
     if not backups:
         message = f"the repository on {archive.repository} has no physical backup yet"
@@ -225,14 +237,22 @@ def needed(store: Store, target: Target, *, copies: int) -> int:
     return int(whole * physical_scratch.GROWTH) + copies * int(sizes["own"]) + spare
 
 
-def _about(live: Store, then: Store, target: Target) -> Record:
-    """Return what was recovered, and how far the ledger of the migrations is there."""
+def _about(live: Store, then: Store, target: Target, oldest: int) -> Record:
+    """Return what was recovered, and how far the ledger of the migrations is there.
+
+    Raises:
+        ActionError: ``target-too-early`` where the app's database was not there yet.
+    """
+    with Session(then.server, backup_side.MAINTENANCE) as session:
+        if not session.value(THERE.format(name=literal(then.database))):
+            message = f"{target.words} is before there was a database {then.database}"
+            raise ActionError("target-too-early", message)
     with Session(then.server, then.database) as session:
         ledger = session.row(MIGRATIONS) if session.value(LEDGER) else None
-        unfinished = [int(one) for one in session.value(CUT_SHORT)]
-        first = int(session.value(NEXT))
+        following = int(session.value(NEXT))
+        first = _first(live, session, oldest, following)
     return {
-        "first_transaction": _first(live, unfinished) or first,
+        "first_transaction": first,
         "words": target.words,
         "at": target.at,
         "label": target.backup["label"],
@@ -240,14 +260,24 @@ def _about(live: Store, then: Store, target: Target) -> Record:
     }
 
 
-def _first(live: Store, unfinished: list[int]) -> int | None:
-    """Return the first transaction that was cut short by the recovery and committed on the live server."""
-    if not unfinished:
-        return None
-    values = ", ".join(f"({number}::bigint)" for number in unfinished)
+def _first(live: Store, then: Session, oldest: int, following: int) -> int:
+    """Return the first transaction that the recovery cut short, or never saw, and the live server committed.
+
+    Args:
+        live: The live database.
+        then: A session in the recovered one.
+        oldest: The oldest transaction that was open when recovery began.
+        following: The one that the recovered server would begin next.
+    """
     with Session(live.server, live.database) as session:
-        first = session.value(ENDED_LATER.format(open=values))
-    return None if first is None else int(first)
+        for first in range(oldest, following, AT_ONCE):
+            last = min(first + AT_ONCE, following) - 1
+            unfinished = then.value(CUT_SHORT.format(first=first, last=last))
+            values = ", ".join(f"({number}::bigint)" for number in unfinished)
+            found = session.value(ENDED_LATER.format(open=values)) if unfinished else None
+            if found is not None:
+                return int(found)
+    return following
 
 
 def _epoch(text: str) -> float | None:

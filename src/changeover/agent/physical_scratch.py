@@ -118,8 +118,10 @@ def sweep(root: Path) -> bool:
 @contextlib.contextmanager
 def cluster(
     store: Store, archive: Archive, backup: str, target: tuple[str, ...]
-) -> Iterator[Store]:
-    """Recover the whole cluster aside, and give the app's database in it as a store's.
+) -> Iterator[tuple[Store, int]]:
+    """Recover the whole cluster aside; give the app's database in it as a store's, and a transaction.
+
+    That is the oldest one that was open when recovery began: none that it cuts short is older.
 
     Args:
         store: The app's backups.
@@ -136,8 +138,9 @@ def cluster(
     backup_store.give(root, 0o700, owner=postgres_tools.SYSTEM_USER)
     try:
         _copy(archive, root, backup, target)
+        oldest = _oldest_open(store, root / "data")
         with started(store, root) as server:
-            yield dataclasses.replace(store, server=server)
+            yield dataclasses.replace(store, server=server), oldest
     finally:
         sweep(root)
 
@@ -154,6 +157,17 @@ def _copy(archive: Archive, root: Path, backup: str, target: tuple[str, ...]) ->
         *target,
         seconds=physical.COPY_SECONDS,
     )
+
+
+def _oldest_open(store: Store, data: Path) -> int:
+    """Return the oldest open transaction of the checkpoint that recovery begins at, as 64 bits."""
+    program = store.server.program("pg_controldata", int((data / "PG_VERSION").read_text()))
+    said = postgres_tools.run(store.server, [program, data])
+    facts = dict(line.split(":", 1) for line in said.splitlines() if ":" in line)
+    epoch, following = map(int, facts["Latest checkpoint's NextXID"].split(":"))
+    # none after a shutdown
+    oldest = int(facts["Latest checkpoint's oldestActiveXID"]) or following
+    return max(3, ((epoch - (oldest > following)) << 32) + oldest)
 
 
 @contextlib.contextmanager

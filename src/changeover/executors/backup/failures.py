@@ -135,6 +135,7 @@ _LEAVES: dict[str, tuple[type[ChangeoverError], str]] = {
     ),
     "physical-busy": (PhysicalBusy, "wait for it to end, then run this again"),
     "physical-failed": (RecoveryFailed, "/var/log/pgbackrest on {host} says more"),
+    "server-older": (RecoveryFailed, "PostgreSQL 13 and later can be recovered by this"),
     "target-unreached": (RecoveryFailed, _MOMENTS),
     "recovery-failed": (RecoveryFailed, "changeover backup drill --env {env} tries it again"),
     "settings-differ": (SwapRefused, "compare the grants of both databases on {host}"),
