@@ -48,7 +48,7 @@ def archive() -> Iterator[Archived]:
 
 @pytest.fixture
 def store(archive: Archived, tmp_path: Path) -> Store:
-    return Store(root=tmp_path, app="shop", database="postgres", server=archive.server)
+    return Store(root=tmp_path / "shop", app="shop", database="postgres", server=archive.server)
 
 
 def now(archive: Archived) -> str:
@@ -196,3 +196,14 @@ def test_a_server_that_would_not_stop_before_the_end_of_its_log_is_refused(
         physical_recovery.drill(store, archive, "")
 
     assert caught.value.error == "server-older"
+
+
+def test_a_name_again_keeps_its_moment_and_the_first_one_is_after_the_backup(
+    archive: Archived, store: Store
+) -> None:
+    first, again = (physical_state.mark(store, "again", "test") for _ in range(2))
+
+    assert (first["known"], first["failing"], again["known"]) == (False, False, True)
+    assert again["lsn"] == first["lsn"]
+    # the backup ended at second 1, and no moment within that is recovered to
+    assert physical_state.look(store, archive)["earliest"] == "1970-01-01T00:00:02Z"

@@ -42,8 +42,9 @@ def due(store: Store, keep: int) -> Record:
 def retain(store: Store, keep: int, agreed: Sequence[str]) -> Record:
     """Remove what is older than the ``keep`` newest proved backups, and was agreed to by name.
 
-    What is newer than the newest proved one stays, proved or not: it may be about to be. Of the
-    databases that restores kept, as many stay; ``databases`` names those that went.
+    What is newer than the newest proved one stays, proved or not: it may be about to be. One that
+    was recovered holds an older moment than its age tells, so none goes in its favour. Of the databases
+    that restores kept, as many stay; ``databases`` names those that went.
     """
     with store.lock():
         gone, stay = _parted(store, keep)
@@ -65,7 +66,7 @@ def _parted(store: Store, keep: int) -> tuple[list[str], list[str]]:
 
 
 def _proved(store: Store) -> list[str]:
-    return [one["backup"] for one in found(store) if one["proved"]]
+    return [one["backup"] for one in found(store) if one["proved"] and not one["recovered"]]
 
 
 def _directories(store: Store) -> list[Path]:

@@ -39,18 +39,19 @@ def look(store: Store, archive: Archive) -> Record:
     Raises:
         ActionError: As ``Archive.info``.
     """
-    backups = [physical.described(one) for one in archive.info().get("backup", [])]
+    backups = archive.info().get("backup", [])
     try:
         state = archiver(store)
     except ActionError:
         state = None  # what is in the repository can be told without the server
-    whole = [one for one in backups if not one["damaged"]]
+    whole = [one for one in backups if not one.get("error")]
     return {
         "repository": archive.repository,
         "apart": archive.apart,
-        "backups": backups,
+        "backups": [physical.described(one) for one in backups],
         "archiver": state,
-        "earliest": whole[0]["finished"] if whole else None,
+        # a backup's own last second cannot be told from what came after it
+        "earliest": physical.moment(whole[0]["timestamp"]["stop"] + 1) if whole else None,
         "latest": state["archived"] if state and whole else None,
         "points": points(store),
     }
@@ -131,8 +132,9 @@ def mark(store: Store, name: str, deployment: str) -> Record:
         known = points(store)
         for point in known:
             if point["name"] == name:
-                return point | {"skipped": True}
-        failing = bool(session.row(ARCHIVER)["failing"])
+                return point | {"known": True}
+        state = session.row(ARCHIVER)
+        failing = bool(state["failing"]) or not state["archiving"]
         made = session.row(f"SELECT pg_create_restore_point({literal(name)})::text AS lsn")
         point = {
             "name": name,
@@ -143,4 +145,4 @@ def mark(store: Store, name: str, deployment: str) -> Record:
         }
         content = {"points": [*known, point][-MOST_POINTS:]}
         backup_store.write_sealed(store.root / POINTS, content)
-        return point
+        return point | {"known": False}

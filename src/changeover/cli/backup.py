@@ -145,7 +145,7 @@ def restore(
     json: options.Json = False,
 ) -> None:
     """Make a backup the live database; the one that was live is kept under another name."""
-    from changeover.cli.confirm import ask  # noqa: PLC0415 - `--help` does without
+    from changeover.cli.confirm import ask, require  # noqa: PLC0415 - `--help` does without
     from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
 
     if (backup is None) == (at is None):
@@ -155,6 +155,7 @@ def restore(
         )
     desk = open_desk(env, app, json_lines=json)
     context = context_of(desk)
+    require(yes=yes or at is None)
     chosen = backup or backup_physical.recover(desk, str(at)).backup
     found = backups.price(context, chosen)
     desk.output.note(found.words())

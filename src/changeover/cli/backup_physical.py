@@ -148,6 +148,12 @@ def point(
     desk.output.data(
         {"type": "point", **dataclasses.asdict(made)}, f"{made.name}  {made.at}  point"
     )
+    if made.known:
+        desk.output.note(f"{made.name} was there already, and keeps its moment: {made.at}")
+    if made.failing:
+        desk.output.note(
+            "warning: the log did not arrive in the repository then: changeover backup list tells more"
+        )
 
 
 def _show(desk: Desk, backup: PhysicalBackup) -> None:

@@ -14,18 +14,27 @@ class NotConfirmed(InvalidInput):
     """Nobody said yes."""
 
 
+def require(*, yes: bool) -> None:
+    """Refuse, before anything that takes long, what would be refused at its question.
+
+    Raises:
+        NotConfirmed: There is no terminal to ask on and no ``--yes``.
+    """
+    if not yes and not sys.stdin.isatty():
+        raise NotConfirmed(
+            "there is no terminal to ask on", hint="add --yes when the plan above is what you want"
+        )
+
+
 def ask(*, yes: bool, question: str) -> None:
     """Return when the user agrees.
 
     Raises:
         NotConfirmed: They do not, or there is no terminal to ask on and no ``--yes``.
     """
+    require(yes=yes)
     if yes:
         return
-    if not sys.stdin.isatty():
-        raise NotConfirmed(
-            "there is no terminal to ask on", hint="add --yes when the plan above is what you want"
-        )
     hush()
     if not typer.confirm(question, err=True):
         raise NotConfirmed("not confirmed; nothing was changed", hint="run it again when ready")

@@ -74,4 +74,10 @@ def _newest_before(known: tuple[Backup, ...], since: dt.datetime) -> Backup | No
     """Return the newest proved backup that was closed before a moment; both are the host's clock."""
     proved = [each for each in known if each.proof is not None and each.finished]
     before = [each for each in proved if dt.datetime.fromisoformat(each.finished) < since]
-    return max(before, key=lambda each: each.finished, default=None)
+    return max(before, key=_holds, default=None)
+
+
+def _holds(backup: Backup) -> dt.datetime:
+    """Return the moment that a backup holds: a recovered one's is long before it was made."""
+    held = backup.recovered["at"] if backup.recovered else backup.finished
+    return dt.datetime.fromisoformat(held)

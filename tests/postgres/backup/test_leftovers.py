@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import functools
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from changeover.agent import backup_swap
+from changeover.agent import backup_create, backup_swap
 from changeover.agent.backup_store import Store
 from changeover.agent.postgres_tools import Server
 
@@ -79,6 +80,21 @@ def test_what_would_go_is_told_with_the_rows_that_the_live_database_does_not_hav
     assert (due["name"], due["kind"], due["rows_lost"]) == (kept, "failed", 3)
     assert {table: facts["lost"] for table, facts in due["lost"].items()} == {"public.audit": 3}
     assert kept in site.databases()
+
+
+def test_no_backup_goes_in_favour_of_one_that_was_recovered_from_an_older_moment(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recovered = {"at": "2026-01-01T00:00:00Z", "first_transaction": 3, "words": "then"}
+    site.create("today")
+    with monkeypatch.context() as then:
+        wish = functools.partial(backup_create.Wish, recovered=recovered)
+        then.setattr(backup_create, "Wish", wish)
+        site.create("then")
+    for backup in ("today", "then"):
+        site.act("backup_verify", backup=backup)
+
+    assert site.act("backup_due", keep=1)["backups"] == []
 
 
 def test_nothing_goes_that_nobody_agreed_to(site: Site) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from changeover.cli import backup, backup_physical
+from changeover.cli.confirm import NotConfirmed
 from changeover.errors import Failed
 from changeover.executors import backup as executors
 from changeover.executors.backup import physical as actions
@@ -54,6 +56,21 @@ def test_two_ways_of_saying_it_or_none_are_refused_before_anything_is_read(
 ) -> None:
     with pytest.raises(backup.BackupUnclear):
         call()
+
+
+def test_without_anybody_to_ask_a_recovery_is_refused_before_it_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(backup, "open_desk", lambda *_, **__: None)
+    monkeypatch.setattr(backup, "context_of", lambda _: None)
+    monkeypatch.setattr(backup_physical, "recover", lambda _, at: begun.append(at))
+    monkeypatch.setattr("sys.stdin", StringIO())
+
+    with pytest.raises(NotConfirmed, match="no terminal"):
+        backup.restore(at="2026-01-15")
+
+    assert begun == []
 
 
 def run(repository: str | None) -> Any:  # noqa: ANN401 - as much of a run as a point needs

@@ -55,12 +55,19 @@ class Point:
         at: When, UTC.
         deployment: Which deployment named it.
         failing: Whether the log did not arrive in the repository then.
+        known: Whether it had the name before it was asked for; it keeps that moment.
     """
 
     name: str
     at: str
     deployment: str
     failing: bool
+    known: bool = True
+
+    @classmethod
+    def read(cls, answer: Event) -> Self:
+        """Read the agent's answer; a point that is listed is known."""
+        return cls(**{name: answer[name] for name in cls.__slots__ if name in answer})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +112,7 @@ class Archive:
             earliest=answer["earliest"],
             latest=answer["latest"],
             failing=failing,
-            points=tuple(
-                Point(**{name: one[name] for name in Point.__slots__}) for one in answer["points"]
-            ),
+            points=tuple(Point.read(one) for one in answer["points"]),
             drilled=answer["drilled"],
             scratch_bytes=answer["scratch_bytes"],
         )
@@ -191,8 +196,7 @@ def archive(vault: Vault) -> Archive:
 
 def mark(vault: Vault, name: str) -> Point:
     """Name this moment in the log, so that it can be recovered to."""
-    answer = vault.ask(action("backup_point", point=name))["backup_point"]
-    return Point(**{field: answer[field] for field in Point.__slots__})
+    return Point.read(vault.ask(action("backup_point", point=name))["backup_point"])
 
 
 def recover(vault: Vault, wanted: str, backup: str) -> Recovered:
