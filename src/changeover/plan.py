@@ -199,7 +199,7 @@ def _own(situation: Situation, target: Target) -> list[steps.AnyStep]:
     run = steps.MigrateOwn(
         id="migrator",
         guide=_guide(target, "migrator"),
-        undo="the old code runs on what it left; the backup brings back what was before",
+        undo="the old code is not tried on what it leaves; the backup brings back what was before",
         first=not situation.saves,
         **what,
     )

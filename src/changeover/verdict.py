@@ -155,11 +155,12 @@ def judge_own(identity: str, *, undo: bool, proved: bool | None, first: bool = F
     """
     if first:
         return Verdict(kind="refused", because="nothing was live before: there is no way back")
+    moved = f"users go back by a rename, to code that nobody tried on what {identity} leaves"
     if undo and proved:
         return Verdict(
             kind="revert",
-            because=f"the old code runs on what {identity} leaves, and its undo brought back every "
-            "definition and row on the clone",
+            because=f"{moved}; its undo brought back every definition and row on the clone, and is"
+            " run by hand",
         )
     unless = {
         (True, None): "; a rehearsal that proves its undo makes it revert",
@@ -167,6 +168,6 @@ def judge_own(identity: str, *, undo: bool, proved: bool | None, first: bool = F
     }.get((undo, proved), "")
     return Verdict(
         kind="restore",
-        because=f"{identity} is the app's own command: the way back is the backup, and rows written"
-        f" since are lost{unless}",
+        because=f"{moved}; what it changed goes back by the backup alone, and rows written since are"
+        f" lost then{unless}",
     )

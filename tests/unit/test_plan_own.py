@@ -62,3 +62,15 @@ def test_only_a_proved_undo_makes_it_more_than_the_backup() -> None:
         (True, True): "revert",
     }
     assert judge_own(OWN.id, undo=True, proved=True, first=True).kind == "refused"
+
+
+def test_where_users_go_and_where_the_database_goes_are_told_apart() -> None:
+    for proved, back in ((True, "its undo brought back"), (None, "by the backup alone")):
+        said = judge_own(OWN.id, undo=True, proved=proved).because
+        moved, _, database = said.partition("; ")
+
+        assert (
+            moved
+            == "users go back by a rename, to code that nobody tried on what 8.0.0/migrator leaves"
+        )
+        assert back in database
