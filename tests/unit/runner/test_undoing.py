@@ -64,6 +64,7 @@ def planned(desk: Desk, before: str | None, patch: pytest.MonkeyPatch) -> Verdic
     run, context = desk.run(), desk.context
     run.release = context.release("3.0.0")
     patch.setattr(migrate, "foresee", lambda *_: None)
+    patch.setattr(migrate, "full", lambda _: False)
     due = forecast._due(run, context.releases, None, before)  # noqa: SLF001 - no build is needed to judge
     return due.verdict(first=before is None)
 
