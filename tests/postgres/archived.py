@@ -57,7 +57,11 @@ class Archived(Archive):
         """Tell of the backup, as if it had been taken long ago."""
         size = sum(path.stat().st_size for path in self.base.rglob("*") if path.is_file())
         times, places = {"start": 0, "stop": 1}, {"start": "0/1", "stop": "0/1"}
-        told = {"timestamp": times, "lsn": places, "info": {"size": size}}
+        told = {
+            "timestamp": times,
+            "lsn": places,
+            "info": {"size": size, "repository": {"delta": size}},
+        }
         return {"backup": [{"label": "base", "type": "full", **told}]}
 
     def run(self, *words: str, seconds: float = 0) -> str:
