@@ -69,8 +69,7 @@ def test_locks_rewrites_and_times_are_seen_statement_by_statement(
     assert [lock.table for lock in notes.locks] == ["notes"]
     assert sleep.milliseconds >= 50
     assert note.milliseconds < note.held_milliseconds
-    assert note.held_milliseconds >= score.held_milliseconds + sleep.milliseconds - 50
-    assert note.held_milliseconds >= 50
+    assert note.held_milliseconds > score.held_milliseconds > sleep.milliseconds
     assert notes.held_milliseconds < note.held_milliseconds
     assert (index.kind, index.how) == ("CREATE INDEX CONCURRENTLY", "alone")
     assert index.held_milliseconds > 0

@@ -35,6 +35,7 @@ class TableDifference:
         key: The columns of the primary key; ``None`` where rows are told apart by all they hold,
             so that a changed one counts on both sides.
         uncompared: Columns that only one of both has.
+        filled: In how many rows those hold a value that was written, by column.
         examples: Some keys of each kind, where they were asked for.
     """
 
@@ -46,6 +47,7 @@ class TableDifference:
     changed: int
     key: tuple[str, ...] | None
     uncompared: tuple[str, ...]
+    filled: Mapping[str, int]
     examples: Mapping[str, Sequence[Mapping[str, Any]]]
 
     @classmethod
@@ -53,7 +55,8 @@ class TableDifference:
         """Read one table of the agent's answer."""
         key = answer["key"]
         plain = answer | {"key": None if key is None else tuple(key)}
-        return cls(table=table, **plain | {"uncompared": tuple(answer["uncompared"])})
+        columns = {"uncompared": tuple(answer["uncompared"]), "filled": answer.get("filled", {})}
+        return cls(table=table, **plain | columns)
 
     def words(self) -> str:
         """Return a line a fact."""
@@ -68,10 +71,15 @@ class TableDifference:
         )
         lines = [f"{self.table}: {facts}, {told}"]
         if self.uncompared:
-            lines.append(f"  not compared, as only one has it: {', '.join(self.uncompared)}")
+            named = (self._held(column) for column in self.uncompared)
+            lines.append(f"  not compared, as only one has it: {', '.join(named)}")
         for kind, said in EXAMPLES.items():
             lines += [f"  {said}: {_key(key)}" for key in self.examples.get(kind, ())]
         return "\n".join(lines)
+
+    def _held(self, column: str) -> str:
+        rows = self.filled.get(column)
+        return f"{column} (written in {counted(rows, 'row')})" if rows else column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
