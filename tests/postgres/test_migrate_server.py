@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
+from tests.postgres.moments import until
+from tests.postgres.own_server import fresh_shop, running_server
 
 from changeover.executors import migrate
 from changeover.executors.migrate import failures, server
+from changeover.executors.preflight import Finding, Server, database_findings
 from changeover.secret import Secret
 
 if TYPE_CHECKING:
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
     from tests.postgres.conftest import Shop
 
+    from changeover.inventory import Environment
     from changeover.migrations.records import MigrationFolder
 
     Release = Callable[..., MigrationFolder]
@@ -31,6 +36,32 @@ def test_a_good_server_says_what_it_is(shop: Shop) -> None:
     assert facts.primary
     assert not facts.ssl
     assert facts.size_bytes > 1_000_000
+
+
+def test_a_log_that_its_archive_does_not_take_is_told_before_a_deployment() -> None:
+    settings = {"archive_mode": "on", "archive_command": "test -e taken"}  # in the data's folder
+    environment = cast(
+        "Environment",
+        SimpleNamespace(name="shop", hosts_in=lambda _: [SimpleNamespace(name="db1")]),
+    )
+
+    def told() -> list[Finding]:
+        found = migrate.probe(shop.owner)
+        said = Server(version=found.version, size_bytes=1, unarchived=found.unarchived)
+        return [each for each in database_findings(environment, said) if each.id != "database"]
+
+    with running_server(settings=settings) as archiving, fresh_shop(archiving) as shop:
+        assert told() == []
+        archiving.run("SELECT pg_switch_wal()")
+        until(told)
+        (found,) = told()
+        assert (found.id, found.status, found.host) == ("log-archive", "warn", "db1")
+        assert "000000010000000000000001 is not taken" in found.message
+
+        (archiving.data / "taken").touch()
+        # the archiver rests for a minute, and is woken by a file more
+        archiving.run("SELECT pg_create_restore_point('more'), pg_switch_wal()")
+        until(lambda: not told())
 
 
 def test_a_wrong_password_is_refused_without_being_shown(shop: Shop) -> None:

@@ -28,7 +28,10 @@ def outcome(
         with database.owner_database(environment, app) as place:
             found = migrate.probe(place)
             return preflight.Server(
-                version=found.version, size_bytes=found.size_bytes, migrates=migrates
+                version=found.version,
+                size_bytes=found.size_bytes,
+                migrates=migrates,
+                unarchived=found.unarchived,
             )
 
     migrates = release.migrations.is_dir() or release.migrator is not None

@@ -18,7 +18,11 @@ FACTS = """
            pg_is_in_recovery(),
            coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
            pg_database_size(current_database()),
-           pg_backend_pid()
+           pg_backend_pid(),
+           (SELECT format('%s is not taken, and nothing since %s UTC', last_failed_wal, to_char(coalesce(
+                last_archived_time, stats_reset) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'))
+            FROM pg_stat_archiver WHERE current_setting('archive_mode') <> 'off'
+                AND last_failed_time > coalesce(last_archived_time, '-infinity'))
 """
 
 
@@ -32,6 +36,8 @@ class ServerFacts:
         primary: Whether it takes writes.
         ssl: Whether this session is encrypted by the server itself.
         size_bytes: Size of the database.
+        unarchived: Which file of its log the archive does not take, and since when; ``None`` where all
+            is taken or nothing is archived.
     """
 
     version: str
@@ -39,6 +45,7 @@ class ServerFacts:
     primary: bool
     ssl: bool
     size_bytes: int
+    unarchived: str | None = None
 
 
 def probe(database: Database) -> ServerFacts:
@@ -61,7 +68,7 @@ def facts(connection: Connection, database: Database) -> ServerFacts:
     again = row(connection, "SELECT pg_backend_pid()")
     if found is None or again is None:
         raise AssertionError
-    version, standby, ssl, size, process = found
+    version, standby, ssl, size, process, unarchived = found
     number = connection.info.server_version
     where = f"{database.name} on {database.shown_host}"
     # A pooler hands out a cancel key of its own, so the process it announced is not the one at work.
@@ -84,4 +91,11 @@ def facts(connection: Connection, database: Database) -> ServerFacts:
             host=database.shown_host,
             hint="point the inventory's db group at the primary",
         )
-    return ServerFacts(version=version, number=number, primary=True, ssl=ssl, size_bytes=size)
+    return ServerFacts(
+        version=version,
+        number=number,
+        primary=True,
+        ssl=ssl,
+        size_bytes=size,
+        unarchived=unarchived,
+    )

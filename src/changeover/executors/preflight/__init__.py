@@ -136,13 +136,24 @@ def _all(
 def database_findings(
     environment: Environment, database: Server | ChangeoverError | None
 ) -> Iterator[Finding]:
-    """Yield whether the database could be entered with the owner's password."""
+    """Yield whether the database could be entered with the owner's password, and what it keeps for an archive."""
     if isinstance(database, ChangeoverError):
         yield Finding.of(database, "database")
     elif database is not None:
+        host = environment.hosts_in("db")[0].name
+        version = database.version.split()[0]
         yield Finding(
             id="database",
             status="ok",
-            host=environment.hosts_in("db")[0].name,
-            message=f"PostgreSQL {database.version.split()[0]} lets the owner in",
+            host=host,
+            message=f"PostgreSQL {version} lets the owner in",
         )
+        if database.unarchived:
+            yield Finding(
+                id="log-archive",
+                status="warn",
+                host=host,
+                message=f"the log does not arrive in its repository: {database.unarchived};"
+                " the server keeps it until the disk is full",
+                next=f"changeover backup list --env {environment.name} tells more",
+            )

@@ -52,11 +52,13 @@ class Server:
         version: Its version.
         size_bytes: How large the app's database is.
         migrates: Whether the release has migrations, which are rehearsed on one copy more.
+        unarchived: Which file of its log the archive does not take, and since when, where that is so.
     """
 
     version: str
     size_bytes: int
     migrates: bool = False
+    unarchived: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
