@@ -12,7 +12,7 @@ from changeover.errors import Mixed
 from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as clones
-from changeover.runner import database, own, own_schema
+from changeover.runner import database, own, own_left, own_schema
 from changeover.runner.rehearsal import RehearsalRed, drop
 from changeover.steps import Outcome
 
@@ -99,10 +99,15 @@ def cloned(run: Run, vault: Vault) -> Iterator[tuple[Clone, Look, Database]]:
 def on_clone(run: Run, vault: Vault, colour: str, database: str, what: What) -> Ran:
     """Run one command at a clone, and hold the live definitions to what they were.
 
+    They are not looked at where an earlier run's command is at the live database: it changes them,
+    and may keep them locked until it ends, which is waited for.
+
     Raises:
         LiveChanged: They changed: the command finds the live database by another variable, or
             somebody else was at it.
     """
+    if _under_way(run):
+        return own.command(run, colour, database, what, "clone")
     before = clones.live_schema(vault)
     ran = own.command(run, colour, database, what, "clone")
     if lines := own_schema.changes(before, clones.live_schema(vault)):
@@ -116,6 +121,13 @@ def on_clone(run: Run, vault: Vault, colour: str, database: str, what: What) -> 
             cause=own_schema.shown(lines),
         )
     return ran
+
+
+def _under_way(run: Run) -> bool:
+    with database.owner_database(run.environment, run.app) as place:
+        rows = migrate.own_rows(place)
+    row = rows.get(run.release.version) if run.release else None
+    return row is not None and row.state in own_left.UNDER_WAY
 
 
 @dataclass(slots=True)
