@@ -134,10 +134,13 @@ def _save(situation: Situation, target: Target) -> list[steps.AnyStep]:
     ]
 
 
-def _due(situation: Situation) -> tuple[str, ...]:
-    """Return the pending migrations that a deployment runs."""
+def _due(situation: Situation, *phases: steps.Phase) -> tuple[str, ...]:
+    """Return the pending migrations of these phases; of all that a deployment runs where none is named."""
     return tuple(
-        name for phase in DEPLOYED_PHASES for name in situation.pending if f"/{phase}/" in name
+        name
+        for phase in phases or DEPLOYED_PHASES
+        for name in situation.pending
+        if f"/{phase}/" in name
     )
 
 
@@ -158,8 +161,7 @@ def _rehearse(situation: Situation) -> list[steps.AnyStep]:
 def _migrations(situation: Situation, target: Target) -> list[steps.AnyStep]:
     sequence: list[steps.AnyStep] = []
     for phase in DEPLOYED_PHASES:
-        due = tuple(name for name in situation.pending if f"/{phase}/" in name)
-        if due:
+        if due := _due(situation, phase):
             sequence.append(
                 steps.Migrate(
                     id=phase,
