@@ -159,20 +159,18 @@ def _rehearse(situation: Situation) -> list[steps.AnyStep]:
 
 
 def _migrations(situation: Situation, target: Target) -> list[steps.AnyStep]:
-    sequence: list[steps.AnyStep] = []
-    for phase in DEPLOYED_PHASES:
-        if due := _due(situation, phase):
-            sequence.append(
-                steps.Migrate(
-                    id=phase,
-                    guide=_guide(target, phase),
-                    hosts=situation.database_hosts,
-                    undo="the old code runs on the new schema; nothing is taken back",
-                    phases=(phase,),
-                    migrations=due,
-                )
-            )
-    return sequence
+    return [
+        steps.Migrate(
+            id=phase,
+            guide=_guide(target, phase),
+            hosts=situation.database_hosts,
+            undo="the old code runs on the new schema; nothing is taken back",
+            phases=(phase,),
+            migrations=due,
+        )
+        for phase in DEPLOYED_PHASES
+        if (due := _due(situation, phase))
+    ]
 
 
 def _place(situation: Situation, target: Target) -> list[steps.AnyStep]:
