@@ -11,9 +11,7 @@ share one snapshot. Red is a fingerprint that takes more than a quarter of the d
 
 from __future__ import annotations
 
-import argparse
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +20,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import large_database
-from bench.rounds import Rounds, end_as_by_hand, machine
-from tests.postgres.own_server import running_server
+from bench.rounds import machine
 
 from changeover.agent import backup_content, backup_create, backup_store, durable, postgres_tools
 from changeover.agent.postgres_session import Session
@@ -85,18 +82,10 @@ def backup(store: Store) -> float:
 
 def main() -> int:
     """Measure, print, and tell by the exit code whether the aim was reached."""
-    words = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    words.add_argument("--gigabytes", type=float, default=1.0)
-    words.add_argument("--rounds", type=int, default=3)
-    given = words.parse_args()
-    end_as_by_hand()
-    rounds = Rounds()
-    with (
-        tempfile.TemporaryDirectory(prefix="changeover-bench-") as directory,
-        running_server(settings=large_database.SETTINGS) as server,
-    ):
-        store = large_database.store(server, Path(directory), "shop")
-        size = large_database.fill(server, "shop", given.gigabytes)
+    with large_database.asked_for(__doc__.partition("\n")[0]) as bench:
+        rounds, server = bench.rounds, bench.server
+        store = large_database.store(server, bench.directory, "shop")
+        size = large_database.fill(server, "shop", bench.gigabytes)
         dump(store)  # what is read first is read from the disk
         measures: list[tuple[str, Callable[[], float]]] = [
             (DUMP, lambda: dump(store)),
@@ -105,7 +94,7 @@ def main() -> int:
             (BY_TEXT, lambda: fingerprint(store, "text")),
             (BACKUP, lambda: backup(store)),
         ]
-        for number in range(given.rounds):
+        for number in range(bench.count):
             for name, measure in measures[:: 1 if number % 2 == 0 else -1]:
                 rounds.note(name, measure())
     print(

@@ -6,13 +6,21 @@ is computed from row numbers, so that two runs have the same database.
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from bench.rounds import Rounds, end_as_by_hand
+from tests.postgres.own_server import running_server
 
 from changeover.agent import postgres_tools
 from changeover.agent.backup_store import Store
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from tests.postgres.own_server import Server
 
@@ -60,6 +68,49 @@ INSERT INTO readings SELECT n % 500, '2024-01-01 00:00+00'::timestamptz + n * in
     (n * 31 % 9973) / 7.0, n % 11 > 0 FROM generate_series(1, {readings}) AS n;
 CREATE INDEX readings_at ON readings (sensor, at);
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """A bench on large databases: what was asked for, and where it measures.
+
+    Args:
+        gigabytes: How large the databases become, about.
+        count: How many rounds there are.
+        server: A server of the bench's own.
+        directory: Where files may lie.
+        rounds: What was measured.
+    """
+
+    gigabytes: float
+    count: int
+    server: Server
+    directory: Path
+    rounds: Rounds = field(default_factory=Rounds)
+
+
+@contextlib.contextmanager
+def asked_for(summary: str) -> Iterator[Bench]:
+    """Read the command line, and give the bench a server and a folder that go with it.
+
+    Args:
+        summary: The bench in one line, for ``--help``.
+    """
+    words = argparse.ArgumentParser(description=summary)
+    words.add_argument("--gigabytes", type=float, default=1.0)
+    words.add_argument("--rounds", type=int, default=3)
+    given = words.parse_args()
+    end_as_by_hand()
+    with (
+        tempfile.TemporaryDirectory(prefix="changeover-bench-") as directory,
+        running_server(settings=SETTINGS) as server,
+    ):
+        yield Bench(
+            gigabytes=given.gigabytes,
+            count=given.rounds,
+            server=server,
+            directory=Path(directory),
+        )
 
 
 def store(server: Server, directory: Path, name: str) -> Store:

@@ -59,10 +59,6 @@ down_revision = {before!r}
 
 def upgrade():
 {body}
-
-
-def downgrade():
-    raise NotImplementedError
 """
 
 

@@ -10,9 +10,8 @@ full size, the backup, its proof and the clone made of the database that the pro
 
 from __future__ import annotations
 
-import argparse
+import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,14 +20,14 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import large_database
-from bench.rounds import Rounds, end_as_by_hand, machine
-from tests.postgres.own_server import running_server
+from bench.rounds import machine
 
 from changeover.agent import backup_create, backup_rehearsal, backup_verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bench.rounds import Rounds
     from tests.postgres.own_server import Server
 
     from changeover.agent.backup_store import Store
@@ -82,23 +81,15 @@ def shares(store: Store, rounds: Rounds) -> None:
 
 def main() -> int:
     """Measure and print."""
-    words = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    words.add_argument("--gigabytes", type=float, default=1.0)
-    words.add_argument("--rounds", type=int, default=3)
-    given = words.parse_args()
-    end_as_by_hand()
-    rounds = Rounds()
-    with (
-        tempfile.TemporaryDirectory(prefix="changeover-bench-") as directory,
-        running_server(settings=large_database.SETTINGS) as server,
-    ):
-        for _ in range(given.rounds):
-            names = copies(server, rounds, given.gigabytes)
+    with large_database.asked_for(__doc__.partition("\n")[0]) as bench:
+        rounds, server = bench.rounds, bench.server
+        for _ in range(bench.count):
+            names = copies(server, rounds, bench.gigabytes)
         size = 0
-        for number in range(given.rounds):
+        for number in range(bench.count):
             name = f"shop{number}"
-            store = large_database.store(server, Path(directory), name)
-            size = large_database.fill(server, name, given.gigabytes)
+            store = large_database.store(server, bench.directory, name)
+            size = large_database.fill(server, name, bench.gigabytes)
             shares(store, rounds)
             server.run(f"DROP DATABASE {name}")
     print(machine(), *rounds.table(names, names[0]), sep="\n")
@@ -108,7 +99,7 @@ def main() -> int:
     print(*rounds.table([CREATED, PROVED, CLONED, ENDED], CREATED), sep="\n")
     backup = [sum(pair) for pair in zip(rounds.taken[CREATED], rounds.taken[PROVED], strict=True)]
     clone = [one / whole for one, whole in zip(rounds.taken[CLONED], backup, strict=True)]
-    print(f"the clone takes {sorted(clone)[len(clone) // 2]:.2f} of the backup and its proof")
+    print(f"the clone takes {statistics.median(clone):.2f} of the backup and its proof")
     return 0
 
 

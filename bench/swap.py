@@ -15,10 +15,8 @@ more in ours, cold or warm.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -31,14 +29,15 @@ import psycopg
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import large_database
-from bench.rounds import Rounds, end_as_by_hand, machine
-from tests.postgres.own_server import connect, running_server
+from bench.rounds import machine
+from tests.postgres.own_server import connect
 
 from changeover.agent import backup_create, backup_restore, backup_verify, postgres_tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bench.rounds import Rounds
     from tests.postgres.own_server import Server
 
     from changeover.agent.backup_store import Store
@@ -145,22 +144,14 @@ def one_round(server: Server, store: Store, rounds: Rounds) -> None:
 
 def main() -> int:
     """Measure, print, and tell by the exit code whether the aim was reached."""
-    words = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    words.add_argument("--gigabytes", type=float, default=1.0)
-    words.add_argument("--rounds", type=int, default=3)
-    given = words.parse_args()
-    end_as_by_hand()
-    rounds = Rounds()
-    with (
-        tempfile.TemporaryDirectory(prefix="changeover-bench-") as directory,
-        running_server(settings=large_database.SETTINGS) as server,
-    ):
-        store = large_database.store(server, Path(directory), LIVE)
-        size = large_database.fill(server, LIVE, given.gigabytes)
+    with large_database.asked_for(__doc__.partition("\n")[0]) as bench:
+        rounds, server = bench.rounds, bench.server
+        store = large_database.store(server, bench.directory, LIVE)
+        size = large_database.fill(server, LIVE, bench.gigabytes)
         wish = backup_create.Wish(backup=BACKUP, release="", colour="", schema_version="")
         backup_create.create(store, wish)
         server.run(f"ALTER DATABASE {LIVE} RENAME TO shop_kept")
-        for _ in range(given.rounds):
+        for _ in range(bench.count):
             one_round(server, store, rounds)
     print(
         machine(),

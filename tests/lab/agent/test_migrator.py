@@ -80,7 +80,7 @@ def test_it_runs_as_a_user_of_its_own_and_its_secrets_leave_no_trace(site: Site)
 def test_one_that_nobody_follows_is_taken_over_with_all_it_printed(site: Site) -> None:
     colour = placed(site, WAITS)
     with site.begin(asked(colour)) as session:
-        wait_for(lambda: "begun" in site.root(f"cat {KEPT}/live-command.log 2>&1 || true"))
+        wait_for(lambda: site.root(f"grep begun {KEPT}/live-command.log") != "")
         site.kill_holder("/var/lib/changeover/sample/migrator.lock")
         session.wait()
     running = site.root(f"systemctl show -P MainPID {UNIT}")
@@ -124,7 +124,7 @@ def test_at_its_deadline_it_is_ended_and_runs_again_when_asked_again(site: Site)
 def test_who_takes_a_deployment_back_ends_it(site: Site) -> None:
     colour = placed(site, WAITS)
     with site.begin(asked(colour)) as session:
-        wait_for(lambda: "begun" in site.root(f"cat {KEPT}/live-command.log 2>&1 || true"))
+        wait_for(lambda: site.root(f"grep begun {KEPT}/live-command.log") != "")
         ended = site.do("migrator_end")
         answer = last_of(session)
 
