@@ -43,10 +43,10 @@ def diff(store: Store, backups: Sequence[str], database: str = "", *, examples: 
         ``rows_kept`` and ``rows_live`` (``None`` where there is no such table), ``only_kept``,
         ``only_live``, ``changed`` and ``key`` (``None`` where rows are told apart by content),
         ``uncompared``, the columns that one of both lacks, ``filled``, in how many rows those hold
-        values, and ``examples``; ``equal``, how many
-        tables do not differ; ``sequences`` that stand elsewhere by name, each with its last value
-        ``kept`` and ``live`` (``None`` where it gave none, or is not there); ``schema``, the lines
-        of the difference, and ``schema_lines``, how many there are.
+        values, and ``examples``; ``equal``, how many tables do not differ; ``sequences`` that stand
+        elsewhere by name, each with its last value ``kept`` and ``live`` (``None`` where it gave
+        none, or is not there); ``schema``, the lines of the difference, and ``schema_lines``, how
+        many there are.
 
     Raises:
         ActionError: ``side-unknown`` with the ``names`` there are.
