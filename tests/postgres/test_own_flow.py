@@ -12,8 +12,13 @@ from changeover import steps
 from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.plan import Plan
-from changeover.runner import forward, own, own_left, own_migration, own_rehearsal, own_undo
+from changeover.runner import forward
 from changeover.runner.apply import apply
+from changeover.runner.own import left as own_left
+from changeover.runner.own import migration as own_migration
+from changeover.runner.own import migrator as own
+from changeover.runner.own import rehearsal as own_rehearsal
+from changeover.runner.own import undo as own_undo
 from changeover.situation import Situation
 from changeover.ssh_failures import HostUnreachable
 from changeover.verdict import judge

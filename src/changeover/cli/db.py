@@ -91,7 +91,7 @@ def plan(
 ) -> None:
     """Show every statement that would run, the lock it takes, and on how much."""
     from changeover.executors import migrate  # noqa: PLC0415 - `--help` does without
-    from changeover.runner import measurements  # noqa: PLC0415
+    from changeover.runner.rehearse import measurements  # noqa: PLC0415
 
     desk = open_desk(env, app, json_lines=json)
     count = checks = 0

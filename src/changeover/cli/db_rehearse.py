@@ -29,7 +29,7 @@ def rehearse(
     json: options.Json = False,
 ) -> None:
     """Try a version's migrations on a clone of a backup made now; the live database is not touched."""
-    from changeover.runner import trial  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.rehearse import by_hand as trial  # noqa: PLC0415 - hosts are asked only by this verb
 
     phases = chosen(phase, DEPLOYED)
     desk = open_desk(env, app, json_lines=json)

@@ -24,12 +24,12 @@ def revert(
     json: options.Json = False,
 ) -> None:
     """Undo a version's contract migrations or own migrator, where it is proved that nothing is lost."""
-    from changeover.runner import undo_by_hand  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.undo import by_hand as undo_by_hand  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
     releases, _ = releases_with_database(desk, version)
     if releases[version].migrator is not None:
-        from changeover.runner import own_by_hand  # noqa: PLC0415 - few releases have one
+        from changeover.runner.own import by_hand as own_by_hand  # noqa: PLC0415 - few releases have one
 
         desk.output.note(own_by_hand.undo(context_of(desk), version))
         return

@@ -31,7 +31,7 @@ def rollback(
 
     It asks only where the database is to be swapped, since that loses rows.
     """
-    from changeover.runner import back  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.rollback import back  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
     if restore_db is not None:

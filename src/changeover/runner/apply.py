@@ -8,15 +8,12 @@ from changeover import steps
 from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import lease, operate
-from changeover.runner import (
-    own_left,
-    own_migration,
-    own_rehearsal,
-    own_undo,
-    proof,
-    rehearsal,
-    safety,
-)
+from changeover.runner import proof, safety
+from changeover.runner.own import left as own_left
+from changeover.runner.own import migration as own_migration
+from changeover.runner.own import rehearsal as own_rehearsal
+from changeover.runner.own import undo as own_undo
+from changeover.runner.rehearse import rehearsal
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:

@@ -11,17 +11,11 @@ from changeover import steps, verdict
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, migrate, operate
-from changeover.runner import (
-    bake,
-    database,
-    endings,
-    forecast,
-    second_opinion,
-    survey,
-    undoing,
-)
+from changeover.runner import bake, database, endings, forecast, survey
 from changeover.runner.apply import apply
+from changeover.runner.rehearse import second_opinion
 from changeover.runner.stages import Context, Stage
+from changeover.runner.undo import judgement as undoing
 from changeover.situation import Situation
 
 if TYPE_CHECKING:

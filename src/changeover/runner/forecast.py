@@ -13,16 +13,11 @@ from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import migrate
 from changeover.release import difference, values
-from changeover.runner import (
-    bake,
-    database,
-    measurements,
-    own,
-    own_back,
-    second_opinion,
-    survey,
-    undoing,
-)
+from changeover.runner import bake, database, survey
+from changeover.runner.own import back as own_back
+from changeover.runner.own import migrator as own
+from changeover.runner.rehearse import measurements, second_opinion
+from changeover.runner.undo import judgement as undoing
 from changeover.situation import OwnChange, Situation, SqlChange, Target
 
 if TYPE_CHECKING:

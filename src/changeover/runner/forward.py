@@ -8,8 +8,10 @@ from changeover import steps
 from changeover.errors import ChangeoverError
 from changeover.plan import LEASE_SECONDS
 from changeover.release import load_releases
-from changeover.runner import endings, own, recovery, survey, undoing
+from changeover.runner import endings, recovery, survey
 from changeover.runner.apply import apply
+from changeover.runner.own import migrator as own
+from changeover.runner.undo import judgement as undoing
 
 if TYPE_CHECKING:
     from changeover.plan import Plan

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from changeover.colour import version_of
-from changeover.runner import bake, endings, own_back, undoing
-from changeover.runner import goal as goals
+from changeover.runner import bake, endings
+from changeover.runner.own import back as own_back
+from changeover.runner.rollback import goal as goals
+from changeover.runner.undo import judgement as undoing
 from changeover.verdict import Verdict
 
 if TYPE_CHECKING:

@@ -8,8 +8,10 @@ from changeover import steps
 from changeover.errors import ChangeoverError, Failed, Mixed, RolledBack
 from changeover.executors import lease, operate
 from changeover.plan import DEADMAN_SECONDS, ROLLBACK_CLOSING_SECONDS
-from changeover.runner import endings, own, own_back, retreat
-from changeover.runner.own_left import OwnMigratorRuns
+from changeover.runner import endings, retreat
+from changeover.runner.own import back as own_back
+from changeover.runner.own import migrator as own
+from changeover.runner.own.left import OwnMigratorRuns
 
 if TYPE_CHECKING:
     from changeover.plan import Plan

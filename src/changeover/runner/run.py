@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from changeover.bundle import Bundle
     from changeover.inventory import Environment, Host
     from changeover.release import App, Release
-    from changeover.runner.own import Rehearsed
+    from changeover.runner.own.migrator import Rehearsed
     from changeover.secret import Redactor
 
 Event = dict[str, Any]

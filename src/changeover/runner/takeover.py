@@ -15,7 +15,8 @@ from changeover.colour import version_of
 from changeover.counts import counted
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, operate
-from changeover.runner import endings, forward, holder, own_back, recovery, retreat, stages, survey
+from changeover.runner import endings, forward, holder, recovery, retreat, stages, survey
+from changeover.runner.own import back as own_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -12,7 +12,8 @@ import pytest
 from changeover.agent.failure import ActionError
 from changeover.executors import backup as backups
 from changeover.executors import migrate
-from changeover.runner import database, rehearsal
+from changeover.runner import database
+from changeover.runner.rehearse import rehearsal
 from changeover.steps import Rehearse
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover.errors import Interrupted, LockHeld, Mixed
-from changeover.runner import back
+from changeover.runner.rollback import back
 from changeover.ssh_failures import HostUnreachable
 
 from .conftest import NEW, OLD, failed

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover import steps
-from changeover.runner import back, bake, finish, survey
+from changeover.runner import bake, finish, survey
+from changeover.runner.rollback import back
 from changeover.ssh_failures import HostUnreachable
 
 from .conftest import NEW, OLD, failed

@@ -10,7 +10,8 @@ import pytest
 
 from changeover import plan as planning
 from changeover.errors import CheckRed, Interrupted, Mixed, RolledBack
-from changeover.runner import back, forward, stages, takeover
+from changeover.runner import forward, stages, takeover
+from changeover.runner.rollback import back
 from changeover.situation import Situation, Target
 from changeover.verdict import judge
 

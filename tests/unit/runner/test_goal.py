@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover import steps
-from changeover.runner import back, goal, survey, way_ends
-from changeover.runner.way import Way
+from changeover.runner import survey
+from changeover.runner.rollback import back, goal
+from changeover.runner.rollback import ends as way_ends
+from changeover.runner.rollback.way import Way
 
 from .conftest import NEW, OLD, failed
 

@@ -11,7 +11,8 @@ import pytest
 
 from changeover.executors import lease
 from changeover.executors.lease import Heartbeat, LeaseTaken, LeaseUnrenewed
-from changeover.runner import back, by_hand, finish
+from changeover.runner import by_hand, finish
+from changeover.runner.rollback import back
 
 from .conftest import failed
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from changeover.runner import own_schema
+from changeover.runner.own import schema as own_schema
 
 BEFORE = """\
 --

@@ -8,7 +8,7 @@ import pytest
 
 from changeover.executors.migrate import Measured, Met, StatementPreview, TargetPreview
 from changeover.migrations.folder import load
-from changeover.runner import second_opinion
+from changeover.runner.rehearse import second_opinion
 
 if TYPE_CHECKING:
     from pathlib import Path

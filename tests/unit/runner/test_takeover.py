@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from changeover.errors import Mixed
-from changeover.runner import back, takeover
+from changeover.runner import takeover
+from changeover.runner.rollback import back
 
 from .conftest import NEW, OLD, failed
 

@@ -8,7 +8,7 @@ import pytest
 
 from changeover.executors import migrate
 from changeover.executors.backup.rehearsal import Clone, Look
-from changeover.runner import undo_by_hand
+from changeover.runner.undo import by_hand as undo_by_hand
 from changeover.steps import Outcome
 from changeover.verdict import Verdict
 

@@ -12,7 +12,9 @@ from changeover import steps
 from changeover.colour import version_of
 from changeover.errors import Failed, Interrupted, Mixed
 from changeover.executors import migrate
-from changeover.runner import back, undoing, undone
+from changeover.runner.rollback import back
+from changeover.runner.undo import in_rollback as undone
+from changeover.runner.undo import judgement as undoing
 from changeover.verdict import Verdict
 
 from .conftest import MOMENT, NEW, OLD, failed
@@ -62,7 +64,7 @@ def database(desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch) ->
     made = Database(machines)
     folder = desk.project.release_file("3.0.0").parent / "migrations/expand"
     folder.mkdir(parents=True, exist_ok=True)
-    monkeypatch.setattr("changeover.runner.undoing.in_the_way", made.found)
+    monkeypatch.setattr("changeover.runner.undo.judgement.in_the_way", made.found)
     monkeypatch.setattr("changeover.executors.migrate.revert", made.revert)
     monkeypatch.setattr("changeover.executors.migrate.apply", made.apply)
     return made

@@ -12,8 +12,11 @@ from changeover.errors import Mixed
 from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as clones
-from changeover.runner import database, own, own_left, own_schema
-from changeover.runner.rehearsal import RehearsalRed, drop
+from changeover.runner import database
+from changeover.runner.own import left as own_left
+from changeover.runner.own import migrator as own
+from changeover.runner.own import schema as own_schema
+from changeover.runner.rehearse.rehearsal import RehearsalRed, drop
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from changeover.executors import backup as backups
 if TYPE_CHECKING:
     from changeover.executors.backup import Backup
     from changeover.runner.run import Run
-    from changeover.runner.undoing import InTheWay
+    from changeover.runner.undo.judgement import InTheWay
 
 
 class SchemaGone(InvalidInput):

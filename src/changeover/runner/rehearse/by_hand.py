@@ -9,8 +9,10 @@ from changeover import steps
 from changeover.colour import version_of
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
-from changeover.runner import by_hand, database, forecast, own, rehearsal, safety, survey
+from changeover.runner import by_hand, database, forecast, safety, survey
 from changeover.runner.apply import apply
+from changeover.runner.own import migrator as own
+from changeover.runner.rehearse import rehearsal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,9 @@ from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors import migrator as commands
 from changeover.executors.backup import rehearsal as schemas
-from changeover.runner import database, own, own_schema
+from changeover.runner import database
+from changeover.runner.own import migrator as own
+from changeover.runner.own import schema as own_schema
 
 if TYPE_CHECKING:
     from changeover.executors.migrate import OwnRow

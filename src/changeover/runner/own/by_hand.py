@@ -10,8 +10,10 @@ from changeover.colour import version_of
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
 from changeover.release import lineage
-from changeover.runner import by_hand, database, forecast, own, own_left, survey
+from changeover.runner import by_hand, database, forecast, survey
 from changeover.runner.apply import apply
+from changeover.runner.own import left as own_left
+from changeover.runner.own import migrator as own
 
 if TYPE_CHECKING:
     from changeover.database import Database

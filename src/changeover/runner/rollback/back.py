@@ -15,20 +15,13 @@ from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.release.figures import version_order
 from changeover.release.reading import unknown_version
-from changeover.runner import (
-    anew,
-    database,
-    endings,
-    forecast,
-    goal,
-    holder,
-    survey,
-    undoing,
-    undone,
-    way_ends,
-)
-from changeover.runner.schema_gone import SchemaGone, refusal
-from changeover.runner.way import Way
+from changeover.runner import database, endings, forecast, holder, survey
+from changeover.runner.rollback import anew, goal
+from changeover.runner.rollback import ends as way_ends
+from changeover.runner.rollback.schema_gone import SchemaGone, refusal
+from changeover.runner.rollback.way import Way
+from changeover.runner.undo import in_rollback as undone
+from changeover.runner.undo import judgement as undoing
 
 if TYPE_CHECKING:
     from changeover import steps

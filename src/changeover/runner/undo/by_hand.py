@@ -9,7 +9,9 @@ from changeover import steps, verdict
 from changeover.colour import version_of
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
-from changeover.runner import by_hand, database, safety, survey, undo_trial, undoing
+from changeover.runner import by_hand, database, safety, survey
+from changeover.runner.undo import judgement as undoing
+from changeover.runner.undo import trial as undo_trial
 
 if TYPE_CHECKING:
     from changeover.runner.stages import Context

@@ -14,7 +14,8 @@ from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as clones
 from changeover.migrations import definitions, losses
 from changeover.release import load_releases
-from changeover.runner import database, measurements, second_opinion
+from changeover.runner import database
+from changeover.runner.rehearse import measurements, second_opinion
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from changeover.colour import version_of
 from changeover.executors import lease, operate
 from changeover.fleet import action, on_each
 from changeover.plan import LEASE_SECONDS, ROLLBACK_CLOSING_SECONDS
-from changeover.runner import holder, retreat, safety, undone
+from changeover.runner import holder, retreat, safety
 from changeover.runner.apply import apply
+from changeover.runner.undo import in_rollback as undone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

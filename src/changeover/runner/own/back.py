@@ -11,7 +11,8 @@ from changeover.errors import ChangeoverError
 from changeover.executors import migrate
 from changeover.executors import migrator as commands
 from changeover.release import lineage, load_releases
-from changeover.runner import database, own
+from changeover.runner import database
+from changeover.runner.own import migrator as own
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence

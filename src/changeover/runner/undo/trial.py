@@ -12,8 +12,8 @@ from changeover.executors.backup import rehearsal as clones
 from changeover.migrations import definitions
 from changeover.release import load_releases
 from changeover.runner import database
-from changeover.runner.own_undo import UndoLosesRows
-from changeover.runner.rehearsal import drop
+from changeover.runner.own.undo import UndoLosesRows
+from changeover.runner.rehearse.rehearsal import drop
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:

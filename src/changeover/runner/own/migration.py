@@ -10,7 +10,9 @@ from changeover.errors import ChangeoverError, Failed, Mixed
 from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as schemas
-from changeover.runner import database, own, own_schema, physical
+from changeover.runner import database, physical
+from changeover.runner.own import migrator as own
+from changeover.runner.own import schema as own_schema
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:

@@ -9,8 +9,10 @@ from changeover.errors import CheckRed, Mixed
 from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as clones
-from changeover.runner import database, own, own_schema, physical
-from changeover.runner.own_rehearsal import cloned, on_clone
+from changeover.runner import database, physical
+from changeover.runner.own import migrator as own
+from changeover.runner.own import schema as own_schema
+from changeover.runner.own.rehearsal import cloned, on_clone
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:

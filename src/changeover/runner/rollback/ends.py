@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from changeover.colour import version_of
 from changeover.executors import lease, operate
-from changeover.runner import endings, own_back, retreat, undone
-from changeover.runner.way import DRAIN_SECONDS
+from changeover.runner import endings, retreat
+from changeover.runner.own import back as own_back
+from changeover.runner.rollback.way import DRAIN_SECONDS
+from changeover.runner.undo import in_rollback as undone
 
 if TYPE_CHECKING:
     from changeover.errors import ChangeoverError
+    from changeover.runner.rollback.way import Way
     from changeover.runner.run import Event
-    from changeover.runner.way import Way
 
 BEFORE = ("lock", "place", "undo", "start", "preview")
 

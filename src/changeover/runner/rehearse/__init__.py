@@ -1,0 +1,1 @@
+"""Rehearsals: what pending migrations do on a clone, measured, judged and told."""

@@ -1,0 +1,1 @@
+"""Rollback: users go back to a version that was proved before."""
