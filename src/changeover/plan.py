@@ -44,10 +44,10 @@ class Plan:
         """Return the sha256 over what the plan does: equal plans do equal things.
 
         What statements meet is left out: rows and sizes of live tables move with every write. So is
-        what a rehearsal adds meanwhile: what it measured, and which way back it proved.
+        what a rehearsal adds meanwhile: what it measured, and which way back it proved, with its price.
         """
         content_of = self._content()
-        for judged in ("verdict", "afterwards", "advice"):
+        for judged in ("verdict", "afterwards", "advice", "price"):
             del content_of["situation"][judged]
         for statement in content_of["situation"]["statements"]:
             del statement["meets"], statement["rewrites"], statement["measured"]
@@ -55,10 +55,11 @@ class Plan:
         return hashlib.sha256(content.encode()).hexdigest()
 
     def _content(self) -> dict[str, Any]:
+        price = self.situation.price
         return {
             "version": self.version,
             "colour": self.colour,
-            "situation": asdict(self.situation),
+            "situation": asdict(self.situation) | {"price": price.as_json() if price else None},
             "steps": [step.as_json() for step in self.steps],
         }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from changeover.estimate import Estimate
     from changeover.verdict import Verdict
 
 
@@ -96,6 +97,7 @@ class Situation:
         verdict: The way back.
         afterwards: The way back once `finalize` has run the contract migrations that are pending;
             ``None`` where there are none.
+        price: About what a restore will leave behind, where one of both is ``restore``.
         warnings: What a person should know before saying yes.
     """
 
@@ -108,6 +110,7 @@ class Situation:
     database_hosts: tuple[str, ...]
     verdict: Verdict
     afterwards: Verdict | None = None
+    price: Estimate | None = None
     files: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()

@@ -105,6 +105,14 @@ def in_the_way(migrations: Sequence[MigrationFact]) -> tuple[MigrationFact, ...]
     return tuple(migrations[first:])
 
 
+def restored(migrations: Sequence[MigrationFact]) -> tuple[MigrationFact, ...]:
+    """Return what a backup has to be from before of where the way back is ``restore``, in the same order."""
+    lasting = in_the_way(migrations)
+    return tuple(
+        fact for fact in migrations if fact in lasting or (fact.takes and not fact.lived_with)
+    )
+
+
 def _taken(taking: Sequence[MigrationFact], undone: Verdict | None) -> Verdict:
     """Judge what the old code runs without: no rename and no undoing brings it back."""
     what = ", ".join(f"{fact.id} has {fact.takes}" for fact in taking)

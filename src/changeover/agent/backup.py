@@ -14,6 +14,7 @@ from changeover.agent import (
     backup_attach,
     backup_create,
     backup_diff,
+    backup_estimate,
     backup_leftovers,
     backup_price,
     backup_rehearsal,
@@ -125,6 +126,11 @@ def _price(call: Call, parameters: Parameters) -> Result:
     return backup_price.price(store_of(call), parameters.text("backup"))
 
 
+def _estimate(call: Call, parameters: Parameters) -> Result:
+    parameters.only("backup")
+    return backup_estimate.estimate(store_of(call), parameters.text("backup"))
+
+
 def _diff(call: Call, parameters: Parameters) -> Result:
     parameters.only("database", "examples")
     store = store_of(call)
@@ -230,6 +236,7 @@ ACTIONS: dict[str, Callable[[Call, Parameters], Result]] = {
     "backup_fetch": _fetch,
     "backup_verify": _verify,
     "backup_price": _price,
+    "backup_estimate": _estimate,
     "backup_diff": _diff,
     "backup_restore": _restore,
     "backup_due": _due,

@@ -69,8 +69,12 @@ FROM pg_largeobject_metadata"""
 LARGE_OBJECTS = f"""
 SELECT count(*) AS rows, coalesce(sum(h), 0)::text AS fingerprint FROM ({LARGE_HASHES}) x"""
 WRITES = """
-SELECT format('%I.%I', schemaname, relname) AS name, n_tup_ins AS inserted,
+SELECT format('%I.%I', schemaname, relname) AS name, relid::bigint AS oid, n_tup_ins AS inserted,
 n_tup_upd AS updated, n_tup_del AS deleted FROM pg_stat_user_tables"""
+# A crash resets the whole server's statistics and forgets when a database's were reset.
+COUNTED_FROM = """
+SELECT coalesce(greatest(d.stats_reset, least(b.stats_reset, a.stats_reset))::text, '') AS counted_from
+FROM pg_stat_database d, pg_stat_bgwriter b, pg_stat_archiver a WHERE d.datname = current_database()"""
 LARGE = "large objects"
 
 
@@ -156,8 +160,16 @@ def positions(session: Session) -> Record:
 
 
 def writes(session: Session) -> Record:
-    """Return the server's own counts of rows written, by table; they lag by up to ten seconds."""
+    """Return the server's own counts of rows written, by table, with its ``oid``.
+
+    They lag by up to ten seconds.
+    """
     return {row.pop("name"): row for row in session.rows(WRITES)}
+
+
+def counted_from(session: Session) -> str:
+    """Return since when the server has counted this database's writes; empty for since ever."""
+    return str(session.value(COUNTED_FROM))
 
 
 def compare(session: Session, manifest: Record) -> None:

@@ -205,6 +205,7 @@ def _content(session: Session, database: str) -> dict[str, Any]:
     }
     return {
         "hashed": "sent",
+        "counted_from": backup_content.counted_from(session),
         "tables": tables,
         "sequences": backup_content.sequences(session),
         "settings": backup_settings.read(session, database),

@@ -39,6 +39,7 @@ READING_APART = {
         "backup_list",
         "backup_fetch",
         "backup_price",
+        "backup_estimate",
         "backup_diff",
         "backup_due",
         "backup_schema",

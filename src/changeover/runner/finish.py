@@ -11,7 +11,7 @@ from changeover import steps, verdict
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, migrate, operate
-from changeover.runner import bake, database, endings, forecast, survey
+from changeover.runner import bake, database, endings, forecast, restore_price, survey
 from changeover.runner.apply import apply
 from changeover.runner.rehearse import second_opinion
 from changeover.runner.stages import Context, Stage
@@ -76,7 +76,8 @@ def prepare(context: Context, *, early: str | None = None) -> Stage:
         verdict=verdict.judge(due.facts),
     )
     reason = "finalize" if early is None else f"{EARLY}{early}"
-    return Stage(run=run, plan=planning.finalize(situation, tuple(sorted(old)), reason))
+    priced = restore_price.priced(run, situation)
+    return Stage(run=run, plan=planning.finalize(priced, tuple(sorted(old)), reason))
 
 
 def _contract_begun(run: Run, states: Iterable[HostState], live: str) -> bool:
@@ -134,6 +135,7 @@ def words(stage: Stage) -> str:
     lines.append("  afterwards rollback no longer is a rename: the old colours are gone")
     if found.pending:
         lines.append(f"  way back: {found.verdict.kind}: {found.verdict.because}")
+        lines += [f"    {line}" for line in (found.price.ahead("finalize") if found.price else ())]
     return "\n".join(lines)
 
 
@@ -146,7 +148,8 @@ def walk(stage: Stage) -> Event:
     run, plan = stage.run, stage.plan
     names = [step.id for step in plan.steps]
     live, reason = plan.situation.live, next(_reasons(plan))
-    run.begin("finalize", live, live, steps=names, reason=reason)
+    price = restore_price.facts(plan.situation)
+    run.begin("finalize", live, live, steps=names, reason=reason, **price)
     with run.holding(run.lease_hosts):
         for step in plan.steps:
             try:

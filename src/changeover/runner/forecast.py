@@ -234,7 +234,8 @@ def _own_ran(
 ) -> verdict.Verdict | None:
     if before is None:
         return None
-    return own_back.judged(run.environment, run.app, releases, before, _release(run).version)
+    found = own_back.judged(run.environment, run.app, releases, before, _release(run).version)
+    return found.verdict if found else None
 
 
 def checks_of(pending: Sequence[Migration]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from changeover import steps
 from changeover.errors import ChangeoverError
 from changeover.plan import LEASE_SECONDS
 from changeover.release import load_releases
-from changeover.runner import endings, recovery, survey
+from changeover.runner import endings, recovery, restore_price, survey
 from changeover.runner.apply import apply
 from changeover.runner.own import migrator as own
 from changeover.runner.undo import judgement as undoing
@@ -27,7 +27,8 @@ def walk(run: Run, plan: Plan, *, steal: bool = False) -> Event:
         Interrupted: A person or the machine stopped the run.
     """
     names = [step.id for step in plan.steps]
-    run.begin("deploy", plan.situation.live, plan.colour, plan=plan.digest, steps=names)
+    price = restore_price.facts(plan.situation)
+    run.begin("deploy", plan.situation.live, plan.colour, plan=plan.digest, steps=names, **price)
     with run.holding(run.lease_hosts):
         for step in plan.steps:
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from changeover.colour import version_of
-from changeover.runner import bake, endings
+from changeover.runner import bake, endings, restore_price
 from changeover.runner.own import back as own_back
 from changeover.runner.rollback import goal as goals
 from changeover.runner.undo import judgement as undoing
@@ -51,21 +51,44 @@ def _way_back(context: Context, version: str, to: str | None, *, placed: bool) -
         )
     else:
         try:
-            found = _judged(context, version, to, placed=placed)
+            found, before = _judged(context, version, to, placed=placed)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the database, the hosts were told
             return _event(to, "unknown", endings.known(error).message)
+        if found.kind == "restore":
+            return _restore(context, to, found, before, placed=placed)
     return _event(to, found.kind, found.because)
 
 
-def _judged(context: Context, version: str, to: str, *, placed: bool) -> Verdict:
-    found = undoing.way_back(context.environment, context.declared, context.releases, to, version)
-    if found is not None:
-        return found
-    own = own_back.judged(context.environment, context.declared, context.releases, to, version)
-    if own is not None:
-        return own
+def _judged(
+    context: Context, version: str, to: str, *, placed: bool
+) -> tuple[Verdict, restore_price.Before]:
+    """Judge the way back, and say what a backup has to be from before of where it needs one."""
+    asked = (context.environment, context.declared, context.releases, to, version)
+    if found := undoing.way_back(*asked):
+        return found.verdict, restore_price.Before(since=found.since)
+    if own := own_back.judged(*asked):
+        return own.verdict, restore_price.Before(backup=own.backup)
     again = "one rename goes back" if placed else "it is placed again, then one rename goes back"
-    return Verdict(kind="instant", because=f"the old code runs on the schema, {again}")
+    because = f"the old code runs on the schema, {again}"
+    return Verdict(kind="instant", because=because), restore_price.Before()
+
+
+def _restore(
+    context: Context, to: str, found: Verdict, before: restore_price.Before, *, placed: bool
+) -> Event:
+    """Tell a restore with its price and the command that does it."""
+    run = context.run()
+    run.fleet.any_agent = True
+    price = restore_price.behind(run, before)
+    run.fleet.close()
+    told = _event(to, found.kind, found.because)
+    lines = [told["says"], f"  {price.behind()}", *(f"    {line}" for line in price.by_table())]
+    does = None
+    if price.backup:
+        does = restore_price.command(run, to, price.backup, placed=placed)
+        exactly = f"changeover backup price {price.backup} --env {run.environment.name}"
+        lines += [f"  {does}", f"  {exactly} counts the rows one by one"]
+    return told | {"says": "\n".join(lines), "price": price.as_json(), "command": does}
 
 
 def _event(to: str | None, kind: str, because: str) -> Event:

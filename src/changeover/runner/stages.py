@@ -13,7 +13,7 @@ from changeover.colour import version_of
 from changeover.counts import counted
 from changeover.errors import InvalidInput
 from changeover.release.reading import unknown_version
-from changeover.runner import forecast, forward, survey
+from changeover.runner import forecast, forward, restore_price, survey
 from changeover.runner.run import Run, open_run
 
 if TYPE_CHECKING:
@@ -147,7 +147,8 @@ def prepare(
     run = context.run(deployment)
     run.release = release
     forecast.build(run, context.releases)
-    situation = forecast.situation(run, context.releases, after, resumed=deployment is not None)
+    found = forecast.situation(run, context.releases, after, resumed=deployment is not None)
+    situation = restore_price.priced(run, found)
     return Stage(run=run, plan=planning.deploy(situation, forecast.target(run)))
 
 
@@ -226,8 +227,13 @@ def _statements(found: Situation, version: str) -> list[str]:
 def _ways_back(found: Situation) -> list[str]:
     """Say what going back costs after the deployment, and after the finalize that may follow."""
     lines = [f"way back: {found.verdict.kind}: {found.verdict.because}"]
+    restored = found.verdict.kind == "restore"
+    if found.price and restored:
+        lines += [f"  {line}" for line in found.price.ahead("this deployment")]
     if found.afterwards is not None:
         lines.append(f"after finalize: {found.afterwards.kind}: {found.afterwards.because}")
+    if found.price and not restored:
+        lines += [f"  {line}" for line in found.price.ahead("finalize")]
     if found.bake_seconds:
         span = duration.words(found.bake_seconds)
         lines.append(f"bake window: {span} from the confirmation on; finalize waits for its end")

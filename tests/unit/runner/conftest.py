@@ -53,6 +53,8 @@ class Machine:
     left_open: int = 0
     settled_seconds: float | None = 1e6
     before: dict[str, Callable[[], object]] = field(default_factory=dict)
+    backups: list[Event] = field(default_factory=list)
+    estimate: Event = field(default_factory=dict)
 
     @property
     def previous(self) -> str | None:
@@ -161,7 +163,10 @@ class Machine:
         return {}
 
     def _backup_list(self, _: Event) -> Event:
-        return {"backups": [], "databases": []}
+        return {"backups": self.backups, "databases": []}
+
+    def _backup_estimate(self, action: Event) -> Event:
+        return self.estimate | {"backup": action["backup"]}
 
     def _backup_restore(self, action: Event) -> Event:
         facts = {"kept": "kept", "refused_seconds": 0.2, "rows_lost": 3, "lost": {}}

@@ -55,9 +55,10 @@ def proved(migrations: Iterable[Migration], patch: pytest.MonkeyPatch) -> None:
 
 def standing(desk: Desk) -> Verdict | None:
     context = desk.context
-    return undoing.way_back(
+    found = undoing.way_back(
         context.environment, context.declared, context.releases, "2.0.0", "3.0.0"
     )
+    return found.verdict if found else None
 
 
 def planned(desk: Desk, before: str | None, patch: pytest.MonkeyPatch) -> Verdict:

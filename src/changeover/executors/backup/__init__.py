@@ -21,6 +21,8 @@ from changeover.executors.backup.records import (
     Proof,
     Pruned,
     Restored,
+    newest_before,
+    newest_taken,
 )
 from changeover.executors.backup.vault import Vault, vault_of
 from changeover.executors.backup.work import (
@@ -28,6 +30,7 @@ from changeover.executors.backup.work import (
     create,
     diff,
     due,
+    estimate,
     list_,
     price,
     restore,
@@ -60,7 +63,10 @@ __all__ = [
     "create",
     "diff",
     "due",
+    "estimate",
     "list_",
+    "newest_before",
+    "newest_taken",
     "open_attachment",
     "price",
     "restore",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from changeover.counts import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 Event = dict[str, Any]
 
@@ -79,6 +80,25 @@ class Backup:
         plain["attachments"] = tuple(answer.get("attachments", ()))
         proof = answer.get("proved")
         return cls(**plain, proof=Proof.read(proof) if proof else None)
+
+
+def newest_before(known: Iterable[Backup], moment: dt.datetime) -> Backup | None:
+    """Return the newest proved backup that was closed before a moment; both are the host's clock."""
+    proved = [each for each in known if each.proof is not None and each.finished]
+    before = [each for each in proved if dt.datetime.fromisoformat(each.finished) < moment]
+    return max(before, key=_holds, default=None)
+
+
+def newest_taken(known: Iterable[Backup]) -> Backup | None:
+    """Return the newest proved backup that was taken of the live database, and not recovered."""
+    taken = [each for each in known if each.proof is not None and not each.recovered]
+    return max(taken, key=_holds, default=None)
+
+
+def _holds(backup: Backup) -> dt.datetime:
+    """Return the moment that a backup holds: a recovered one's is long before it was made."""
+    held = backup.recovered["at"] if backup.recovered else backup.finished
+    return dt.datetime.fromisoformat(held)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
+from changeover.estimate import Estimate
 from changeover.executors.backup.configuration import MEMBER, collect, encrypt
 from changeover.executors.backup.cost import Price
 from changeover.executors.backup.difference import Difference
@@ -84,6 +85,11 @@ def verify(vault: Vault, backup: str, *, keep: bool = False) -> Proof:
 def price(vault: Vault, backup: str) -> Price:
     """Return what going back to a backup would lose, before anybody does."""
     return Price.read(vault.ask(action("backup_price", backup=backup))["backup_price"])
+
+
+def estimate(vault: Vault, backup: str) -> Estimate:
+    """Return about what going back to a backup would lose; no table of the app's is read."""
+    return Estimate.read(vault.ask(action("backup_estimate", backup=backup))["backup_estimate"])
 
 
 def restore(vault: Vault, backup: str) -> Restored:

@@ -37,6 +37,14 @@ class Ended:
     unseen: Mapping[str, ChangeoverError] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The way back of the database over own migrators that ran, and the backup from before them."""
+
+    verdict: Verdict
+    backup: str | None
+
+
 RAN = {"running", "applied", "failed", "undoing"}
 
 
@@ -60,7 +68,7 @@ def stands(run: Run, version: str | None, left: str) -> str:
 
 def judged(
     environment: Environment, app: App, releases: Mapping[str, Release], version: str, left: str
-) -> Verdict | None:
+) -> Judged | None:
     """Judge the way back of the database from a version to an older one; ``None`` where no own migrator ran.
 
     Takes what ``undoing.in_the_way`` takes, and raises what it raises.
@@ -69,11 +77,12 @@ def judged(
     if not found:
         return None
     last = found[-1]
-    return verdict.judge_own(
+    kind = verdict.judge_own(
         own.identity(last.release),
         undo=last.undo_proved,
         proved=len(found) == 1 and last.undo_proved and last.state == "applied",
     )
+    return Judged(kind, found[0].backup or None)
 
 
 def _migrates_itself(app: App) -> bool:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING
 
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import backup as backups
 
 if TYPE_CHECKING:
-    from changeover.executors.backup import Backup
     from changeover.runner.run import Run
     from changeover.runner.undo.judgement import InTheWay
 
@@ -62,22 +60,9 @@ def _priced(run: Run, found: InTheWay) -> tuple[str | None, str]:
     """Return the newest proved backup from before, and what going back to it would cost."""
     vault = backups.vault_of(run.fleet)
     try:
-        before = _newest_before(backups.list_(vault), found.since)
+        before = backups.newest_before(backups.list_(vault), found.since)
         if before is None:
             return None, "there is no proved backup from before them"
         return before.backup, backups.price(vault, before.backup).words()
     except ChangeoverError as error:
         return None, f"what the backup would cost cannot be told: {error.message}"
-
-
-def _newest_before(known: tuple[Backup, ...], since: dt.datetime) -> Backup | None:
-    """Return the newest proved backup that was closed before a moment; both are the host's clock."""
-    proved = [each for each in known if each.proof is not None and each.finished]
-    before = [each for each in proved if dt.datetime.fromisoformat(each.finished) < since]
-    return max(before, key=_holds, default=None)
-
-
-def _holds(backup: Backup) -> dt.datetime:
-    """Return the moment that a backup holds: a recovered one's is long before it was made."""
-    held = backup.recovered["at"] if backup.recovered else backup.finished
-    return dt.datetime.fromisoformat(held)

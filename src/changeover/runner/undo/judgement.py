@@ -78,19 +78,37 @@ def in_the_way(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayBack:
+    """What going back to an older version means for the database.
+
+    Args:
+        verdict: What it costs.
+        since: When what a backup has to be from before of was begun; ``None`` where none is needed.
+    """
+
+    verdict: Verdict
+    since: dt.datetime | None
+
+
 def way_back(
     environment: Environment,
     app: App,
     releases: Mapping[str, Release],
     version: str,
     live: str,
-) -> Verdict | None:
+) -> WayBack | None:
     """Judge the way back from a version to an older one by the ledger; ``None`` where it is a rename.
 
     Takes and raises what `in_the_way` does.
     """
-    judged = verdict.judge(_standing(environment, app, releases, version, live).facts)
-    return None if judged.kind == "instant" else judged
+    found = _standing(environment, app, releases, version, live)
+    judged = verdict.judge(found.facts)
+    if judged.kind == "instant":
+        return None
+    names = {fact.id for fact in verdict.restored(found.facts)}
+    begun = [row.started_at for row in found.ran if row.id in names]
+    return WayBack(verdict=judged, since=min(begun, default=None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
