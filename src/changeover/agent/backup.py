@@ -206,11 +206,11 @@ def _check(call: Call, parameters: Parameters) -> Result:
 
 
 def _point(call: Call, parameters: Parameters) -> Result:
-    parameters.only("point")
+    parameters.only("point", "before")
     store = store_of(call)
     physical.required(call, store.server)
     name = names.checked("point", POINT, parameters.text("point"))
-    return physical_state.mark(store, name, call.deployment)
+    return physical_state.mark(store, name, call.deployment, parameters.text("before", ""))
 
 
 def _recover(call: Call, parameters: Parameters) -> Result:

@@ -22,7 +22,7 @@ TAIL_BYTES = 100_000
 # A moment is recovered to by the first commit after it, so there has to be one.
 COMMIT = "SELECT txid_current()"
 # Older ones than these many are further back than any repository keeps.
-MOST_POINTS = 500
+MOST_POINTS = 1000
 ARCHIVER = """
 SELECT archived_count, failed_count, last_archived_wal, last_failed_wal,
 to_char(last_archived_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS archived,
@@ -100,7 +100,7 @@ def last_words() -> str:
 
 
 def points(store: Store) -> list[Record]:
-    """Return the named points, oldest first: ``name``, ``lsn``, ``at``, ``deployment``."""
+    """Return the named points, oldest first: ``name``, ``before``, ``lsn``, ``at``, ``deployment``."""
     record = backup_store.read_sealed(store.root / POINTS, POINTS)
     return list(record["points"]) if record else []
 
@@ -118,11 +118,17 @@ def refuse_taken(store: Store, name: str) -> None:
             raise ActionError("point-taken", message)
 
 
-def mark(store: Store, name: str, deployment: str) -> Record:
+def mark(store: Store, name: str, deployment: str, before: str = "") -> Record:
     """Name this moment in the log of the database, so that it can be recovered to.
 
     A name that is there already keeps its moment: recovery stops at the first of a name, and what
     was begun after it is what a re-run goes on with.
+
+    Args:
+        store: The app's backups.
+        name: The name.
+        deployment: Who names it.
+        before: The migration that is about to begin, if one is.
 
     Raises:
         ActionError: ``point-taken``, ``query-failed``; nothing was named.
@@ -138,6 +144,7 @@ def mark(store: Store, name: str, deployment: str) -> Record:
         made = session.row(f"SELECT pg_create_restore_point({literal(name)})::text AS lsn")
         point = {
             "name": name,
+            "before": before,
             "at": backup_store.now(),
             "deployment": deployment,
             "failing": failing,

@@ -17,7 +17,7 @@ from changeover.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from changeover.executors.backup.physical import Drill, PhysicalBackup, Recovered
+    from changeover.executors.backup.physical import Drill, PhysicalBackup, Point, Recovered
 
 MEGABYTE = 1_000_000
 # Older points are among the backups' own; `--json` has all of them.
@@ -50,9 +50,7 @@ def show(desk: Desk) -> None:
     for backup in found.backups:
         _show(desk, backup)
     for point in found.points if desk.output.json_lines else found.points[-SHOWN_POINTS:]:
-        desk.output.data(
-            {"type": "point", **dataclasses.asdict(point)}, f"{point.name}  {point.at}  point"
-        )
+        desk.output.data({"type": "point", **dataclasses.asdict(point)}, _point_words(point))
     if found.earliest is None:
         text = "no physical backup yet: changeover backup create --physical"
     else:
@@ -145,9 +143,7 @@ def point(
         raise MomentMalformed(f"{name!r} would be read as a moment", hint="begin with a letter")
     desk = open_desk(env, app, json_lines=json)
     made = physical.point(context_of(desk), name)
-    desk.output.data(
-        {"type": "point", **dataclasses.asdict(made)}, f"{made.name}  {made.at}  point"
-    )
+    desk.output.data({"type": "point", **dataclasses.asdict(made)}, _point_words(made))
     if made.known:
         desk.output.note(f"{made.name} was there already, and keeps its moment: {made.at}")
     if made.failing:
@@ -163,6 +159,10 @@ def _show(desk: Desk, backup: PhysicalBackup) -> None:
         f"{backup.label}  {backup.type}  {backup.bytes / MEGABYTE:.1f} MB, "
         f"{backup.stored_bytes / MEGABYTE:.1f} MB stored  finished {backup.finished}{damaged}",
     )
+
+
+def _point_words(point: Point) -> str:
+    return f"{point.name}  {point.at}  point{point.before and f' before {point.before}'}"
 
 
 def _drill_words(done: Drill) -> str:

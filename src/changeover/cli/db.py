@@ -134,7 +134,7 @@ def migrate_(
 ) -> None:
     """Run what is not applied yet of expand and backfill, under the lease of a deployment."""
     from changeover.executors import migrate  # noqa: PLC0415 - `--help` does without
-    from changeover.runner import by_hand, database, physical  # noqa: PLC0415 - `--help` does without
+    from changeover.runner import by_hand, database  # noqa: PLC0415 - `--help` does without
 
     phases = chosen(phase, DEPLOYED)
     if "contract" in phases:
@@ -151,13 +151,13 @@ def migrate_(
     known = max((migrate.fence(place) for place, _ in _folders(desk, version)), default=0)
     opened = context_of(desk)
     with by_hand.leased(opened, "db migrate", version, hint=hint, beyond=known) as run:
-        if any(migrate.pending(place, folder, phases) for place, folder in _folders(desk, version)):
-            physical.mark(run, version, "-".join(phases))
+        points = Points(run, sum(len(migrate.pending(*each, phases)) for each in _folders(desk, version)))
         for place, folder in _folders(desk, version):
             outcome = migrate.apply(
                 place,
                 folder,
                 phases=phases,
+                before=points.before,
                 fence=database.fence(run),
                 report=desk.output.event,
             )

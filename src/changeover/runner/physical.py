@@ -1,10 +1,9 @@
-"""Physical backups and moments by hand, and the points that deployments name."""
+"""Physical backups, moments and points by hand."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover.errors import ChangeoverError, LockHeld
 from changeover.executors import backup as backups
 from changeover.executors.backup import physical
 from changeover.executors.backup.failures import NoArchive
@@ -12,11 +11,7 @@ from changeover.runner import backups as by_lease
 
 if TYPE_CHECKING:
     from changeover.inventory import Host
-    from changeover.runner.run import Run
     from changeover.runner.stages import Context
-
-# PostgreSQL keeps 63 bytes of a point's name.
-NAME_BYTES = 63
 
 
 def back_up(context: Context, kind: str) -> physical.PhysicalBackup:
@@ -52,41 +47,6 @@ def point(context: Context, name: str) -> physical.Point:
     _repository(context)
     with by_lease.leased(context, "backup point", name) as run:
         return physical.mark(backups.vault_of(run.fleet), name)
-
-
-def mark(run: Run, version: str, occasion: str) -> str | None:
-    """Name the moment before something is done to the database, where its log is archived.
-
-    The proved backup is what the deployment relies on; a point that cannot be named is told, and
-    stops nothing.
-
-    Args:
-        run: Under whose lease.
-        version: What is on its way.
-        occasion: What is about to be done, as a word.
-
-    Returns:
-        The name; ``None`` where there is no archive, or the point could not be named.
-    """
-    if run.environment.repository_host is None:
-        return None
-    name = f"before-{version}-{occasion}-{run.fleet.deployment}"[:NAME_BYTES]
-    try:
-        point = physical.mark(backups.vault_of(run.fleet), name)
-    except LockHeld:
-        raise
-    except ChangeoverError as error:
-        says = f"warning: this moment has no name in the archive: {error.message}"
-        run.note({"type": "warning", "says": says})
-        return None
-    says = f"{name} names this moment: changeover backup restore --at {name}"
-    run.note({"type": "point", "name": name, "at": point.at, "says": says})
-    if point.failing:
-        says = (
-            "warning: the log does not arrive in the repository: changeover backup list tells more"
-        )
-        run.note({"type": "warning", "says": says})
-    return name
 
 
 def _repository(context: Context) -> Host:

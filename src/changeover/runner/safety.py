@@ -10,7 +10,8 @@ from changeover.errors import Failed
 from changeover.executors import backup as backups
 from changeover.executors import migrate as migrations
 from changeover.release import load_releases
-from changeover.runner import database, physical
+from changeover.runner import database
+from changeover.runner.points import Points
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
@@ -45,15 +46,14 @@ def migrate(run: Run, step: Migrate) -> Outcome:
     releases = load_releases(run.root, run.app.app)
     done: list[str] = []
     retries = 0
-    point = (
-        physical.mark(run, run.release.version, "-".join(step.phases)) if step.migrations else None
-    )
+    points = Points(run, len(step.migrations))
     with database.owner_database(run.environment, run.app) as place:
         for folder in database.migration_folders(releases, run.release.version):
             outcome = migrations.apply(
                 place,
                 folder,
                 phases=step.phases,
+                before=points.before,
                 fence=database.fence(run),
                 deadline_seconds=DEADLINE_SECONDS,
                 report=run.report,
@@ -63,7 +63,7 @@ def migrate(run: Run, step: Migrate) -> Outcome:
             retries += outcome.retries
     return Outcome(
         says=f"{counted(len(done), 'migration')}, {counted(retries, 'lock retry', 'lock retries')}"
-        + (f"; {point} names the moment before" if point else ""),
+        + points.told(),
         changed=bool(done),
         figures={"migrations": len(done), "retries": retries},
     )
@@ -73,7 +73,7 @@ def undo(run: Run, step: Undo) -> Outcome:
     """Undo the step's migrations by their revert files, the newest first."""
     releases = load_releases(run.root, run.app.app)
     folders = {each.release: each for each in database.migration_folders(releases, step.version)}
-    physical.mark(run, step.version, "undo")
+    points = Points(run, len(step.migrations))
     done: list[str] = []
     retries = 0
     with database.owner_database(run.environment, run.app) as place:
@@ -83,6 +83,7 @@ def undo(run: Run, step: Undo) -> Outcome:
                 place,
                 folders[release],
                 only=tuple(names),
+                before=points.before,
                 fence=database.fence(run),
                 deadline_seconds=DEADLINE_SECONDS,
                 report=run.report,
@@ -90,7 +91,8 @@ def undo(run: Run, step: Undo) -> Outcome:
             done += outcome.done
             retries += outcome.retries
     return Outcome(
-        says=f"{', '.join(done) or 'nothing'} undone, {counted(retries, 'lock retry', 'lock retries')}",
+        says=f"{', '.join(done) or 'nothing'} undone, {counted(retries, 'lock retry', 'lock retries')}"
+        + points.told(),
         changed=bool(done),
         figures={"migrations": len(done), "retries": retries},
     )

@@ -56,6 +56,7 @@ class Point:
         deployment: Which deployment named it.
         failing: Whether the log did not arrive in the repository then.
         known: Whether it had the name before it was asked for; it keeps that moment.
+        before: The migration that began right after it; empty where none did.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Point:
     deployment: str
     failing: bool
     known: bool = True
+    before: str = ""
 
     @classmethod
     def read(cls, answer: Event) -> Self:
@@ -194,9 +196,16 @@ def archive(vault: Vault) -> Archive:
     return Archive.read(vault.ask(action("backup_archive"))["backup_archive"])
 
 
-def mark(vault: Vault, name: str) -> Point:
-    """Name this moment in the log, so that it can be recovered to."""
-    return Point.read(vault.ask(action("backup_point", point=name))["backup_point"])
+def mark(vault: Vault, name: str, before: str = "") -> Point:
+    """Name this moment in the log, so that it can be recovered to.
+
+    Args:
+        vault: The app's backups.
+        name: The name.
+        before: The migration that is about to begin, if one is.
+    """
+    answer = vault.ask(action("backup_point", point=name, before=before))
+    return Point.read(answer["backup_point"])
 
 
 def recover(vault: Vault, wanted: str, backup: str) -> Recovered:

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from changeover.database import Database
-    from changeover.executors.migrate.ledger import MigrationRow, StatementRow
+    from changeover.executors.migrate.ledger import Direction, MigrationRow, StatementRow
     from changeover.executors.migrate.turn import Limits, Turn
     from changeover.migrations.records import Migration, MigrationFolder, Statement
+
+    Before = Callable[[str, Direction], None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +50,16 @@ class MigrateOutcome:
     seconds: float
 
 
+def _unheard(_migration: str, _direction: Direction) -> None:
+    return
+
+
 def apply(
     database: Database,
     folder: MigrationFolder,
     *,
     phases: tuple[Phase, ...] = PHASES,
+    before: Before = _unheard,
     **limits: Unpack[Limits],
 ) -> MigrateOutcome:
     """Apply what is not applied of these phases; a run that was cut short is continued.
@@ -61,6 +68,7 @@ def apply(
         database: Where, as the owner role.
         folder: The release's migrations.
         phases: Which of them.
+        before: Hears of each migration right before it begins; of one that is gone on with, nothing.
         limits: What bounds the run.
 
     Raises:
@@ -79,6 +87,8 @@ def apply(
             elif state:
                 recorded = ledger.statements(turn.work, migration.id, "apply")
                 check_statements(database, migration, known[migration.id], recorded)
+            if state != "running":
+                before(migration.id, "apply")
             _move(turn, Move(migration=migration, direction="apply"), begun=bool(state))
         return pending
 
@@ -91,6 +101,7 @@ def revert(
     *,
     phases: tuple[Phase, ...] = PHASES,
     only: Collection[str] | None = None,
+    before: Before = _unheard,
     **limits: Unpack[Limits],
 ) -> MigrateOutcome:
     """Undo what stands of these phases, newest first, by the revert files.
@@ -102,6 +113,8 @@ def revert(
     def back(turn: Turn, known: Mapping[str, MigrationRow]) -> list[Migration]:
         standing = to_revert(folder, phases, known, only)
         for migration in standing:
+            if known[migration.id].state != "reverting":
+                before(migration.id, "revert")
             _move(turn, Move(migration=migration, direction="revert"), begun=True)
         return standing
 

@@ -10,9 +10,10 @@ from changeover.errors import ChangeoverError, Failed, Mixed
 from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as schemas
-from changeover.runner import database, physical
+from changeover.runner import database
 from changeover.runner.own import migrator as own
 from changeover.runner.own import schema as own_schema
+from changeover.runner.points import Points
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class _Migration:
         checks = own.checks_of(release)
         compared = self.turn.note(checks) if checks and self.step.first and not cut_off else None
         if not cut_off:
-            physical.mark(self.run, self.step.version, "migrator")
+            Points(self.run, 1).before(own.identity(self.step.version))
         self.turn.begin(self._begun)
         if cut_off and self.run.own is not None:
             # An earlier run began it: what it met is what the backup of this deployment holds.

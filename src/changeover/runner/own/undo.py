@@ -9,10 +9,11 @@ from changeover.errors import CheckRed, Mixed
 from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as clones
-from changeover.runner import database, physical
+from changeover.runner import database
 from changeover.runner.own import migrator as own
 from changeover.runner.own import schema as own_schema
 from changeover.runner.own.rehearsal import cloned, on_clone
+from changeover.runner.points import Points
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _on_live(run: Run, step: UndoOwn) -> Outcome:
             report=run.report,
         ) as turn,
     ):
-        physical.mark(run, step.version, "undo")
+        Points(run, 1).before(own.identity(step.version), "revert")
         before = clones.live_schema(vault)
         turn.undoing(step.version, run.fleet.deployment, own.host(run).name)
         ran = own.command(run, step.colour, place.name, "undo", "live")
