@@ -81,13 +81,18 @@ def test_the_point_before_a_migration_brings_back_exactly_what_was_there(
     archived: Archived,
 ) -> None:
     archived.add("before")
-    migrated = archived.one("point", "db", "migrate", "8.0.0")
+    points = [event for event in archived.run("db", "migrate", "8.0.0") if event["type"] == "point"]
     archived.add("after")
+    applied = archived.sql(
+        "SELECT id FROM changeover.migration WHERE release = '8.0.0' ORDER BY position"
+    )
+    migrated = points[0]
 
     recovered = archived.run("backup", "restore", "--at", migrated["name"], "--yes")
 
     (restored,) = (event for event in recovered if event["type"] == "restored")
     (proved,) = (event for event in recovered if event["type"] == "recovered")
+    assert [point["before"] for point in points] == applied.split()
     assert archived.users() == ["before@rows.test"]
     assert archived.sql("SELECT count(*) FROM changeover.migration WHERE release = '8.0.0'") == "0"
     # the migration has changed a row of its own accord, which is left behind as well
@@ -97,6 +102,8 @@ def test_the_point_before_a_migration_brings_back_exactly_what_was_there(
     (backup,) = (event for event in listed if event["type"] == "backup")
     assert backup["recovered"]["words"] == migrated["name"]
     assert backup["proof"]
+    named = {event["name"]: event["before"] for event in listed if event["type"] == "point"}
+    assert named.items() >= {point["name"]: point["before"] for point in points}.items()
 
 
 def test_rows_of_a_transaction_that_ended_after_the_moment_are_announced(

@@ -135,6 +135,7 @@ def migrate_(
     """Run what is not applied yet of expand and backfill, under the lease of a deployment."""
     from changeover.executors import migrate  # noqa: PLC0415 - `--help` does without
     from changeover.runner import by_hand, database  # noqa: PLC0415 - `--help` does without
+    from changeover.runner.points import Points  # noqa: PLC0415
 
     phases = chosen(phase, DEPLOYED)
     if "contract" in phases:
@@ -151,7 +152,9 @@ def migrate_(
     known = max((migrate.fence(place) for place, _ in _folders(desk, version)), default=0)
     opened = context_of(desk)
     with by_hand.leased(opened, "db migrate", version, hint=hint, beyond=known) as run:
-        points = Points(run, sum(len(migrate.pending(*each, phases)) for each in _folders(desk, version)))
+        points = Points(
+            run, sum(len(migrate.pending(*each, phases)) for each in _folders(desk, version))
+        )
         for place, folder in _folders(desk, version):
             outcome = migrate.apply(
                 place,

@@ -54,7 +54,7 @@ class Points:
             return ""
         if len(self.named) == 1:
             return f"; {self.named[0]} names the moment before"
-        spread = f", one before every {self._every} migrations" if self._every > 1 else ""
+        spread = f", one to {counted(self._every, 'migration')}" if self._every > 1 else ""
         return f"; {counted(len(self.named), 'point')} name moments in between{spread}"
 
     def _name(self, what: str) -> None:

@@ -10,9 +10,6 @@ import pytest
 
 from changeover.cli import backup, backup_physical
 from changeover.cli.confirm import NotConfirmed
-from changeover.errors import Failed
-from changeover.executors import backup as executors
-from changeover.executors.backup import physical as actions
 from changeover.executors.backup.failures import NoArchive
 from changeover.runner import physical
 
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
         ("2026-01-15 10:15:00", "2026-01-15T10:15:00+00:00"),
         ("2026-01-15T11:15:00.25+01:00", "2026-01-15T11:15:00.250000+01:00"),
         ("20260115T101500Z", "2026-01-15T10:15:00+00:00"),
-        ("before-8.0.0-expand-20260115T101500-3fa2c1", "before-8.0.0-expand-20260115T101500-3fa2c1"),
+        ("before-8.0.0-expand-001_email-20260115T101500-3fa2c1", "before-8.0.0-expand-001_email-20260115T101500-3fa2c1"),
     ],
 )  # fmt: skip
 def test_a_moment_is_utc_unless_it_says_and_a_name_stays(typed: str, meant: str) -> None:
@@ -73,57 +70,9 @@ def test_without_anybody_to_ask_a_recovery_is_refused_before_it_begins(
     assert begun == []
 
 
-def run(repository: str | None) -> Any:  # noqa: ANN401 - as much of a run as a point needs
-    noted: list[dict[str, Any]] = []
-    host = SimpleNamespace(name=repository) if repository else None
-    return SimpleNamespace(
-        environment=SimpleNamespace(repository_host=host, name="demo"),
-        fleet=SimpleNamespace(deployment="20260115T101500-3fa2c1"),
-        note=noted.append,
-        noted=noted,
-    )
+def test_an_environment_that_archives_nothing_is_told_how_to() -> None:
+    environment = SimpleNamespace(repository_host=None, name="demo")
+    context: Any = SimpleNamespace(environment=environment)
 
-
-@pytest.fixture(autouse=True)
-def marks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    asked: list[str] = []
-
-    def mark(_: object, name: str) -> actions.Point:
-        asked.append(name)
-        if "refused" in name:
-            raise Failed("the server went away", hint="look")
-        return actions.Point(
-            name=name, at="2026-01-15T10:15:00Z", deployment="x", failing="late" in name
-        )
-
-    monkeypatch.setattr(actions, "mark", mark)
-    monkeypatch.setattr(executors, "vault_of", lambda _: None)
-    return asked
-
-
-def test_where_nothing_is_archived_nothing_is_named_and_nothing_said(marks: list[str]) -> None:
-    there = run(None)
-
-    assert physical.mark(there, "8.0.0", "expand") is None
-    assert (marks, there.noted) == ([], [])
     with pytest.raises(NoArchive, match="has no host in group backup"):
-        physical.drill(there, "")
-
-
-def test_the_moment_before_a_migration_is_named_and_told() -> None:
-    there = run("backup1")
-    name = "before-8.0.0-expand-20260115T101500-3fa2c1"
-
-    assert physical.mark(there, "8.0.0", "expand") == name
-    (told,) = there.noted
-    assert (told["type"], told["name"]) == ("point", name)
-    assert f"changeover backup restore --at {name}" in told["says"]
-
-
-@pytest.mark.parametrize("occasion", ["refused", "late"])
-def test_a_point_that_is_of_no_use_is_told_and_stops_nothing(occasion: str) -> None:
-    there = run("backup1")
-
-    physical.mark(there, "8.0.0", occasion)
-
-    assert there.noted[-1]["type"] == "warning"
+        physical.drill(context, "")

@@ -62,7 +62,7 @@ def clones(desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch) -> C
     proved = Verdict(kind="revert", because="proved")
     monkeypatch.setattr("changeover.verdict.undoing", lambda _: proved)
     monkeypatch.setattr("changeover.runner.safety.backup", made.backup)
-    monkeypatch.setattr("changeover.runner.physical.mark", lambda *_: None)
+    monkeypatch.setattr("changeover.runner.safety.Points.before", lambda *_: None)
     for name, act in (("clone", made.clone), ("look", made.look), ("drop", made.drop)):
         monkeypatch.setattr(f"changeover.executors.backup.rehearsal.{name}", act)
     monkeypatch.setattr("changeover.executors.migrate.revert", made.move)
