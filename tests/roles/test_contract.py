@@ -31,7 +31,7 @@ def options(role: Path) -> dict[str, dict[str, Any]]:
 def test_there_are_roles() -> None:
     names = {role.name for role in ROLES}
 
-    assert {"base", "tls", "nginx", "balancer", "redis", "postgresql", "runtime"} <= names
+    assert {"base", "tls", "nginx", "balancer", "redis", "postgresql", "python", "runtime"} <= names
 
 
 @each_role

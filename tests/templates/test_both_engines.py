@@ -60,10 +60,11 @@ def values_of_releases() -> dict[str, dict[str, Any]]:
     odd = copy.deepcopy(found["8.0.0"])
     odd["app"] |= {"app": "odd-one", "runtime": {"kind": "python", "packages": []}}
     odd["process"] |= {
-        "command": ["/opt/run it", '50%"', "$HOME", "back\\slash", "ümlaut"],
+        "command": ["run it", '50%"', "$HOME", "back\\slash", "ümlaut"],
         "sockets": [],
         "memory_max": None,
     }
+    odd["release"]["build"] = {"kind": "python"}
     odd["release"]["nginx"] |= {
         "http": "serve",
         "websocket": {"path": "/live/", "socket": "ws", "read_timeout": 60},

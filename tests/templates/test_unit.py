@@ -30,7 +30,7 @@ def unit(version: str) -> str:
 def made(**process: object) -> str:
     values: dict[str, Any] = {
         "app": {"app": "shop", "user": "shop", "runtime": {"kind": "python"}},
-        "release": {"version": "1.0.0", "nginx": None},
+        "release": {"version": "1.0.0", "nginx": None, "build": {"kind": "none"}},
         "process": {
             "name": "web",
             "command": ["serve"],

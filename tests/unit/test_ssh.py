@@ -25,7 +25,7 @@ def sign_in(project: Project) -> None:
 
 
 def held_by_preflight(project: Project) -> None:
-    preflight.apply(project.environment, "hello", Requirements(), None, None, print)
+    preflight.apply(project.environment, "hello", Requirements(), None, print)
 
 
 @pytest.mark.parametrize("attempt", [sign_in, held_by_preflight])

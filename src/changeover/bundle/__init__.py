@@ -1,7 +1,7 @@
 """Build a release into one signed file of fixed content, and check such a file."""
 
 from changeover.bundle.building import Bundle, build, rendered
-from changeover.bundle.dependencies import BuildFailed
+from changeover.bundle.installing import BuildFailed
 from changeover.bundle.manifest import Manifest
 from changeover.bundle.members import CodeUnfit
 from changeover.bundle.signature import SignatureUnknown, SigningFailed

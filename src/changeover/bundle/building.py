@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from changeover.bundle import archive, sbom, signature
+from changeover.bundle import archive, programs, sbom, signature
 from changeover.bundle.dependencies import installed
 from changeover.bundle.manifest import (
     FORMAT,
@@ -75,7 +75,8 @@ def build(
         output: Where bundles are kept; ``build/bundles`` of the root unless given.
 
     Raises:
-        CodeUnfit, BuildFailed, TemplateInvalid: The release cannot be built.
+        CodeUnfit, BuildFailed, TemplateInvalid: The release cannot be built; of Python, besides,
+            LockUnfit, WheelMissing, HashWrong, ProgramMissing.
         SigningFailed: The key cannot sign.
     """
     output = output or root / "build" / "bundles"
@@ -131,10 +132,17 @@ def _inputs_digest(app: App, release: Release, members: Sequence[Member]) -> str
         "app": app.app,
         "version": release.version,
         "members": {each.path: [each.sha256(), each.mode] for each in members},
-        # npm takes packages for the machine it runs on
-        "machine": [sys.platform, platform.machine()] if release.build.kind != "none" else [],
+        "machine": _machine(app, release),
     }
     return hashlib.sha256(canonical(content)).hexdigest()
+
+
+def _machine(app: App, release: Release) -> list[str]:
+    """Return what packages are taken for: the machine they are installed on, and its interpreter."""
+    if release.build.kind == "none":
+        return []
+    version = [app.runtime.version] if app.runtime.version is not None else []
+    return [sys.platform, platform.machine(), *version]
 
 
 def _kept(note: Path, output: Path, inputs: str) -> Bundle | None:
@@ -158,12 +166,13 @@ def _build(
     output.mkdir(parents=True, exist_ok=True)
     code = [member for member in members if member.path.startswith("code/")]
     with (
-        installed(release, code, root / "build" / "packages") as packages,
+        installed(app, release, code, root / "build" / "packages") as added,
         tempfile.NamedTemporaryFile(dir=output, prefix=".building-", delete=False) as stream,
     ):
         partial = Path(stream.name)
         try:
-            everything = [*members, *packages, _bill(app, release, code, packages)]
+            bill = Member(SBOM, sbom.document(app.app, release.version, added.components))
+            everything = [*members, *added.members, bill]
             manifest = _manifest(app, release, everything, inputs)
             archive.write(stream, manifest, everything)
             stream.flush()
@@ -175,17 +184,6 @@ def _build(
         finally:
             partial.unlink(missing_ok=True)
     return Bundle(path=path, digest=digest, manifest=manifest, built=True)
-
-
-def _bill(app: App, release: Release, code: list[Member], packages: list[Member]) -> Member:
-    locks = [member.content() for member in code if member.path == "code/package-lock.json"]
-    installed_in = {
-        member.path.removeprefix("code/").removesuffix("/package.json")
-        for member in packages
-        if member.path.endswith("/package.json")
-    }
-    lock = locks[0] if locks and packages else None
-    return Member(SBOM, sbom.document(app.app, release.version, lock, installed_in))
 
 
 def _manifest(app: App, release: Release, members: list[Member], inputs: str) -> Manifest:
@@ -215,10 +213,11 @@ def _migrator(release: Release) -> MigratorEntry | None:
     declared = release.migrator
     if declared is None:
         return None
+    placed = programs.inside if release.build.kind == "python" else tuple[str, ...]
     return MigratorEntry(
-        command=declared.command,
-        status=declared.status,
-        undo=declared.undo,
+        command=placed(declared.command),
+        status=placed(declared.status) if declared.status else None,
+        undo=placed(declared.undo) if declared.undo else None,
         deadline_seconds=declared.deadline_seconds,
     )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from changeover.release import App, Release
 
 # what a developer's own tools leave beside the code
-LEFT_BEHIND = frozenset({"node_modules", "__pycache__", ".git"})
+LEFT_BEHIND = frozenset({"node_modules", "__pycache__", ".venv", ".python", ".git"})
 
 
 class CodeUnfit(InvalidInput):

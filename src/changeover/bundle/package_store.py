@@ -15,18 +15,21 @@ from changeover.bundle.manifest import canonical
 from changeover.bundle.verifying import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from changeover.bundle.members import Member
 
-# all that decides what is installed; the lock holds the digest of every package
-DECIDING = ("code/package.json", "code/package-lock.json", "code/.npmrc")
 
+def key_of(code: Sequence[Member], files: Collection[str], *more: str) -> str:
+    """Return the name under which the packages of this code are kept.
 
-def key_of(code: Sequence[Member]) -> str:
-    """Return the name under which the packages of this code are kept."""
-    deciding = {member.path: member.sha256() for member in code if member.path in DECIDING}
-    content = canonical([deciding, sys.platform, platform.machine()])
+    Args:
+        code: The code.
+        files: Those of its files that decide what is installed.
+        more: What decides it besides, and this machine.
+    """
+    deciding = {member.path: member.sha256() for member in code if member.path in files}
+    content = canonical([deciding, *more, sys.platform, platform.machine()])
     return hashlib.sha256(content).hexdigest()
 
 

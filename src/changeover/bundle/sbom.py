@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import urllib.parse
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -12,23 +13,21 @@ from typing import TYPE_CHECKING, Any
 from changeover.bundle.manifest import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
 SPEC_VERSION = "1.5"
 FOLDER = "node_modules/"
 ALGORITHMS = {"sha1": "SHA-1", "sha256": "SHA-256", "sha384": "SHA-384", "sha512": "SHA-512"}
 
 
-def document(app: str, version: str, lock: bytes | None, installed: Collection[str]) -> bytes:
+def document(app: str, version: str, components: Sequence[dict[str, Any]]) -> bytes:
     """Return the bill of materials as JSON; the same input gives the same bytes.
 
     Args:
         app: The app.
         version: Its version.
-        lock: Its package-lock.json, if it has one.
-        installed: The directories of the packages in the bundle, below ``code/``.
+        components: What was installed for it.
     """
-    components = [] if lock is None else list(_components(json.loads(lock), installed))
     content: dict[str, Any] = {
         "bomFormat": "CycloneDX",
         "specVersion": SPEC_VERSION,
@@ -41,13 +40,41 @@ def document(app: str, version: str, lock: bytes | None, installed: Collection[s
                 "version": version,
             }
         },
-        "components": components,
+        "components": list(components),
     }
     serial = uuid.uuid5(uuid.NAMESPACE_OID, canonical(content).decode())
     return canonical({**content, "serialNumber": serial.urn})
 
 
-def _components(lock: dict[str, Any], installed: Collection[str]) -> Iterator[dict[str, Any]]:
+def of_npm(lock: bytes, installed: Collection[str]) -> list[dict[str, Any]]:
+    """Return the components of a package-lock.json.
+
+    Args:
+        lock: Its content.
+        installed: The directories of the packages in the bundle, below ``code/``.
+    """
+    return list(_packages(json.loads(lock), installed))
+
+
+def of_wheels(taken: Sequence[dict[str, str]]) -> Iterator[dict[str, Any]]:
+    """Yield the component of each wheel that was taken: name, version, license, sha256."""
+    for wheel in taken:
+        # a name is one however it is written (PEP 503)
+        name = re.sub(r"[-_.]+", "-", wheel["name"]).lower()
+        address = f"pkg:pypi/{name}@{urllib.parse.quote(wheel['version'])}"
+        licenses = [{"license": {"name": wheel["license"]}}] if wheel["license"] else None
+        yield {
+            "type": "library",
+            "bom-ref": address,
+            "name": wheel["name"],
+            "version": wheel["version"],
+            "purl": address,
+            "hashes": [{"alg": "SHA-256", "content": wheel["sha256"]}],
+            **({"licenses": licenses} if licenses else {}),
+        }
+
+
+def _packages(lock: dict[str, Any], installed: Collection[str]) -> Iterator[dict[str, Any]]:
     listed: set[str] = set()
     for place, package in sorted(lock.get("packages", {}).items()):
         version = package.get("version")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import PrivateAttr
+from pydantic import PrivateAttr, model_validator
 
-from changeover.release.figures import Declared, Name, UrlPath, written
+from changeover.release.figures import Declared, MinimumVersion, Name, UrlPath, written
+
+# that of Debian 12, which hosts are provisioned on
+DEBIAN_PYTHON = "3.11"
 
 Identifier = Annotated[
     str, written(r"[a-z_][a-z0-9_]{0,62}", "an SQL name of lower-case letters, digits and _")
@@ -15,10 +18,23 @@ Identifier = Annotated[
 
 
 class Runtime(Declared):
-    """What the app's processes run on: the kind, and the distribution's packages for it."""
+    """What the app's processes run on: the kind, and the distribution's packages for it.
+
+    ``version`` is Python's, since what a bundle brings is made for one; it has its package by itself.
+    """
 
     kind: Literal["node", "python"]
+    version: MinimumVersion | None = None
     packages: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _of_the_distribution(self) -> Runtime:
+        if self.kind == "node" and self.version is not None:
+            raise ValueError("version: node's is asked for by a release, as requires.minimum.node")
+        if self.kind == "python" and self.version != DEBIAN_PYTHON:
+            said = "it is missing" if self.version is None else f"not {self.version}"
+            raise ValueError(f'version: Debian 12 has Python "{DEBIAN_PYTHON}", {said}')
+        return self
 
 
 class DatabaseUse(Declared):

@@ -47,6 +47,11 @@ StepKind = Literal[
     "retire",
     "rollback",
 ]
+# the file that pins what is built, and what has to be listed for it
+LOCKS = {
+    "npm": ("package-lock.json", "package.json and package-lock.json"),
+    "python": ("requirements.lock", "requirements.lock"),
+}
 SectionId = Annotated[str, written(r"[a-z0-9][a-z0-9-]*", "an id such as oauth-callbacks")]
 
 
@@ -74,7 +79,10 @@ class Requirements(Declared):
 
 
 class Build(Declared):
-    """How dependencies get into the bundle: ``npm`` installs what package-lock.json pins."""
+    """How dependencies get into the bundle.
+
+    ``npm`` installs what package-lock.json pins, ``python`` the wheels that requirements.lock pins.
+    """
 
     kind: Literal["none", "npm", "python"] = "none"
 
@@ -203,8 +211,9 @@ class Release(Declared):
         for old in (*self.follows, *self.direct):
             if old == self.version:
                 yield f"follows: {old} cannot follow itself"
-        if self.build.kind == "npm" and "package-lock.json" not in self.code:
-            yield "code: build npm needs package.json and package-lock.json in it"
+        needed = LOCKS.get(self.build.kind)
+        if needed is not None and needed[0] not in self.code:
+            yield f"code: build {self.build.kind} needs {needed[1]} in it"
         if self.nginx is None:
             return
         if self.nginx.socket not in sockets:

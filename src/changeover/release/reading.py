@@ -93,6 +93,9 @@ def load_release(
         for index, entry in enumerate(release.code)
         if not (owner.directory / entry).exists() and not (directory / entry).exists()
     ]
+    if release.build.kind == "python" and owner.runtime.kind != "python":
+        file = shown(owner.directory / "app.yml")
+        problems.append((("build", "kind"), f"python is for a runtime of kind python in {file}"))
     problems += _migrator_problems(owner, release)
     if problems:
         raise invalid(document, problems)

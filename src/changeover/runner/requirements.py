@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import TYPE_CHECKING
 
 from changeover.executors import migrate, preflight
@@ -42,7 +43,18 @@ def outcome(
         app.app,
         release.requires,
         probe if known else None,
-        database.app_database(environment, app) if enters else None,
         report,
-        owner=database.migrator_database(environment, app) if release.migrator else None,
+        enters=preflight.Entries(
+            role=database.app_database(environment, app) if enters else None,
+            owner=database.migrator_database(environment, app) if release.migrator else None,
+        ),
+        python=_interpreter(app, release),
     )
+
+
+def _interpreter(app: App, release: Release) -> preflight.Interpreter | None:
+    """Return what a release in Python runs on."""
+    if app.runtime.kind != "python" or app.runtime.version is None:
+        return None
+    machine = platform.machine() if release.build.kind == "python" else None
+    return preflight.Interpreter(version=app.runtime.version, machine=machine)

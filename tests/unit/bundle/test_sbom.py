@@ -25,7 +25,9 @@ INSTALLED = {
 
 
 def test_every_installed_package_is_listed_once() -> None:
-    bill = json.loads(sbom.document("hello", "1.0.0", json.dumps(LOCK).encode(), INSTALLED))
+    bill = json.loads(
+        sbom.document("hello", "1.0.0", sbom.of_npm(json.dumps(LOCK).encode(), INSTALLED))
+    )
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
     assert [each["purl"] for each in bill["components"]] == [
         "pkg:npm/%40scope/one@1.2.3",
@@ -42,10 +44,10 @@ def test_every_installed_package_is_listed_once() -> None:
 
 def test_the_same_input_gives_the_same_bytes() -> None:
     lock = json.dumps(LOCK).encode()
-    first = sbom.document("hello", "1.0.0", lock, INSTALLED)
-    assert sbom.document("hello", "1.0.0", lock, sorted(INSTALLED)) == first
-    assert sbom.document("hello", "1.0.1", lock, INSTALLED) != first
+    first = sbom.document("hello", "1.0.0", sbom.of_npm(lock, INSTALLED))
+    assert sbom.document("hello", "1.0.0", sbom.of_npm(lock, sorted(INSTALLED))) == first
+    assert sbom.document("hello", "1.0.1", sbom.of_npm(lock, INSTALLED)) != first
 
 
 def test_an_app_without_packages_has_an_empty_bill() -> None:
-    assert json.loads(sbom.document("hello", "1.0.0", None, ()))["components"] == []
+    assert json.loads(sbom.document("hello", "1.0.0", []))["components"] == []

@@ -292,7 +292,7 @@ def test_preflight_refuses_a_recipient_that_no_backup_could_be_encrypted_to(
     project.edit(project.variables, old, "changeover_backup_recipients: [age1bogus]")
 
     with pytest.raises(VariableInvalid, match="age1bogus is not an age recipient") as caught:
-        preflight.apply(project.environment, "hello", Requirements(), None, None, print)
+        preflight.apply(project.environment, "hello", Requirements(), None, print)
 
     assert "inventories/demo/group_vars/all/main.yml" in caught.value.hint
 

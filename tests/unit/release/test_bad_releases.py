@@ -51,6 +51,37 @@ def test_an_app_is_held_to_its_directory_and_its_keys(project: Project) -> None:
         _ = project.app
 
 
+@pytest.mark.parametrize(
+    ("runtime", "said"),
+    [
+        ("{kind: python}", 'Debian 12 has Python "3.11", it is missing'),
+        ('{kind: python, version: "3.13"}', 'Debian 12 has Python "3.11", not 3.13'),
+        ("{kind: python, version: 3.11}", "runtime.version: a version is text: put it in quotes"),
+        ('{kind: node, version: "20"}', "version: node's is asked for by a release"),
+    ],
+)
+def test_a_version_of_python_is_one_that_hosts_can_have(
+    project: Project, runtime: str, said: str
+) -> None:
+    file = project.root / "apps/hello/app.yml"
+    project.edit(file, "{kind: node, packages: [nodejs, npm]}", runtime)
+
+    with pytest.raises(DeclarationInvalid) as caught:
+        _ = project.app
+
+    assert said in caught.value.message
+    assert caught.value.exit_code == 2
+
+
+def test_wheels_are_for_an_app_on_python(project: Project) -> None:
+    project.edit(project.release_file("3.0.0"), "kind: npm", "kind: python")
+    project.edit(project.release_file("3.0.0"), "package-lock.json]", "requirements.lock]")
+    (project.root / "apps/hello/requirements.lock").touch()
+
+    with pytest.raises(DeclarationInvalid, match=r"build\.kind: python is for a runtime"):
+        release.load_release(project.root, "hello", "3.0.0")
+
+
 def test_a_source_has_to_be_declared_by_the_app(project: Project) -> None:
     project.edit(project.root / "apps/hello/app.yml", "cache: {user: hello}\n", "")
     said = "environment.variables.REDIS_URL.from: the app declares no cache"

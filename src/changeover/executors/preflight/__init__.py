@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from changeover import public_tls, ssh
 from changeover.errors import ChangeoverError
-from changeover.executors.preflight import certificates, requirements, sign_in
+from changeover.executors.preflight import certificates, interpreter, requirements, sign_in
 from changeover.executors.preflight.disks import directories
 from changeover.executors.preflight.facts import HostFacts, Server, gather
 from changeover.executors.preflight.findings import Finding, PreflightOutcome, PreflightRed
+from changeover.executors.preflight.interpreter import Interpreter
 
 if TYPE_CHECKING:
     import ssl
@@ -21,7 +23,32 @@ if TYPE_CHECKING:
     from changeover.inventory import Environment
     from changeover.release.model import Requirements
 
-__all__ = ["Finding", "PreflightOutcome", "PreflightRed", "Server", "apply", "certificate_path"]
+__all__ = [
+    "Entries",
+    "Finding",
+    "Interpreter",
+    "PreflightOutcome",
+    "PreflightRed",
+    "Server",
+    "apply",
+    "certificate_path",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entries:
+    """The database as a release enters it from its hosts.
+
+    Args:
+        role: As the app does; ``None`` where it does not.
+        owner: As its own migrator does, from the first app host; ``None`` where there is none.
+    """
+
+    role: Database | None = None
+    owner: Database | None = None
+
+
+NOWHERE = Entries()
 
 
 def certificate_path(app: str) -> str:
@@ -34,10 +61,10 @@ def apply(
     app: str,
     requires: Requirements,
     probe: Callable[[], Server] | None,
-    role: Database | None,
     report: Callable[[dict[str, Any]], None],
     *,
-    owner: Database | None = None,
+    enters: Entries = NOWHERE,
+    python: Interpreter | None = None,
 ) -> PreflightOutcome:
     """Ask all hosts at once and return what fits and what does not; nothing is changed.
 
@@ -47,10 +74,9 @@ def apply(
         requires: Its requirements: below the minimum is red, below the recommendation a warning.
         probe: Enters the database as its owner and returns what the server says, or raises;
             ``None`` for an app without a database. Runs beside the other questions.
-        role: The database as the release enters it from its hosts; ``None`` where it does not.
         report: Called with one event a finding.
-        owner: The database as the app's own migrator enters it, from the first app host; ``None``
-            where there is none.
+        enters: The database as the release enters it.
+        python: What the release runs on, where it is in Python.
 
     Raises:
         InvalidInput: The authority that clients trust, the deploy key, the recorded host keys or
@@ -61,11 +87,13 @@ def apply(
     ssh.require_access(environment)
     environment.require_recipients()
     with ThreadPoolExecutor(max_workers=1) as beside:
-        asked = beside.submit(entered, environment, probe, role, owner)
+        asked = beside.submit(entered, environment, probe, enters.role, enters.owner)
         facts = gather(environment, environment.hosts, (certificate_path(app),), directories(app))
         database, signed_in = asked.result()
     found = []
-    for finding in _all(environment, app, requires, database, facts, signed_in, context):
+    more = _of_interpreter(environment, facts, python) if python is not None else {}
+    here = {name: [*more.get(name, ()), *signed_in.get(name, ())] for name in facts}
+    for finding in _all(environment, app, requires, database, facts, here, context):
         report(finding.as_event())
         found.append(finding)
     return PreflightOutcome(findings=tuple(found), seconds=time.monotonic() - begun)
@@ -100,7 +128,7 @@ def _all(
     requires: Requirements,
     database: Server | ChangeoverError | None,
     facts: Mapping[str, HostFacts | ChangeoverError],
-    signed_in: Mapping[str, Sequence[Finding]],
+    more: Mapping[str, Sequence[Finding]],
     context: ssl.SSLContext,
 ) -> Iterator[Finding]:
     name, path = environment.public_name(app), certificate_path(app)
@@ -113,7 +141,7 @@ def _all(
         yield Finding(
             id="reachable", status="ok", host=host.name, message=f"answers; {known.system}"
         )
-        provision = f"changeover provision --env {environment.name} --limit {host.name}"
+        provision = _provision(environment, host.name)
         yield from requirements.findings(host.name, host.groups, known, requires, server, provision)
         if "app" in host.groups:
             yield from certificates.in_file(
@@ -123,7 +151,7 @@ def _all(
                 name,
                 needed=requires.minimum.certificate,
             )
-        yield from signed_in.get(host.name, ())
+        yield from more[host.name]
     yield from database_findings(environment, database)
     yield certificates.served(name, environment.public_address, context)
     yield from requirements.environment_findings(
@@ -131,6 +159,23 @@ def _all(
         [host.name for host in environment.hosts_in("lb")],
         [host.name for host in environment.hosts_in("app")],
     )
+
+
+def _of_interpreter(
+    environment: Environment,
+    facts: Mapping[str, HostFacts | ChangeoverError],
+    needed: Interpreter,
+) -> dict[str, list[Finding]]:
+    known = {host.name: facts[host.name] for host in environment.hosts_in("app")}
+    return {
+        name: list(interpreter.findings(name, has, needed, _provision(environment, name)))
+        for name, has in known.items()
+        if isinstance(has, HostFacts)
+    }
+
+
+def _provision(environment: Environment, host: str) -> str:
+    return f"changeover provision --env {environment.name} --limit {host}"
 
 
 def database_findings(

@@ -75,6 +75,8 @@ class HostFacts:
         certificates: Text of each certificate file, ``None`` where it cannot be read.
         system: The distribution's name.
         clock_skew: Seconds between its clock and the controller's, transport allowed for.
+        interpreters: Versions of Python, such as 3.11.
+        machine: Its processor's name, such as x86_64.
     """
 
     versions: Mapping[str, str | None]
@@ -86,6 +88,8 @@ class HostFacts:
     certificates: Mapping[str, str | None]
     system: str | None
     clock_skew: float
+    interpreters: tuple[str, ...] = ()
+    machine: str | None = None
 
 
 def gather(
@@ -136,4 +140,6 @@ def read(said: Mapping[str, Any], before: float, after: float) -> HostFacts:
         certificates=said["certificates"],
         system=said["system"],
         clock_skew=max(0.0, before - clock, clock - after),
+        interpreters=tuple(said["interpreters"]),
+        machine=said["machine"],
     )

@@ -64,6 +64,12 @@ def npm() -> str | None:
     return version(output("npm", "--version"))
 
 
+def interpreters() -> list[str]:
+    """Return the versions of Python that are installed beside each other."""
+    names = (path.name for path in Path("/usr/bin").glob("python3.*"))
+    return sorted(name[6:] for name in names if re.fullmatch(r"python3\.\d+", name))
+
+
 def postgresql() -> list[str]:
     """Return the versions of the clusters on this host; of the installed servers if it has none."""
     majors = {path.name for path in Path("/etc/postgresql").glob("[0-9]*")}
@@ -158,6 +164,8 @@ def facts(certificates: list[str], directories: dict[str, str]) -> dict[str, Any
             "redis": version(output("redis-server", "--version")),
             "nginx": version(output("nginx", "-v").partition("/")[2]),
         },
+        "interpreters": interpreters(),
+        "machine": platform.machine(),
         "postgresql": postgresql(),
         "memory_bytes": memory(),
         "disks": [disk(purpose, path) for purpose, path in places.items()],

@@ -110,7 +110,7 @@ def test_an_authority_that_cannot_be_read_stops_preflight_before_a_host_is_asked
         authority.write_text(content)
 
     with pytest.raises(public_tls.AuthorityUnreadable, match=said) as caught:
-        preflight.apply(project.environment, "hello", Requirements(), None, None, print)
+        preflight.apply(project.environment, "hello", Requirements(), None, print)
 
     assert caught.value.exit_code == 2
     assert str(authority) in caught.value.message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,7 @@ def test_it_prints_what_the_controller_reads(tmp_path: Path) -> None:
 
     assert read.certificates == {str(certificate): "the chain", "/nonexistent": None}
     assert read.versions["python"] == sys.version.split()[0]
+    assert (read.interpreters, read.machine) == (("3.11",), platform.machine())
     assert read.memory_bytes is not None
     assert read.memory_bytes > 0
     rooms = {disk.purpose: disk for disk in read.disks}

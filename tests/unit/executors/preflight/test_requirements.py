@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from changeover.errors import ChangeoverError, CheckRed
-from changeover.executors.preflight import requirements
+from changeover.executors.preflight import interpreter, requirements
 from changeover.executors.preflight.facts import Disk, HostFacts, Listener, Server, read
 from changeover.executors.preflight.findings import Finding, PreflightOutcome, PreflightRed
+from changeover.executors.preflight.interpreter import Interpreter
 from changeover.release.model import Requirement, Requirements
 from changeover.ssh_failures import HostKeyChanged
 
@@ -207,6 +208,8 @@ def test_the_environment_as_a_whole() -> None:
 def test_the_time_of_the_question_is_no_skew(clock: float, skew: float) -> None:
     said_by_host = {
         "versions": {},
+        "interpreters": [],
+        "machine": "x86_64",
         "postgresql": [],
         "memory_bytes": 1,
         "disks": [],
@@ -251,3 +254,25 @@ def test_one_failure_is_raised_as_itself() -> None:
         outcome(WARN, Finding.of(changed, "reachable")).require_green()
 
     assert raised.value is changed
+
+
+@pytest.mark.parametrize(
+    ("has", "machine", "said"),
+    [
+        (("3.11",), "x86_64", []),
+        (("3.11", "3.13"), "x86_64", []),
+        (("3.13",), "x86_64", ["it has Python 3.13, and the app runs on 3.11"]),
+        ((), "x86_64", ["it has Python in no version, and the app runs on 3.11"]),
+        (("3.11",), "aarch64", ["it is aarch64, and bundles built here are for x86_64"]),
+    ],
+)
+def test_a_release_in_python_needs_its_interpreter_and_processor(
+    has: tuple[str, ...], machine: str, said: list[str]
+) -> None:
+    facts = replace(SOUND, interpreters=has, machine=machine)
+    needed = Interpreter(version="3.11", machine="x86_64")
+
+    found = list(interpreter.findings("web1", facts, needed, "changeover provision"))
+
+    assert [f.message for f in found if f.status == "red"] == said
+    assert all(f.next for f in found if f.status == "red")
