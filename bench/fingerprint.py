@@ -90,7 +90,7 @@ def main() -> int:
         measures: list[tuple[str, Callable[[], float]]] = [
             (DUMP, lambda: dump(store)),
             (USUAL, lambda: dumped(store, "--format=custom")),
-            (FINGERPRINT, lambda: fingerprint(store, "sent")),
+            (FINGERPRINT, lambda: fingerprint(store, "value")),
             (BY_TEXT, lambda: fingerprint(store, "text")),
             (BACKUP, lambda: backup(store)),
         ]

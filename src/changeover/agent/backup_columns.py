@@ -23,8 +23,8 @@ pg_get_expr(d.adbin, d.adrelid) AS expression, (a.attmissingval::text::text[])[1
 FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = {table}::regclass AND a.attgenerated = '' AND a.attname IN ({names})
 ORDER BY a.attnum"""
-# Types that are not the server's own have a schema in their name: reading a constant as one of a domain
-# would run the app's own code as a superuser.
+# Types that are not the server's own have a schema in their name: reading a constant as one of a domain,
+# or casting its value to text, may run the app's own code, and it would as a superuser.
 CAST = r"[\w \[\](),]+"
 CONSTANT = re.compile(rf"(?:'(?:[^']|'')*'|-?[0-9.]+|true|false)(?:::{CAST})?")
 
@@ -51,10 +51,10 @@ def filled(session: Session, table: str, columns: Sequence[str]) -> dict[str, in
 def _written(column: Record) -> str:
     """Return the SQL that tells whether a row's value was written; types need not know equality."""
     value = f"r.{identifier(column['name'])}"
-    told = [f"{value} IS NOT NULL"]
+    told, shown = [f"{value} IS NOT NULL"], f"format('%s', {value})"
     if column["missing"] is not None:
-        told.append(f"{value}::text <> {literal(column['missing'])}")
+        told.append(f"{shown} <> {literal(column['missing'])}")
     constant = CONSTANT.fullmatch(column["expression"] or "")
     if constant and re.fullmatch(CAST, column["type"]):
-        told.append(f"{value}::text <> ({column['expression']})::{column['type']}::text")
+        told.append(f"{shown} <> format('%s', ({column['expression']})::{column['type']})")
     return " AND ".join(told)

@@ -156,6 +156,8 @@ def _dump(store: Store, session: Session, wish: Wish, partial: Path) -> Record:
     }
     snapshot = _snapshot(session)
     manifest |= session.row(MOMENT)
+    # Positions obey no snapshot: read before the dump begins, they are at most what it holds.
+    manifest["sequences"] = backup_content.sequences(session)
     common = (f"--snapshot={snapshot}", "--lock-wait-timeout=30000", "--no-password")
     begun = time.monotonic()
     command = [
@@ -204,9 +206,8 @@ def _content(session: Session, database: str) -> dict[str, Any]:
         for name, table in backup_content.fingerprints(session).items()
     }
     return {
-        "hashed": "sent",
+        "hashed": "value",
         "counted_from": backup_content.counted_from(session),
         "tables": tables,
-        "sequences": backup_content.sequences(session),
         "settings": backup_settings.read(session, database),
     }

@@ -137,7 +137,12 @@ def _rows(side: Session, there: set[str], name: str) -> int | None:
 
 
 def _table(
-    old: Session, new: Session, name: str, columns: list[str], key: list[str] | None, examples: int
+    old: Session,
+    new: Session,
+    name: str,
+    columns: list[str],
+    key: backup_rows.Key | None,
+    examples: int,
 ) -> Record | None:
     """Compare a table that both have: by fingerprint first, which sorts nothing."""
     kept = backup_content.fingerprint(old, name, columns)
@@ -159,14 +164,14 @@ def _large(old: Session, new: Session, examples: int) -> Record | None:
         return None
     query = backup_rows.large_objects(shown=examples > 0)
     tally = backup_rows.tallied(old, new, query, examples)
-    return _told(kept["rows"], live["rows"], ["oid"], tally) | {"uncompared": []}
+    return _told(kept["rows"], live["rows"], None, tally) | {"key": ["oid"], "uncompared": []}
 
 
-def _told(kept: int, live: int, key: list[str] | None, tally: backup_rows.Tally) -> Record:
+def _told(kept: int, live: int, key: backup_rows.Key | None, tally: backup_rows.Tally) -> Record:
     return {
         "rows_kept": kept,
         "rows_live": live,
-        "key": key,
+        "key": key and key.columns,
         "only_kept": tally.only_kept,
         "only_live": tally.only_live,
         "changed": tally.changed,

@@ -24,18 +24,30 @@ if TYPE_CHECKING:
 
     from changeover.agent.postgres_session import Session
 
+# To make JSON of a value may be a cast of the app's own, and it would run as a superuser.
 KEYS = """
-SELECT format('%I.%I', n.nspname, c.relname) AS name, json_agg(a.attname ORDER BY k.place) AS key
+SELECT format('%I.%I', n.nspname, c.relname) AS name, json_agg(a.attname ORDER BY k.place) AS columns,
+string_agg(format(CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace THEN '%1$L, r.%1$I'
+ELSE '%1$L, format(''%%s'', r.%1$I)' END, a.attname), ', ' ORDER BY k.place) AS shown
 FROM pg_constraint p JOIN pg_class c ON c.oid = p.conrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL unnest(p.conkey) WITH ORDINALITY AS k (number, place)
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number
+JOIN pg_type t ON t.oid = a.atttypid
 WHERE p.contype = 'p' GROUP BY 1"""
 LARGE_OBJECTS = """
 SELECT oid::bigint AS first, 0 AS second,
 hashtextextended(oid::text || ':' || encode(lo_get(oid), 'hex'), 0) AS content, {key} AS clear
 FROM pg_largeobject_metadata"""
 PARTS = 1 << 14
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The primary key of a table: its columns, in order, and the SQL that shows them by name."""
+
+    columns: list[str]
+    shown: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +93,22 @@ class Tally:
             shown.append(json.loads(row.key))
 
 
-def keys(session: Session) -> dict[str, list[str]]:
-    """Return the columns of every primary key, in order, by table."""
-    return {row["name"]: row["key"] for row in session.rows(KEYS)}
+def keys(session: Session) -> dict[str, Key]:
+    """Return every primary key, by table."""
+    return {row["name"]: Key(row["columns"], row["shown"]) for row in session.rows(KEYS)}
 
 
-def by_key(table: str, key: Sequence[str], columns: Sequence[str], *, shown: bool) -> str:
+def by_key(table: str, key: Key, columns: Sequence[str], *, shown: bool) -> str:
     """Return the query for a table's rows, each where the hash of its key says.
 
     Args:
         table: Its quoted name.
-        key: The columns of its primary key.
+        key: Its primary key.
         columns: The columns that are compared, the key's among them.
         shown: Whether rows carry their key in clear, too.
     """
-    text = "ROW({})::text".format(", ".join(f"r.{identifier(column)}" for column in key))
-    pairs = ", ".join(f"{literal(column)}, r.{identifier(column)}" for column in key)
-    clear = f"json_build_object({pairs})::text" if shown else "NULL"
+    text = "ROW({})::text".format(", ".join(f"r.{identifier(column)}" for column in key.columns))
+    clear = f"json_build_object({key.shown})::text" if shown else "NULL"
     return (
         f"SELECT hashtextextended({text}, 0) AS first, hashtextextended({text}, 1) AS second, "
         f"{backup_content.row_hash(list(columns))} AS content, {clear} AS clear "
