@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MEGABYTE = 1_000_000
 HOUR = 3600
 TOLD_TABLES = 5
-SHORTEST = 60.0  # seconds that writes have to be counted over to tell of an hour
+SHORTEST = 600.0  # seconds that writes have to be counted over to tell of an hour
 FIGURES = ("backup", "since", "seconds", "wal_bytes", "rows_written", "rows_deleted")
 UNCOUNTED = {
     "another-cluster": "{backup} is of another cluster",
@@ -130,7 +130,7 @@ class Estimate:
             return (lost, *self._log_ahead())
         return (
             begins,
-            f"in the {duration.words(self.seconds)} since {self.backup} the server counted {self._rows()}",
+            f"in the {duration.words(self.seconds)} since {self.backup} the server counted {self._rows()}, migrations' own among them",
             *(f"  {line}" for line in self.by_table()),
             *self._log_ahead(),
             self._hour_ahead(),
@@ -164,7 +164,7 @@ class Estimate:
             else ""
         )
         return (
-            f"going back to {self.backup} ({span} old) leaves at most {counted(self.rows_written or 0, 'row')}"
+            f"going back to {self.backup} ({span} old) leaves at most about {counted(self.rows_written or 0, 'row')}"
             f" behind, inserted or changed since by the server's counts, migrations' own among them{back}{log}"
         )
 

@@ -1,11 +1,12 @@
-"""What may come next for the version that is live: the end of its bake window, and the way back."""
+"""What may come next for the version that is live: the end of its bake window, the way back, and its backup."""
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from changeover.colour import version_of
-from changeover.runner import bake, endings, restore_price
+from changeover.runner import bake, endings, freshness, restore_price
 from changeover.runner.own import back as own_back
 from changeover.runner.rollback import goal as goals
 from changeover.runner.undo import judgement as undoing
@@ -14,6 +15,7 @@ from changeover.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from changeover.runner.run import Run
     from changeover.runner.stages import Context
     from changeover.runner.survey import HostState
 
@@ -40,8 +42,24 @@ def outlook(context: Context, states: Sequence[HostState]) -> Iterator[Event]:
         if window.seconds:
             yield window.as_event()
         yield _way_back(context, version, version_of(goal) if goal else None, placed=placed)
+        if aged := _aged(context):
+            yield aged
     except Exception as error:  # noqa: BLE001 - what the hosts said was told, whatever is wrong beside
         yield _event(None, "unknown", endings.known(error).message)
+
+
+def _aged(context: Context) -> Event | None:
+    run = _looking(context)
+    found = freshness.warning(run, dt.datetime.now(dt.UTC))
+    run.fleet.close()
+    return found
+
+
+def _looking(context: Context) -> Run:
+    """Open a run that only looks, whatever version the agents are of."""
+    run = context.run()
+    run.fleet.any_agent = True
+    return run
 
 
 def _way_back(context: Context, version: str, to: str | None, *, placed: bool) -> Event:
@@ -77,8 +95,7 @@ def _restore(
     context: Context, to: str, found: Verdict, before: restore_price.Before, *, placed: bool
 ) -> Event:
     """Tell a restore with its price and the command that does it."""
-    run = context.run()
-    run.fleet.any_agent = True
+    run = _looking(context)
     price = restore_price.behind(run, before)
     run.fleet.close()
     told = _event(to, found.kind, found.because)
