@@ -354,8 +354,8 @@ def test_settings_of_the_file_do_not_move_its_checks(shop: Shop, release: Releas
 
 def test_rows_that_a_policy_hides_are_not_taken_for_none(shop: Shop, release: Release) -> None:
     policy = (
-        "CREATE POLICY mine ON users USING (false); ALTER TABLE users ENABLE ROW LEVEL SECURITY,"
-        " FORCE ROW LEVEL SECURITY; UPDATE users SET name = NULL"
+        "UPDATE users SET name = NULL; CREATE POLICY mine ON users USING (false);"
+        " ALTER TABLE users ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
     )
     with pytest.raises(failures.DataCheckFailed, match="cannot be asked: query would be affected"):
         apply(shop, release(files(policy, "not_null: [users.name]")))

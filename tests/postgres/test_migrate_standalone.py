@@ -76,7 +76,7 @@ def test_t8_an_index_that_failed_is_not_left_behind(users: Shop, release: Releas
     folder = release({"expand/002_index.sql": text})
     with pytest.raises(failures.StatementFailed, match="could not create unique index") as caught:
         migrate.apply(users.owner, folder)
-    assert "Key (lower(email::text))=(x) is duplicated" in str(caught.value.cause)
+    assert "Key (lower(email::text))= (…)" in str(caught.value.cause), "the column, and no value"
     assert valid(users) is None
 
     users.rows("DELETE FROM users WHERE id = 9002")

@@ -16,7 +16,7 @@ from changeover.executors.migrate.reconcile import (
     to_apply,
     to_revert,
 )
-from changeover.executors.migrate.segment import finish, run_segment
+from changeover.executors.migrate.segment import finish, may_set, run_segment
 from changeover.executors.migrate.session import guard
 from changeover.executors.migrate.standalone import run_standalone
 from changeover.executors.migrate.turn import take_turn
@@ -167,7 +167,7 @@ def _move(turn: Turn, move: Move, *, begun: bool) -> None:
             run_segment(turn, move, left, last=ended)
     if not ended:
         finish(turn, move)
-    if any(statement.effect.kind == "SET" for statement in move.statements):
+    if any(may_set(statement) for statement in move.statements):
         guard(turn.work)
     milliseconds = (time.monotonic() - since) * 1000
     turn.report(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from typing import TYPE_CHECKING
-
-import psycopg
 
 from changeover.executors.migrate import ledger
 from changeover.executors.migrate.data import checks as data_checks
 from changeover.executors.migrate.entries import Entry, record
-from changeover.executors.migrate.failures import DataCheckFailed, StatementFailed
+from changeover.executors.migrate.failures import DataCheckFailed
 from changeover.executors.migrate.patience import no_longer_than_rehearsed
+from changeover.executors.migrate.placing import COMMIT, placing_failures
 from changeover.executors.migrate.transaction import transaction
 from changeover.executors.migrate.verify import verify
 
@@ -23,6 +23,20 @@ if TYPE_CHECKING:
     from changeover.executors.migrate.moves import Move
     from changeover.executors.migrate.turn import Turn
     from changeover.migrations.records import Statement
+
+# Every other kind can call set_config, or begins with SET.
+SETS_NOTHING = (
+    "ALTER ",
+    "COMMENT",
+    "CREATE ",
+    "DELETE",
+    "DROP ",
+    "GRANT",
+    "INSERT",
+    "REVOKE",
+    "TRUNCATE",
+    "UPDATE",
+)
 
 
 def run_segment(turn: Turn, move: Move, statements: tuple[Statement, ...], *, last: bool) -> None:
@@ -40,11 +54,14 @@ def run_segment(turn: Turn, move: Move, statements: tuple[Statement, ...], *, la
     def work() -> None:
         entries.clear()
         results.clear()
-        with transaction(turn):
+        with transaction(
+            turn, functools.partial(placing_failures, turn, move, statements[-1], COMMIT)
+        ):
             _repeat_settings(turn, move, statements[0])
             before = _look_before(turn, move, statements[0])
             entries.extend(_run(turn, move, statement) for statement in statements)
             if last:
+                _fire_deferred(turn, move, statements[-1])
                 _end(turn, move, entries, before, results)
             else:
                 record(turn.work, move, turn.mandate, move.state, entries)
@@ -76,45 +93,9 @@ def execute(turn: Turn, move: Move, statement: Statement) -> None:
         turn.work.execute(statement.sql.encode())
 
 
-@contextlib.contextmanager
-def placing_failures(turn: Turn, move: Move, statement: Statement) -> Iterator[None]:
-    """Turn what PostgreSQL refuses into a failure that names the statement's place.
-
-    Raises:
-        StatementFailed: It was refused. Lock waits, cancellation and a lost session pass as they are.
-    """
-    try:
-        yield
-    except (
-        psycopg.errors.LockNotAvailable,
-        psycopg.errors.DeadlockDetected,
-        psycopg.errors.QueryCanceled,
-        # the end of the session, which may be told before its connection is seen to close
-        psycopg.errors.AdminShutdown,
-        psycopg.errors.CrashShutdown,
-    ):
-        raise
-    except psycopg.Error as error:
-        if turn.work.broken:
-            raise
-        raise _statement_failed(turn, move, statement, error) from error
-
-
-def _statement_failed(
-    turn: Turn, move: Move, statement: Statement, error: psycopg.Error
-) -> StatementFailed:
-    """Return the failure that names file, line and what PostgreSQL said."""
-    position = int(error.diag.statement_position or 1)
-    line = statement.line + statement.sql[: position - 1].count("\n")
-    where = move.where(statement).rpartition(":")[0]
-    details = [error.diag.message_detail, error.diag.message_hint, error.diag.context]
-    return StatementFailed(
-        f"{where}:{line}: {statement.effect.kind} failed:"
-        f" {error.diag.message_primary or str(error).strip()}",
-        host=turn.database.shown_host,
-        cause="\n".join([f"SQLSTATE {error.sqlstate}", *filter(None, details)]),
-        hint="nothing of its transaction stays; correct the file and run the same command again",
-    )
+def may_set(statement: Statement) -> bool:
+    """Tell whether a statement may change settings of the session, as functions can."""
+    return not statement.effect.kind.startswith(SETS_NOTHING)
 
 
 def tell(turn: Turn, move: Move, statement: Statement, how: str, milliseconds: float) -> None:
@@ -144,6 +125,8 @@ def _run(turn: Turn, move: Move, statement: Statement) -> Entry:
         execute(turn, move, statement)
     milliseconds = (time.perf_counter() - begun) * 1000
     ended = time.monotonic()
+    if may_set(statement):
+        turn.limit()
     if watching:
         watching.after(turn.work, move, statement)
     return Entry(statement=statement, milliseconds=milliseconds, ended=ended)
@@ -165,6 +148,13 @@ def _telling(turn: Turn, move: Move, results: list[Result]) -> Iterator[None]:
         data_checks.tell(turn.report, move.migration, results)
         raise
     data_checks.tell(turn.report, move.migration, results)
+
+
+def _fire_deferred(turn: Turn, move: Move, last: Statement) -> None:
+    """Have what waits for the commit happen now, where the migration is judged by what it left."""
+    if move.verify or (move.forward and move.migration.checks):
+        with placing_failures(turn, move, last, COMMIT):
+            turn.work.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def _end(

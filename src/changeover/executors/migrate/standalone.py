@@ -11,7 +11,8 @@ import psycopg
 from changeover.executors.migrate import ledger
 from changeover.executors.migrate.failures import StatementFailed
 from changeover.executors.migrate.leftovers import Finding, clear, look
-from changeover.executors.migrate.segment import execute, placing_failures, tell
+from changeover.executors.migrate.placing import placing_failures
+from changeover.executors.migrate.segment import execute, tell
 
 if TYPE_CHECKING:
     from changeover.executors.migrate.ledger import How, StatementRow

@@ -10,17 +10,24 @@ import psycopg
 from changeover.executors.migrate import ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from changeover.executors.migrate.turn import Turn
 
 
 @contextlib.contextmanager
-def transaction(turn: Turn) -> Iterator[None]:
+def transaction(
+    turn: Turn, committing: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+) -> Iterator[None]:
     """Hold a transaction on the work session, with the run's limits, while nobody else took over.
 
     Two hundred migrations are two hundred of these, and each message is waited for: with psycopg's
     own block there are three before the first statement.
+
+    Args:
+        turn: The runner's turn.
+        committing: What the commit runs in: deferred constraints and triggers may refuse there.
 
     Raises:
         RunnerFenced: The ledger names another runner.
@@ -31,7 +38,8 @@ def transaction(turn: Turn) -> Iterator[None]:
         answers.set_result(-1)
         ledger.judge(answers.fetchone(), turn.mandate)
         yield
-        work.commit()
+        with committing():
+            work.commit()
     except BaseException:
         with contextlib.suppress(psycopg.Error):
             work.rollback()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from changeover.executors.migrate.data.checks import SETTINGS
 from changeover.executors.migrate.failures import VerifyFailed
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def verify(connection: Connection, migration: Migration, queries: tuple[Statemen
     if not queries:
         return
     with connection.transaction(force_rollback=True):
-        connection.execute("SET LOCAL transaction_read_only = on")
+        connection.execute(SETTINGS)
         for query in queries:
             _ask(connection, migration, query)
 

@@ -16,7 +16,8 @@ from changeover.executors.migrate.backfill.keyset import Keyset
 from changeover.executors.migrate.backfill.pacing import Pace
 from changeover.executors.migrate.backfill.pressure import Pressure
 from changeover.executors.migrate.backfill.progress import Progress
-from changeover.executors.migrate.segment import placing_failures, tell
+from changeover.executors.migrate.placing import placing_failures
+from changeover.executors.migrate.segment import tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,8 @@ WAITING = """
         (SELECT count(DISTINCT pid) FROM pg_locks
          WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))
 """
+
+KEYS = "reading the keys of its batches"
 
 
 class _Overran(Exception):
@@ -125,15 +128,17 @@ def _survey(turn: Turn, move: Move, keys: Keyset, after: str | None) -> tuple[in
     """Return about how many keys there are, and how many of them are left."""
     turn.limit()
     keys.check(turn.work, move.migration.path)
-    total = keys.estimated(turn.work)
-    return total, total if after is None else keys.estimated(turn.work, after)
+    with placing_failures(turn, move, move.statements[0], KEYS):
+        total = keys.estimated(turn.work)
+        return total, total if after is None else keys.estimated(turn.work, after)
 
 
 def _batch(walk: _Walk) -> _Step:
     """Run one batch; the one after which no key is left closes the statement."""
     turn, move = walk.turn, walk.move
     record = (turn.work, move.migration, move.statements[0], move.direction, turn.mandate)
-    span = walk.keys.following(turn.work, walk.after, walk.pace.size)
+    with placing_failures(turn, move, move.statements[0], KEYS):
+        span = walk.keys.following(turn.work, walk.after, walk.pace.size)
     rows, waiting = 0, None
     # What is sent together is answered together: a round trip more is one that others wait for.
     with turn.work.pipeline() as pipeline, turn.work.transaction():
