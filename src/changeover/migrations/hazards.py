@@ -8,14 +8,14 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal
 
-from changeover.migrations import narrowing, statement_hazards
+from changeover.migrations import losses, narrowing, statement_hazards
 from changeover.migrations.records import Relation
+from changeover.migrations.statement_hazards import VIEWS_GONE, Hazard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from changeover.migrations.records import Effect, Migration, Statement
-    from changeover.migrations.statement_hazards import Hazard
 
 Severity = Literal["error", "warning", "note"]
 BREAKING = {"breaks-old-version", "not-null-without-default"}
@@ -55,25 +55,70 @@ class Finding:
 
 
 def lint(migrations: Iterable[Migration]) -> tuple[Finding, ...]:
-    """Return what is dangerous in these migrations, in their order."""
+    """Return what is dangerous in these migrations of one release, in their order."""
+    known = tuple(migrations)
+    forbidden = {(each.id, of.number): what for each, of, what in narrowing.statements(known)}
+    taken = {(each.id, of.number): what for each, of, what in losses.statements(known)}
     found: list[Finding] = []
-    fresh: set[Relation] = set()
-    for migration in migrations:
-        found += _of_file(migration)
-        for statement in migration.statements:
-            met = [target.relation for target in statement.effect.targets]
-            if not (met and all(relation in fresh for relation in met)):
-                found += _of_statement(migration, statement, fresh)
-            fresh |= _tables_made(statement.effect)
+    for migration, statement, hurts in _judged(known):
+        found += hurts
+        if statement is None or any(each.rule in BREAKING for each in hurts):
+            continue
+        place = (migration.id, statement.number)
+        if place in forbidden:
+            found.append(_finding(_forbids(forbidden[place]), migration, statement.line))
+        elif place in taken:
+            found.append(_finding(_takes(taken[place]), migration, statement.line))
     return tuple(found)
 
 
 def breaking(migrations: Iterable[Migration]) -> frozenset[str]:
     """Return the ids of those that the old version cannot live with, before contract."""
     known = tuple(migrations)
-    paths = {each.path for each in lint(known) if each.rule in BREAKING}
-    found = frozenset(each.id for each in known if str(each.path) in paths)
-    return found | narrowing.of(known)
+    broken = {
+        migration.id
+        for migration, _, hurts in _judged(known)
+        if any(each.rule in BREAKING for each in hurts)
+    }
+    return frozenset(broken) | narrowing.of(known)
+
+
+def _judged(
+    migrations: Iterable[Migration],
+) -> Iterator[tuple[Migration, Statement | None, list[Finding]]]:
+    """Yield what is found of each file, and then of each of its statements."""
+    fresh: set[Relation] = set()
+    for migration in migrations:
+        yield migration, None, list(_of_file(migration))
+        for statement in migration.statements:
+            met = [target.relation for target in statement.effect.targets]
+            own = bool(met) and all(relation in fresh for relation in met)
+            yield (
+                migration,
+                statement,
+                [] if own else list(_of_statement(migration, statement, fresh)),
+            )
+            fresh |= _tables_made(statement.effect)
+
+
+def _forbids(what: str) -> Hazard:
+    return Hazard(
+        rule="forbids-old-writes",
+        severity="warning",
+        message=f"{what} may forbid what the old version writes: a rollback has to undo it first",
+        hint="move it to contract/, or write a revert, which the rehearsal proves",
+    )
+
+
+def _takes(what: str) -> Hazard:
+    return Hazard(
+        rule="takes-user-data",
+        severity="warning",
+        message=f"{what}: what users have written may be gone or overwritten afterwards, and no"
+        " rename brings it back",
+        hint="keep what was there, and write a revert that brings it back; otherwise the way back"
+        " is the backup",
+    )
 
 
 def _tables_made(effect: Effect) -> set[Relation]:
@@ -89,9 +134,17 @@ def _of_statement(
     migration: Migration, statement: Statement, fresh: set[Relation]
 ) -> Iterator[Finding]:
     for hazard in statement_hazards.of(statement, migration.phase):
-        if hazard.relation in fresh:
+        if hazard.relation in fresh or _made_anew(hazard, migration, statement):
             continue
         yield _finding(hazard, migration, statement.line)
+
+
+def _made_anew(hazard: Hazard, migration: Migration, statement: Statement) -> bool:
+    """Tell whether a view that is dropped comes back in the same file: nobody misses it."""
+    if statement.effect.kind not in VIEWS_GONE:
+        return False
+    later = migration.statements[statement.number :]
+    return any(hazard.relation in each.effect.creates for each in later)
 
 
 def _finding(hazard: Hazard, migration: Migration, line: int) -> Finding:

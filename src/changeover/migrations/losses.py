@@ -55,7 +55,12 @@ RUNNING = {
 
 def of(revert: Sequence[Statement]) -> str:
     """Return what in a revert could take away what was written since; empty where nothing could."""
-    return _first(revert, Fresh(), filling=False)
+    fresh = Fresh()
+    found = ""
+    for statement in revert:
+        found = found or next(_taken(statement, fresh, filling=False), "")
+        fresh.add(statement)
+    return found
 
 
 def forward(migrations: Iterable[Migration]) -> dict[str, str]:
@@ -63,20 +68,22 @@ def forward(migrations: Iterable[Migration]) -> dict[str, str]:
 
     What the release has made itself, and a value where there was none, takes nothing away.
     """
-    fresh = Fresh()
-    return {
-        each.id: _first(each.statements, fresh, filling=True)
-        for each in migrations
-        if each.phase != "contract"
-    }
-
-
-def _first(statements: Sequence[Statement], fresh: Fresh, *, filling: bool) -> str:
-    found = ""
-    for statement in statements:
-        found = found or next(_taken(statement, fresh, filling=filling), "")
-        fresh.add(statement)
+    found: dict[str, str] = {}
+    for migration, _, what in statements(migrations):
+        found.setdefault(migration.id, what)
     return found
+
+
+def statements(migrations: Iterable[Migration]) -> Iterator[tuple[Migration, Statement, str]]:
+    """Yield the statements that `forward` is about, and what each takes away or overwrites first."""
+    fresh = Fresh()
+    for migration in migrations:
+        if migration.phase == "contract":
+            continue
+        for statement in migration.statements:
+            if what := next(_taken(statement, fresh, filling=True), ""):
+                yield migration, statement, what
+            fresh.add(statement)
 
 
 def _taken(statement: Statement, fresh: Fresh, *, filling: bool) -> Iterator[str]:

@@ -16,18 +16,26 @@ from changeover.migrations.names import relation
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from postgast.pg_query_pb2 import AlterTableCmd, AlterTableStmt, Constraint, IndexStmt, Node
+    from postgast.pg_query_pb2 import AlterTableCmd, Constraint, IndexStmt, Node
 
-    from changeover.migrations.records import Migration, Relation
+    from changeover.migrations.records import Migration, Relation, Statement
 
-COMPARING = {"CONSTR_UNIQUE", "CONSTR_EXCLUSION", "CONSTR_PRIMARY"}
+COMPARING = {
+    "CONSTR_UNIQUE": "UNIQUE",
+    "CONSTR_EXCLUSION": "EXCLUDE",
+    "CONSTR_PRIMARY": "PRIMARY KEY",
+}
 HIDING = {"AT_EnableRowSecurity", "AT_ForceRowSecurity"}
 
 
 def of(migrations: Iterable[Migration]) -> frozenset[str]:
     """Return the ids of the migrations of one release that forbid, before `contract`, what was allowed."""
+    return frozenset(migration.id for migration, _, _ in statements(migrations))
+
+
+def statements(migrations: Iterable[Migration]) -> Iterator[tuple[Migration, Statement, str]]:
+    """Yield the statements of one release that forbid, before `contract`, what was allowed, and what does."""
     fresh = Fresh()
-    found = set()
     for migration in migrations:
         if migration.phase == "contract":
             continue
@@ -35,21 +43,25 @@ def of(migrations: Iterable[Migration]) -> frozenset[str]:
             # a column may come with the rule in one statement
             fresh.add(statement)
             for _, node in postgast.walk(postgast.parse(statement.sql)):
-                if _forbids(node, fresh):
-                    found.add(migration.id)
-    return frozenset(found)
+                for what in _forbids(node, fresh):
+                    yield migration, statement, what
 
 
-def _forbids(node: Node, fresh: Fresh) -> bool:
+def _forbids(node: Node, fresh: Fresh) -> Iterator[str]:
     kind = type(node).__name__
     if kind not in {"AlterTableStmt", "IndexStmt", "RuleStmt"}:
-        return False
+        return
     table = relation(node.relation)
     if fresh.table(table):
-        return False
+        return
     if kind == "AlterTableStmt":
-        return _altered(node, table, fresh)
-    return kind == "RuleStmt" or _unique_index(node, table, fresh)
+        for item in node.cmds:
+            if what := _form(item.alter_table_cmd, table, fresh):
+                yield f"{what} of {table.dotted}"
+    elif kind == "RuleStmt":
+        yield f"a rule of {table.dotted}"
+    elif _unique_index(node, table, fresh):
+        yield f"a unique index of {table.dotted}"
 
 
 def _unique_index(node: IndexStmt, table: Relation, fresh: Fresh) -> bool:
@@ -57,30 +69,31 @@ def _unique_index(node: IndexStmt, table: Relation, fresh: Fresh) -> bool:
     return node.unique and not (_left_empty(names, table, fresh) and not node.nulls_not_distinct)
 
 
-def _altered(node: AlterTableStmt, table: Relation, fresh: Fresh) -> bool:
-    return any(_form(item.alter_table_cmd, table, fresh) for item in node.cmds)
-
-
-def _form(command: AlterTableCmd, table: Relation, fresh: Fresh) -> bool:
+def _form(command: AlterTableCmd, table: Relation, fresh: Fresh) -> str:
     form = form_name(command)
     if form == "AT_SetNotNull":
-        return not fresh.filled(table, command.name)
+        return "" if fresh.filled(table, command.name) else f"NOT NULL for {command.name}"
     if form == "AT_AlterColumnType":
-        return not fresh.column(table, command.name)
+        return "" if fresh.column(table, command.name) else f"another type for {command.name}"
     if form == "AT_AddConstraint":
         return _constraint(getattr(command, "def").constraint, table, fresh)
-    return form in HIDING
+    return "row security" if form in HIDING else ""
 
 
-def _constraint(constraint: Constraint, table: Relation, fresh: Fresh) -> bool:
+def _constraint(constraint: Constraint, table: Relation, fresh: Fresh) -> str:
     kind = constraint_name(constraint)
     if kind == "CONSTR_CHECK":
         named = list(_columns(constraint.raw_expr))
-        return not (named and all(fresh.column(table, each) for each in named))
+        return "" if named and all(fresh.column(table, each) for each in named) else "a CHECK"
     if kind == "CONSTR_FOREIGN":
-        return not _left_empty((each.string.sval for each in constraint.fk_attrs), table, fresh)
-    if kind not in COMPARING:
-        return False
+        keys = [each.string.sval for each in constraint.fk_attrs]
+        return "" if _left_empty(keys, table, fresh) else "a foreign key"
+    if kind in COMPARING and _compares(kind, constraint, table, fresh):
+        return COMPARING[kind]
+    return ""
+
+
+def _compares(kind: str, constraint: Constraint, table: Relation, fresh: Fresh) -> bool:
     if kind == "CONSTR_UNIQUE" and constraint.indexname:
         return False  # its index forbade it before
     if kind == "CONSTR_EXCLUSION":

@@ -36,6 +36,8 @@ _TOLD: tuple[tuple[Severity, str, str], ...] = (
     ("warning", "drop-index-not-concurrent", "Everybody waits while an index is dropped."),
     ("warning", "explicit-lock", "A table is locked by name."),
     ("warning", "partition-of", "A new partition shuts readers of its parent out."),
+    ("warning", "forbids-old-writes", "The old version may not be able to write as it did."),
+    ("warning", "takes-user-data", "What users have written may be gone or overwritten."),
     ("warning", "set-not-null", "Every row is read with everybody shut out."),
     ("warning", "constraint-validated-at-once", "A constraint reads every row at once."),
     ("warning", "whole-table-write", "Every row of a table is written in one transaction."),

@@ -23,17 +23,23 @@ VALIDATE = "add it NOT VALID, and VALIDATE CONSTRAINT in the next migration"
 BUILD_FIRST = (
     "build the index with CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT USING INDEX"
 )
+VIEWS_GONE = {"DROP VIEW", "DROP MATERIALIZED VIEW"}
+TAKING_AWAY = {
+    *("TRUNCATE", "DROP TABLE", "DROP FOREIGN TABLE", "DROP SEQUENCE", *VIEWS_GONE),
+    *("ALTER TABLE RENAME", "ALTER TABLE RENAME COLUMN", "ALTER TABLE SET SCHEMA"),
+    *("ALTER VIEW RENAME", "ALTER VIEW SET SCHEMA", "ALTER SEQUENCE RENAME"),
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Hazard:
-    """What a statement does to those who use its table."""
+    """What a statement does to those who use its table; none where more than one is meant."""
 
     rule: str
     severity: Literal["error", "warning", "note"]
     message: str
     hint: str
-    relation: Relation
+    relation: Relation | None = None
 
 
 def of(statement: Statement, phase: Phase) -> Iterator[Hazard]:
@@ -100,7 +106,7 @@ def _other(effect: Effect, phase: Phase) -> Iterator[Hazard]:
             *("rewrites-shut", "error", "readers and writers wait while it is written anew"),
             "REFRESH ... CONCURRENTLY" if kind != "CLUSTER" else "leave it out",
         )
-    elif kind in {"TRUNCATE", "DROP TABLE"} or kind.startswith("ALTER TABLE RENAME"):
+    elif kind in TAKING_AWAY:
         if phase != "contract":
             yield _breaks(own, f"{kind} takes away what the old version uses")
         return

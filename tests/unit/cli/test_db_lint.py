@@ -58,7 +58,8 @@ def test_a_file_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
 def migrations(tmp_path: Path) -> Path:
     folder = tmp_path / "releases" / "2.0.0" / "migrations"
     for name, text in {
-        "expand/001_index.sql": "SELECT 1;\nCREATE INDEX users_name ON users (name)",
+        "expand/001_index.sql": "SELECT 1;\nCREATE INDEX users_name ON users (name);\n"
+        "ALTER TABLE users ADD CHECK (age > 0) NOT VALID;\nDELETE FROM users WHERE age < 0",
         "expand/002_quiet.sql": "CREATE TABLE other (id int)",
         "expand/002_quiet.verify.sql": "SELECT true",
         "expand/002_quiet.revert.sql": "DROP TABLE other",
@@ -86,12 +87,15 @@ def test_findings_are_written_as_sarif_and_junit_whatever_the_exit_code(tmp_path
     }
     assert found == {
         ("index-not-concurrent", "error", 2),
+        ("forbids-old-writes", "warning", 3),
+        ("takes-user-data", "warning", 4),
         ("verify-missing", "warning", 1),
         ("revert-missing", "note", 1),
     }
     cases = ET.fromstring(junit.read_bytes())[0]  # noqa: S314 - our own text
     red = [case.get("name") for case in cases if case.find("failure") is not None]
     assert red == ["index-not-concurrent line 2"]
+    assert "takes-user-data line 4" in {case.get("name") for case in cases}
     assert {case.get("name"): case.get("classname") for case in cases}["no finding"] == (
         "db-lint.releases/2.0.0/migrations/expand/002_quiet.sql"
     )

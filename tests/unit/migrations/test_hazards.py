@@ -30,6 +30,19 @@ def test_a_hazard_is_found_and_nothing_else(case: dict[str, Any], tmp_path: Path
     assert all(found.hint and found.message for found in findings)
 
 
+def test_what_the_way_back_meets_is_named(tmp_path: Path) -> None:
+    files = {
+        "expand/001_a.sql": "ALTER TABLE users ADD CHECK (age > 0) NOT VALID;\n"
+        "UPDATE users SET email = lower(email) WHERE id > 1"
+    }
+    findings = lint(load(write(tmp_path, files), "1.0.0").migrations)
+
+    assert [found.message.partition(":")[0] for found in findings if found.rule not in ADVICE] == [
+        "a CHECK of users may forbid what the old version writes",
+        "UPDATE of users.email",
+    ]
+
+
 def test_files_without_proof_or_way_back_are_told(tmp_path: Path) -> None:
     bare = {"expand/001_a.sql": "SELECT 1", "contract/001_b.sql": "SELECT 1"}
     whole = {
