@@ -152,30 +152,55 @@ def undoing(lasting: Sequence[MigrationFact]) -> Verdict:
     )
 
 
-def judge_own(identity: str, *, undo: bool, proved: bool | None, first: bool = False) -> Verdict:
-    """Judge the way back after an app's own migrator has run: nobody else knows what it changes.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnFact:
+    """What a verdict has to know of one run of an app's own migrator.
 
     Args:
-        identity: ``<version>/migrator``.
+        id: ``<version>/migrator``.
         undo: Whether the release declares what takes it back.
         proved: Whether a rehearsal showed that this brings back definitions and rows; ``None`` before.
+    """
+
+    id: str
+    undo: bool
+    proved: bool | None
+
+    @property
+    def lacks(self) -> str:
+        """Say why it cannot be taken back; empty where it can."""
+        if not self.undo:
+            return f"{self.id} declares no undo"
+        if self.proved is None:
+            return f"no rehearsal tried the undo of {self.id} yet"
+        return "" if self.proved else f"the undo of {self.id} does not bring everything back"
+
+
+def judge_own(migrators: Sequence[OwnFact], *, first: bool = False) -> Verdict:
+    """Judge the way back over apps' own migrators: nobody else knows what they change.
+
+    Args:
+        migrators: What stands and what runs, in the order of their running; there is one at least.
         first: Whether nothing was live before.
     """
     if first:
         return Verdict(kind="refused", because="nothing was live before: there is no way back")
-    moved = f"users go back by a rename, to code that nobody tried on what {identity} leaves"
-    if undo and proved:
+    names = tuple(dict.fromkeys(each.id for each in migrators))
+    leave = "leaves" if len(names) == 1 else "leave"
+    moved = (
+        f"users go back by a rename, to code that nobody tried on what {', '.join(names)} {leave}"
+    )
+    lacks = [each.lacks for each in migrators if each.lacks]
+    if not lacks:
+        undo = "its undo" if len(names) == 1 else "the undo of each"
+        order = "" if len(names) == 1 else ", the newest first"
         return Verdict(
             kind="revert",
-            because=f"{moved}; its undo brought back every definition and row on the clone, and is"
-            " run by hand",
+            because=f"{moved}; {undo} brought back every definition and row on the clone, and is"
+            f" run by hand{order}",
         )
-    unless = {
-        (True, None): "; a rehearsal that proves its undo makes it revert",
-        (True, False): "; its undo did not bring everything back on the clone",
-    }.get((undo, proved), "")
     return Verdict(
         kind="restore",
-        because=f"{moved}; what it changed goes back by the backup alone, and rows written since are"
-        f" lost then{unless}",
+        because=f"{moved}; what was changed goes back by the backup alone, and rows written since"
+        f" are lost then: {'; '.join(lacks)}",
     )

@@ -55,9 +55,18 @@ def test_a_run_that_goes_on_with_one_that_failed_keeps_its_beginning(shop: Shop)
         turn.end(dataclasses.replace(FAILED, state="applied", exit=0, schema_after="s3"))
     found = migrate.own_rows(shop.owner)["2.0.0"]
 
+    assert (under_way.undo_proved, found.undo_proved) == (False, False)
     assert (under_way.state, under_way.exit, under_way.schema_after) == ("running", None, "")
     assert (found.schema_before, found.backup, found.schema_after) == ("s1", "one", "s3")
     assert (found.state, found.exit, found.bundle, found.deployment) == ("applied", 0, "b2", "two")
+
+
+def test_a_run_that_is_taken_over_keeps_the_proof_of_its_rehearsal(shop: Shop) -> None:
+    with migrate.own_turn(shop.owner, fence=3) as turn:
+        turn.begin(BEGUN)
+        turn.begin(dataclasses.replace(BEGUN, schema_before="half"))
+
+    assert migrate.own_rows(shop.owner)["2.0.0"].undo_proved is True
 
 
 def test_another_build_of_what_stands_keeps_its_beginning_until_it_is_undone(shop: Shop) -> None:

@@ -6,7 +6,7 @@ from tests.unit.test_plan import ids, situation, target
 
 from changeover import plan, steps
 from changeover.situation import OwnChange
-from changeover.verdict import judge_own
+from changeover.verdict import OwnFact, judge_own
 
 OWN = OwnChange(id="8.0.0/migrator", host="app1", command=("npm", "run", "migrate"))
 
@@ -49,9 +49,13 @@ def test_a_live_colour_whose_migrator_did_not_run_is_not_done() -> None:
     assert plan.deploy(situation(live=target().colour), target()).empty
 
 
+def own(name: str, *, undo: bool = True, proved: bool | None) -> OwnFact:
+    return OwnFact(id=f"{name}/migrator", undo=undo, proved=proved)
+
+
 def test_only_a_proved_undo_makes_it_more_than_the_backup() -> None:
     kinds = {
-        (undo, proved): judge_own(OWN.id, undo=undo, proved=proved).kind
+        (undo, proved): judge_own([own("8.0.0", undo=undo, proved=proved)]).kind
         for undo, proved in ((False, None), (True, None), (True, False), (True, True))
     }
 
@@ -61,12 +65,12 @@ def test_only_a_proved_undo_makes_it_more_than_the_backup() -> None:
         (True, False): "restore",
         (True, True): "revert",
     }
-    assert judge_own(OWN.id, undo=True, proved=True, first=True).kind == "refused"
+    assert judge_own([own("8.0.0", proved=True)], first=True).kind == "refused"
 
 
 def test_where_users_go_and_where_the_database_goes_are_told_apart() -> None:
     for proved, back in ((True, "its undo brought back"), (None, "by the backup alone")):
-        said = judge_own(OWN.id, undo=True, proved=proved).because
+        said = judge_own([own("8.0.0", proved=proved)]).because
         moved, _, database = said.partition("; ")
 
         assert (
@@ -74,3 +78,15 @@ def test_where_users_go_and_where_the_database_goes_are_told_apart() -> None:
             == "users go back by a rename, to code that nobody tried on what 8.0.0/migrator leaves"
         )
         assert back in database
+
+
+def test_one_on_top_of_another_is_taken_back_where_the_undo_of_each_is_proved() -> None:
+    both = judge_own([own("7.0.0", proved=True), own("8.0.0", proved=True)])
+    below = judge_own([own("7.0.0", proved=False), own("8.0.0", proved=True)])
+
+    assert (both.kind, below.kind) == ("revert", "restore")
+    assert "on what 7.0.0/migrator, 8.0.0/migrator leave" in both.because
+    assert both.because.endswith("is run by hand, the newest first")
+    assert below.because.endswith(
+        "are lost then: the undo of 7.0.0/migrator does not bring everything back"
+    )

@@ -151,7 +151,7 @@ class _Due:
         advice: What squawk says of the statements, weighed.
         own: The app's own migrator, where it is to run.
         undo_proved: Whether a rehearsal proved its undo; ``None`` where none tried it.
-        own_ran: The way back over own migrators that ran before; ``None`` where none did.
+        own_stood: What the way back meets of own migrators that ran before.
         full: Whether the database holds rows although nothing is live.
     """
 
@@ -162,16 +162,17 @@ class _Due:
     advice: tuple[str, ...] = ()
     own: OwnChange | None = None
     undo_proved: bool | None = None
-    own_ran: verdict.Verdict | None = None
+    own_stood: tuple[verdict.OwnFact, ...] = ()
     full: bool = False
 
     def verdict(self, *, first: bool) -> verdict.Verdict:
         """Judge the way back after it."""
         if self.own is None:
             found = verdict.judge(self.facts, first=first)
-            return self.own_ran if self.own_ran and found.kind == "instant" else found
-        undo, proved = bool(self.own.undo), self.undo_proved
-        return verdict.judge_own(self.own.id, undo=undo, proved=proved, first=first)
+            instant = found.kind == "instant"
+            return verdict.judge_own(self.own_stood) if self.own_stood and instant else found
+        pending = verdict.OwnFact(id=self.own.id, undo=bool(self.own.undo), proved=self.undo_proved)
+        return verdict.judge_own(own_back.ahead(self.own_stood, pending), first=first)
 
 
 def _due(
@@ -224,18 +225,17 @@ def _due(
         contract=undoing.ahead(ran, [*due, *contract], folders, known, between) if contract else (),
         own=change,
         undo_proved=own.undo_proved(run, known),
-        own_ran=_own_ran(run, releases, before),
+        own_stood=_own_stood(run, releases, before),
         full=full,
     )
 
 
-def _own_ran(
+def _own_stood(
     run: Run, releases: Mapping[str, Release], before: str | None
-) -> verdict.Verdict | None:
+) -> tuple[verdict.OwnFact, ...]:
     if before is None:
-        return None
-    found = own_back.judged(run.environment, run.app, releases, before, _release(run).version)
-    return found.verdict if found else None
+        return ()
+    return own_back.stood(run.environment, run.app, releases, before, _release(run).version)
 
 
 def checks_of(pending: Sequence[Migration]) -> Iterator[str]:

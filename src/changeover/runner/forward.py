@@ -10,7 +10,7 @@ from changeover.plan import LEASE_SECONDS
 from changeover.release import load_releases
 from changeover.runner import endings, recovery, restore_price, survey
 from changeover.runner.apply import apply
-from changeover.runner.own import migrator as own
+from changeover.runner.own import back as own_back
 from changeover.runner.undo import judgement as undoing
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def walk(run: Run, plan: Plan, *, steal: bool = False) -> Event:
 
 def _verdict(run: Run, plan: Plan) -> Verdict:
     """Return what going back costs from here; the rehearsal may have proved more than was known."""
-    planned = own.way_back(run, plan.situation.verdict)
+    planned = own_back.after_run(run, plan.situation.live_version, plan.situation.verdict)
     if plan.situation.own or planned.kind not in {"revert", "restore"}:
         return planned
     try:

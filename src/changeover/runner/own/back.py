@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from changeover import verdict
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from changeover.inventory import Environment, Host
     from changeover.release import App, Release
     from changeover.runner.run import Run
-    from changeover.verdict import Verdict
+    from changeover.verdict import OwnFact, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +73,70 @@ def judged(
 
     Takes what ``undoing.in_the_way`` takes, and raises what it raises.
     """
-    found = [row for row in _rows(environment, app, releases, version, left) if not _idle(row)]
-    if not found:
+    rows = _changed(environment, app, releases, version, left)
+    if not rows:
         return None
-    last = found[-1]
-    kind = verdict.judge_own(
-        own.identity(last.release),
-        undo=last.undo_proved,
-        proved=len(found) == 1 and last.undo_proved and last.state == "applied",
+    return Judged(verdict.judge_own(_facts(rows, releases)), rows[0].backup or None)
+
+
+def stood(
+    environment: Environment, app: App, releases: Mapping[str, Release], version: str, left: str
+) -> tuple[OwnFact, ...]:
+    """Return what a verdict has to know of own migrators that ran and changed something, in that order.
+
+    Takes what ``undoing.in_the_way`` takes, and raises what it raises.
+    """
+    return _facts(_changed(environment, app, releases, version, left), releases)
+
+
+def _changed(
+    environment: Environment, app: App, releases: Mapping[str, Release], version: str, left: str
+) -> list[OwnRow]:
+    rows = _rows(environment, app, releases, version, left)
+    return sorted((row for row in rows if not _idle(row)), key=lambda row: row.started_at)
+
+
+def _facts(rows: Sequence[OwnRow], releases: Mapping[str, Release]) -> tuple[OwnFact, ...]:
+    return tuple(
+        verdict.OwnFact(
+            id=own.identity(row.release),
+            undo=row.undo_proved or _declares_undo(releases[row.release]),
+            proved=row.undo_proved and row.state == "applied",
+        )
+        for row in rows
     )
-    return Judged(kind, found[0].backup or None)
+
+
+def ahead(stands: Sequence[OwnFact], pending: OwnFact) -> tuple[OwnFact, ...]:
+    """Return what a way back meets once a migrator has run on top of these.
+
+    Where it ran before, its undo was tried on a clone of what that left: it leads back there alone.
+    """
+    again = any(each.id == pending.id for each in stands)
+    then = replace(pending, proved=False) if again and pending.proved else pending
+    return (*(each for each in stands if each.id != pending.id), then)
+
+
+def after_run(run: Run, before: str | None, planned: Verdict) -> Verdict:
+    """Return the way back to the version before, once the app's own migrator was rehearsed and ran."""
+    release = run.release
+    if run.own is None or before is None or release is None or release.migrator is None:
+        return planned
+    try:
+        releases = load_releases(run.root, run.app.app)
+        stands = stood(run.environment, run.app, releases, before, release.version)
+    except ChangeoverError:
+        return planned
+    this = verdict.OwnFact(
+        id=own.identity(release.version),
+        undo=_declares_undo(release),
+        proved=run.own.undo_proved,
+    )
+    return verdict.judge_own(stands or [this])
+
+
+def _declares_undo(release: Release) -> bool:
+    return release.migrator is not None and release.migrator.undo is not None
 
 
 def _migrates_itself(app: App) -> bool:

@@ -6,7 +6,6 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from changeover import verdict
 from changeover.errors import Failed, InvalidInput
 from changeover.executors import migrate
 from changeover.executors import migrator as commands
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from changeover.migrations.checks import Checks
     from changeover.release import Migrator, Release
     from changeover.runner.run import Run
-    from changeover.verdict import Verdict
 
 
 class OwnMigratorSkipped(InvalidInput):
@@ -193,11 +191,3 @@ def command(run: Run, colour: str, database: str, what: What, purpose: Purpose) 
         }
     )
     return ran
-
-
-def way_back(run: Run, planned: Verdict) -> Verdict:
-    """Return the way back as it is judged once the app's own migrator was rehearsed."""
-    if run.own is None or run.release is None or run.release.migrator is None:
-        return planned
-    undo = run.release.migrator.undo is not None
-    return verdict.judge_own(identity(run.release.version), undo=undo, proved=run.own.undo_proved)

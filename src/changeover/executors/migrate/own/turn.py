@@ -51,7 +51,11 @@ BEGIN = """
         started_at = CASE WHEN known.state = 'undone'
             THEN excluded.started_at ELSE known.started_at END,
         bundle = excluded.bundle, command = excluded.command, state = excluded.state, how = '',
-        exit = NULL, seconds = NULL, schema_after = '', undo_proved = excluded.undo_proved,
+        exit = NULL, seconds = NULL, schema_after = '',
+        -- On top of what it did before, its undo leads back to that, and not to the beginning.
+        undo_proved = excluded.undo_proved
+            AND (known.state = 'undone' OR known.deployment = excluded.deployment
+                OR known.schema_before = excluded.schema_before),
         deployment = excluded.deployment, host = excluded.host, fence = excluded.fence,
         runner = excluded.runner, changed_at = clock_timestamp()
 """
