@@ -15,7 +15,7 @@ from changeover.cli.desk import Desk
 from changeover.cli.output import Output
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
-from changeover.executors.migrate import failures
+from changeover.executors.migrate import failures, patience
 from changeover.runner import by_hand, database
 
 if TYPE_CHECKING:
@@ -152,6 +152,35 @@ def test_a_run_by_hand_writes_only_while_its_lease_is_the_newest(
 
     with pytest.raises(failures.RunnerFenced):
         db.migrate_("1.0.0")
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_run_by_hand_is_held_to_what_the_last_rehearsal_of_the_same_took(
+    shop: Shop,
+    release: Release,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(patience, "LEAST_MILLISECONDS", 200.0)
+    loaded = release({"expand/001_slow.sql": "SELECT 1;\nSELECT pg_sleep(5)"}, "1.1.0")
+    monkeypatch.setattr(db, "_folders", lambda *_: [(shop.owner, loaded)])
+    (slow,) = loaded.migrations
+    measured = migrate.Measured(
+        migration=slow.id,
+        number=2,
+        digest=slow.statements[1].digest,
+        milliseconds=3.0,
+        held_milliseconds=3.0,
+        locks=(),
+        rewritten=(),
+        deployment="one",
+    )
+    migrate.remember(shop.owner, [], [measured])
+
+    with pytest.raises(failures.SlowerThanRehearsed):
+        db.migrate_("1.0.0")
+
+    assert f"1 statement of {slow.id} never ran in a rehearsal" in capsys.readouterr().err
 
 
 def test_a_database_host_that_counts_anew_is_told_the_ledgers_number(

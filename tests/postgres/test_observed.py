@@ -1,15 +1,14 @@
-"""What a rehearsal sees of a statement, and what the live run makes of that."""
+"""What a rehearsal sees of a statement."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 from tests.postgres.gate import GATE, OPEN
 
 from changeover.executors import migrate
-from changeover.executors.migrate import failures, patience
 from changeover.migrations.records import LockMode
 
 if TYPE_CHECKING:
@@ -152,44 +151,26 @@ def test_what_is_locked_is_held_while_the_result_is_checked(shop: Shop, release:
     assert note.held_milliseconds >= note.milliseconds + 200
 
 
-def test_a_statement_that_takes_far_longer_than_rehearsed_is_stopped_and_leaves_nothing(
-    shop: Shop, release: Release, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(patience, "LEAST_MILLISECONDS", 200.0)
+def test_undoing_is_observed_as_well_and_told_apart(shop: Shop, release: Release) -> None:
+    with psycopg.connect(**dict(shop.owner.parameters())) as connection:  # type: ignore[arg-type]
+        connection.execute(USERS.encode())
     folder = release(
-        {"expand/001_slow.sql": "CREATE TABLE made (id int);\nSELECT pg_sleep(5);\nSELECT 1"}
+        {
+            "expand/001_note.sql": "ALTER TABLE users ADD COLUMN note text",
+            "expand/001_note.revert.sql": "SELECT 1;\nALTER TABLE users DROP COLUMN note;\n"
+            "DROP INDEX CONCURRENTLY IF EXISTS no_such_index",
+        }
     )
-    rehearsed = {("1.0.0/expand/001_slow", number): 2.0 for number in (1, 2, 3)}
+    observer = migrate.Observer()
+    limits: Any = {"observer": observer, "report": observer.timed}
 
-    with pytest.raises(failures.SlowerThanRehearsed) as caught:
-        migrate.apply(shop.owner, folder, rehearsed=rehearsed)
+    migrate.apply(shop.owner, folder, **limits)
+    migrate.revert(shop.owner, folder, **limits)
 
-    assert "001_slow.sql:2: SELECT was stopped after 0 s" in caught.value.message
-    assert caught.value.exit_code == 1
-    assert shop.value("SELECT to_regclass('made') IS NULL") is True
-    assert [each.state for each in migrate.status(shop.owner, folder)] == ["pending"]
-
-
-def test_a_statement_without_a_rehearsal_or_within_its_bound_is_left_alone(
-    shop: Shop, release: Release, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(patience, "LEAST_MILLISECONDS", 200.0)
-    folder = release(
-        {"expand/001_slow.sql": "SELECT 1;\nSELECT pg_sleep(0.5);\nSELECT pg_sleep(0.5)"}
-    )
-    name = "1.0.0/expand/001_slow"
-
-    done = migrate.apply(shop.owner, folder, rehearsed={(name, 1): 2.0, (name, 3): 300.0})
-
-    assert done.done == (name,)
-
-
-def test_a_statement_that_somebody_else_cancels_is_not_said_to_be_slow(
-    shop: Shop, release: Release
-) -> None:
-    folder = release(
-        {"expand/001_self.sql": "SELECT pg_cancel_backend(pg_backend_pid());\nSELECT pg_sleep(3)"}
-    )
-
-    with pytest.raises(failures.DeadlinePassed):
-        migrate.apply(shop.owner, folder, rehearsed={("1.0.0/expand/001_self", 1): 1.0})
+    assert [(each.direction, each.number, each.of, each.how) for each in observer.seen] == [
+        ("apply", 1, 1, "together"),
+        ("revert", 1, 3, "together"),
+        ("revert", 2, 3, "together"),
+        ("revert", 3, 3, "alone"),
+    ]
+    assert [lock.table for lock in observer.seen[2].locks] == ["users"]

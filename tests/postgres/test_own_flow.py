@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.unit.conftest import project, signing_key
@@ -14,6 +15,7 @@ from changeover.executors import migrate
 from changeover.plan import Plan
 from changeover.runner import forward
 from changeover.runner.apply import apply
+from changeover.runner.own import back as own_back
 from changeover.runner.own import left as own_left
 from changeover.runner.own import migration as own_migration
 from changeover.runner.own import migrator as own
@@ -21,7 +23,7 @@ from changeover.runner.own import rehearsal as own_rehearsal
 from changeover.runner.own import undo as own_undo
 from changeover.situation import Situation
 from changeover.ssh_failures import HostUnreachable
-from changeover.verdict import judge
+from changeover.verdict import OwnFact, judge
 
 from .own_desk import VERSION, OwnDesk, own_desk
 
@@ -150,13 +152,57 @@ def test_nobody_goes_on_beside_a_migrator_that_another_run_began(hosts: OwnDesk)
 
 def test_a_command_on_a_clone_that_changes_the_live_database_is_red(hosts: OwnDesk) -> None:
     run = hosts.run("d1")
-    vault = backups.vault_of(run.fleet)
+    clone: Any = SimpleNamespace(
+        vault=backups.vault_of(run.fleet), place=SimpleNamespace(name="a_clone")
+    )
 
-    error = failed(lambda: own_rehearsal.on_clone(run, vault, NEW, "a_clone", "command"))
+    error = failed(lambda: own_rehearsal.on_clone(run, clone, NEW, "command"))
 
     assert error.exit_code == 4
     assert "the live schema changed" in error.message
     assert "+CREATE TABLE public.made (" in str(error.cause)
+
+
+@pytest.mark.parametrize("proved", [True, False])
+def test_the_way_back_over_two_migrators_is_judged_over_both(
+    hosts: OwnDesk, *, proved: bool
+) -> None:
+    earlier = migrate.Begun(
+        release="2.0.0",
+        bundle="b1",
+        command=("up",),
+        schema_before="s1",
+        backup="d0",
+        undo_proved=proved,
+        deployment="d0",
+        host="one",
+    )
+    ended = migrate.Ended(
+        release="2.0.0", state="applied", how="executed", exit=0, seconds=1.0, schema_after="s2"
+    )
+    with migrate.own_turn(hosts.shop.owner) as turn:
+        turn.begin(earlier)
+        turn.end(ended)
+    run = hosts.run("d1")
+    tried = own.Rehearsed(schema_before="", changes=(), undo_proved=True, seconds=1.0)
+    run.own = tried
+    own_migration.run_own(run, steps.MigrateOwn(id="migrator", colour=NEW, version=VERSION))
+    alone = judge([])
+
+    both = own_back.after_run(run, "1.0.0", alone)
+    last = own_back.after_run(run, "2.0.0", alone)
+
+    assert (both.kind, last.kind) == ("revert" if proved else "restore", "revert")
+    assert "on what 2.0.0/migrator, 3.0.0/migrator leave" in both.because
+
+
+def test_an_undo_that_was_tried_on_top_of_the_same_migrator_s_run_proves_little() -> None:
+    below, pending = (
+        OwnFact(id=f"{name}/migrator", undo=True, proved=True) for name in ("2.0.0", "3.0.0")
+    )
+
+    assert own_back.ahead([below], pending) == (below, pending)
+    assert [each.proved for each in own_back.ahead([below, pending], pending)] == [True, False]
 
 
 @pytest.mark.parametrize("answers", [True, False])

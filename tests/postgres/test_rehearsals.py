@@ -67,6 +67,41 @@ def test_a_rehearsal_is_remembered_by_content_and_the_last_one_counts(shop: Shop
     assert shop.value(privileges) is False
 
 
+def test_what_undoing_took_stands_beside_what_applying_took(shop: Shop, release: Release) -> None:
+    folder = release(
+        {"contract/001_a.sql": "SELECT 1", "contract/001_a.revert.sql": "SELECT 2;\nSELECT 3"}
+    )
+    (migration,) = folder.migrations
+    there = dataclasses.replace(MEASURED, digest=migration.statements[0].digest)
+    back = dataclasses.replace(
+        MEASURED, direction="revert", digest=migration.revert[0].digest, milliseconds=70.0
+    )
+    edited = dataclasses.replace(back, number=2)
+
+    migrate.remember(shop.owner, [], [there, back, edited])
+
+    known = migrate.recall(shop.owner)
+    assert known.bounds(folder.migrations) == {
+        (migration.id, "apply", 1): 2.5,
+        (migration.id, "revert", 1): 70.0,
+    }
+    assert [each.milliseconds for each in known.exactly(folder.migrations).values()] == [2.5]
+
+
+def test_a_ledger_from_before_undoing_was_measured_is_read_and_brought_up(shop: Shop) -> None:
+    migrate.remember(shop.owner, [], [MEASURED])
+    table = "ALTER TABLE changeover.measurement"
+    shop.rows(f"{table} DROP COLUMN direction; {table} ADD PRIMARY KEY (migration_id, number)")
+
+    assert set(migrate.recall(shop.owner).measured) == {(MEASURED.migration, "apply", 1)}
+
+    migrate.remember(shop.owner, [], [dataclasses.replace(MEASURED, direction="revert")])
+    assert set(migrate.recall(shop.owner).measured) == {
+        (MEASURED.migration, "apply", 1),
+        (MEASURED.migration, "revert", 1),
+    }
+
+
 def test_a_migration_that_was_undone_comes_last_when_it_runs_again(
     shop: Shop, release: Release
 ) -> None:

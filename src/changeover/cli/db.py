@@ -163,6 +163,7 @@ def migrate_(
                 before=points.before,
                 fence=database.fence(run),
                 report=desk.output.event,
+                rehearsed=migrate.recall(place).bounds(folder.migrations),
             )
             done += len(outcome.done)
             for name in outcome.done:

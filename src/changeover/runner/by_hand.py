@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from changeover import steps
+from changeover.colour import version_of
 from changeover.errors import ChangeoverError, Interrupted
 from changeover.executors import lease
 from changeover.plan import LEASE_SECONDS
@@ -16,6 +18,17 @@ if TYPE_CHECKING:
     from changeover.inventory import Host
     from changeover.runner.run import Run
     from changeover.runner.stages import Context
+
+
+def backup(host: Host, live: str) -> steps.Backup:
+    """Return the step that backs up what is live, before anything is tried or undone by hand.
+
+    Args:
+        host: The database's host.
+        live: The live colour: its configuration goes into the backup.
+    """
+    version = version_of(live)
+    return steps.Backup(id="backup", hosts=(host.name,), colour=live, version=version, keep=True)
 
 
 @contextlib.contextmanager

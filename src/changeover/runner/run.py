@@ -46,7 +46,6 @@ class Run:
         release: The release that is moved to; ``None`` for runs that only go back.
         bundle: Its bundle, once built.
         values: Environment values by host name; secret.
-        rehearsed: Milliseconds that statements took in the rehearsal, by migration and number.
         own: What the rehearsal of the app's own migrator came to, once there was one.
         left_open: The connections from before that reloads of Nginx have met so far.
         unstoppable: Go on where an event cannot be journaled: what is left to do matters more to
@@ -62,7 +61,6 @@ class Run:
     release: Release | None = None
     bundle: Bundle | None = None
     values: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
-    rehearsed: dict[tuple[str, int], float] = field(default_factory=dict, repr=False)
     own: Rehearsed | None = field(default=None, repr=False)
     begun: float = field(default_factory=time.monotonic)
     left_open: int = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from changeover.counts import counted
@@ -15,6 +14,9 @@ from changeover.runner.points import Points
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from changeover.migrations.records import Migration, MigrationFolder
     from changeover.runner.run import Run
     from changeover.steps import Backup, Migrate, RestoreDatabase, Undo
 
@@ -44,80 +46,82 @@ def migrate(run: Run, step: Migrate) -> Outcome:
     if run.release is None:
         raise Failed("the run has no release", hint="changeover deploy VERSION")
     releases = load_releases(run.root, run.app.app)
-    done: list[str] = []
-    retries = 0
     points = Points(run, len(step.migrations))
+    folders = database.migration_folders(releases, run.release.version)
     with database.owner_database(run.environment, run.app) as place:
-        for folder in database.migration_folders(releases, run.release.version):
-            outcome = migrations.apply(
-                place,
-                folder,
-                phases=step.phases,
-                before=points.before,
-                fence=database.fence(run),
-                deadline_seconds=DEADLINE_SECONDS,
-                report=run.report,
-                rehearsed=run.rehearsed,
-            )
-            done += outcome.done
-            retries += outcome.retries
+        known = migrations.recall(place)
+        outcome = migrations.apply(
+            place,
+            *folders,
+            phases=step.phases,
+            before=points.before,
+            fence=database.fence(run),
+            deadline_seconds=DEADLINE_SECONDS,
+            report=run.report,
+            # A first deployment finds an empty database: nothing was rehearsed, and nobody waits.
+            rehearsed=known.bounds(_all_of(folders)) if known.measured else None,
+        )
     return Outcome(
-        says=f"{counted(len(done), 'migration')}, {counted(retries, 'lock retry', 'lock retries')}"
-        + points.told(),
-        changed=bool(done),
-        figures={"migrations": len(done), "retries": retries},
+        says=_counted(outcome) + points.told(),
+        changed=bool(outcome.done),
+        figures={"migrations": len(outcome.done), "retries": outcome.retries},
     )
 
 
 def undo(run: Run, step: Undo) -> Outcome:
-    """Undo the step's migrations by their revert files, the newest first."""
+    """Undo the step's migrations by their revert files, the newest first, within one deadline."""
     releases = load_releases(run.root, run.app.app)
-    folders = {each.release: each for each in database.migration_folders(releases, step.version)}
+    folders = database.migration_folders(releases, step.version)
+    # An older release's contract may have come on top of a newer one's expand.
+    touched = [each for each in folders if not set(step.migrations).isdisjoint(_ids(each))]
     points = Points(run, len(step.migrations))
-    done: list[str] = []
-    retries = 0
     with database.owner_database(run.environment, run.app) as place:
-        # An older release's contract may have come on top of a newer one's expand.
-        for release, names in groupby(reversed(step.migrations), _release):
-            outcome = migrations.revert(
-                place,
-                folders[release],
-                only=tuple(names),
-                before=points.before,
-                fence=database.fence(run),
-                deadline_seconds=DEADLINE_SECONDS,
-                report=run.report,
-            )
-            done += outcome.done
-            retries += outcome.retries
+        outcome = migrations.revert(
+            place,
+            *touched,
+            only=step.migrations,
+            before=points.before,
+            fence=database.fence(run),
+            deadline_seconds=DEADLINE_SECONDS,
+            report=run.report,
+            rehearsed=migrations.recall(place).bounds(_all_of(touched)),
+        )
     return Outcome(
-        says=f"{', '.join(done) or 'nothing'} undone, {counted(retries, 'lock retry', 'lock retries')}"
-        + points.told(),
-        changed=bool(done),
-        figures={"migrations": len(done), "retries": retries},
+        says=f"{', '.join(outcome.done) or 'nothing'} undone,"
+        f" {counted(outcome.retries, 'lock retry', 'lock retries')}{points.told()}",
+        changed=bool(outcome.done),
+        figures={"migrations": len(outcome.done), "retries": outcome.retries},
     )
 
 
 def redo(run: Run, step: Undo) -> tuple[str, ...]:
-    """Apply again what a version does not run without, after a step that undid it; return the ids."""
+    """Apply again what a version does not run without, after a step that undid it; return the ids.
+
+    However long that takes: users are on a version that lacks it meanwhile.
+    """
     releases = load_releases(run.root, run.app.app)
-    done: list[str] = []
     with database.owner_database(run.environment, run.app) as place:
-        for folder in database.migration_folders(releases, step.version):
-            outcome = migrations.apply(
-                place,
-                folder,
-                phases=("expand", "backfill"),
-                fence=database.fence(run),
-                deadline_seconds=DEADLINE_SECONDS,
-                report=run.report,
-            )
-            done += outcome.done
-    return tuple(done)
+        return migrations.apply(
+            place,
+            *database.migration_folders(releases, step.version),
+            phases=("expand", "backfill"),
+            fence=database.fence(run),
+            deadline_seconds=DEADLINE_SECONDS,
+            report=run.report,
+        ).done
 
 
-def _release(migration: str) -> str:
-    return migration.partition("/")[0]
+def _all_of(folders: Iterable[MigrationFolder]) -> list[Migration]:
+    return [migration for folder in folders for migration in folder.migrations]
+
+
+def _ids(folder: MigrationFolder) -> Iterator[str]:
+    return (migration.id for migration in folder.migrations)
+
+
+def _counted(outcome: migrations.MigrateOutcome) -> str:
+    retries = counted(outcome.retries, "lock retry", "lock retries")
+    return f"{counted(len(outcome.done), 'migration')}, {retries}"
 
 
 def restore(run: Run, step: RestoreDatabase) -> Outcome:

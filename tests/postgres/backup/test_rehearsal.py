@@ -2,102 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.postgres.backup.rehearsing import Rehearsing, rehearsing
 
 from changeover.agent.failure import ActionError
-from changeover.executors import backup as backups
 from changeover.executors import migrate
-from changeover.runner import database
 from changeover.runner.rehearse import rehearsal
-from changeover.steps import Rehearse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable
 
     from tests.postgres.backup.conftest import Site
 
-    from changeover.database import Database
-    from changeover.migrations.records import MigrationFolder
-
-    Release = Callable[..., MigrationFolder]
-
+__all__ = ["rehearsing"]
 pytestmark = pytest.mark.postgres
-
-BASE = """
-CREATE TABLE people (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, age int);
-INSERT INTO people (name, age) SELECT 'person ' || n, n FROM generate_series(1, 500) n
-"""
 NOTE = "ALTER TABLE people ADD COLUMN note text"
 NOTE_BACK = "ALTER TABLE people DROP COLUMN note"
-
-
-class Rehearsing:
-    """A deployment that has backed up and rehearses next."""
-
-    def __init__(self, site: Site, folder: MigrationFolder, patch: pytest.MonkeyPatch) -> None:
-        self.site = site
-        self.noted: list[dict[str, Any]] = []
-        self.run: Any = SimpleNamespace(
-            root=Path("/"),
-            environment=None,
-            app=SimpleNamespace(app="shop"),
-            release=SimpleNamespace(version="1.0.0"),
-            fleet=SimpleNamespace(deployment="one"),
-            rehearsed={},
-            note=self.noted.append,
-        )
-
-        def answer(_host: str, actions: Sequence[dict[str, Any]]) -> Mapping[str, Any]:
-            return {
-                asked["id"]: site.act(
-                    asked["action"],
-                    **{
-                        name: value for name, value in asked.items() if name not in {"id", "action"}
-                    },
-                )
-                for asked in actions
-            }
-
-        @contextlib.contextmanager
-        def owner(*_: object) -> Iterator[Database]:
-            yield site.shop.owner
-
-        vault = backups.Vault(environment="test", run_agent=answer, database_host="db")
-        patch.setattr(backups, "vault_of", lambda _: vault)
-        patch.setattr(rehearsal, "load_releases", lambda *_: {})
-        patch.setattr(database, "migration_folders", lambda *_: (folder,))
-        patch.setattr(database, "owner_database", owner)
-        patch.setattr(database, "fence", lambda _: None)
-
-    @property
-    def events(self) -> list[dict[str, Any]]:
-        """Return what was told of statements."""
-        return [event for event in self.noted if event["type"] == "rehearsed"]
-
-    def rehearse(self, *phases: Any) -> str:  # noqa: ANN401 - literals
-        step = Rehearse(id="rehearse", phases=phases or ("expand", "backfill"), migrations=())
-        outcome: str = rehearsal.rehearse(self.run, step).says
-        return outcome
-
-
-@pytest.fixture
-def rehearsing(
-    site: Site, release: Release, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[dict[str, str]], Rehearsing]:
-    """Return a maker of deployments whose backup was proved, with these files to be rehearsed."""
-
-    def make(files: dict[str, str]) -> Rehearsing:
-        migrate.apply(site.shop.owner, release({"expand/001_people.sql": BASE}, "0.9.0"))
-        site.create()
-        site.act("backup_verify", backup="one", keep=True)
-        return Rehearsing(site, release(files), monkeypatch)
-
-    return make
 
 
 def only_live(site: Site) -> bool:
@@ -134,12 +56,17 @@ def test_what_is_rehearsed_is_told_and_timed_and_the_live_database_is_as_it_was(
         "1.0.0/expand/003_made",
         "1.0.0/backfill/001_note",
     ]
-    assert set(deployment.run.rehearsed) == {(event["migration"], 1) for event in deployment.events}
     known = migrate.recall(site.shop.owner)
+    assert {place for place in known.measured if place[1] == "apply"} == {
+        (event["migration"], "apply", 1) for event in deployment.events
+    }
+    assert {place for place in known.measured if place[1] == "revert"} == {
+        (event["migration"], "revert", 1) for event in deployment.events[:3]
+    }
     assert {name: undo.lossless for name, undo in known.undone.items()} == {
         event["migration"]: True for event in deployment.events[:3]
     }
-    assert known.measured[("1.0.0/expand/001_note", 1)].locks[0].rows == 500
+    assert known.measured[("1.0.0/expand/001_note", "apply", 1)].locks[0].rows == 500
     assert [event["says"] for event in deployment.noted if event["type"] == "advice"] == [
         "second opinion: 2 notes of no weight here; plan shows all"
     ]
@@ -193,7 +120,7 @@ def test_what_fails_in_the_rehearsal_never_meets_the_live_database(
     assert message in caught.value.message
     assert cause in str(caught.value.cause)
     assert "the live database was not touched" in caught.value.hint
-    assert deployment.run.rehearsed == {}
+    assert migrate.recall(site.shop.owner).measured == {}
     assert (
         site.shop.value(
             "SELECT count(*) FROM information_schema.columns WHERE table_name = 'people'"

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .conftest import Desk, Machines
 
 DROP = "3.0.0/contract/001_names"
-BEFORE = Look(schema="s", rows={"public.users": 4}, fingerprints={"public.users": "a"})
+ROWS, PRINTS = {"public.users": 4}, {"public.users": "a"}
+BEFORE = Look(schema="s", rows=ROWS, fingerprints=PRINTS, sequences={"public.ids": (7, 1)})
 
 
 class Clones:
@@ -42,6 +43,9 @@ class Clones:
         what = "undo" if "only" in limits else "again"
         self.did.append(f"{what} {place.name}")
         return migrate.MigrateOutcome(done=(DROP,), unchanged=(), retries=0, seconds=0.0)
+
+    def remember(self, place: Database, *_: object, **__: object) -> None:
+        self.did.append(f"remember in {place.name}")
 
     def look(self, *_: object) -> Look:
         return self.after
@@ -67,6 +71,7 @@ def clones(desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch) -> C
         monkeypatch.setattr(f"changeover.executors.backup.rehearsal.{name}", act)
     monkeypatch.setattr("changeover.executors.migrate.revert", made.move)
     monkeypatch.setattr("changeover.executors.migrate.apply", made.move)
+    monkeypatch.setattr("changeover.executors.migrate.remember", made.remember)
     return made
 
 
@@ -81,6 +86,7 @@ def test_an_undoing_by_hand_is_backed_up_and_tried_on_a_clone_first(
         "undo clone",
         "again clone",
         "drop clone",
+        "remember in hello",
         "undo hello",
     ]
 
@@ -89,11 +95,20 @@ def test_an_undoing_by_hand_is_backed_up_and_tried_on_a_clone_first(
     ("after", "said"),
     [
         (
-            Look(schema="s", rows={"public.users": 3}, fingerprints={"public.users": "b"}),
+            Look(
+                schema="s",
+                rows={"public.users": 3},
+                fingerprints={"public.users": "b"},
+                sequences=BEFORE.sequences,
+            ),
             f"undoing {DROP} would lose what is there now: public.users (4 rows now, 3 kept)",
         ),
         (
-            Look(schema="other", rows=BEFORE.rows, fingerprints=BEFORE.fingerprints),
+            Look(schema="s", rows=ROWS, fingerprints=PRINTS, sequences={"public.ids": (6, 1)}),
+            f"undoing {DROP} would lose what is there now: how far public.ids is",
+        ),
+        (
+            Look(schema="other", rows=ROWS, fingerprints=PRINTS),
             f"undoing {DROP} and applying it again makes another schema",
         ),
     ],

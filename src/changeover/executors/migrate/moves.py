@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from changeover.executors.migrate.ledger import Direction
     from changeover.migrations.records import Migration, Statement
 
+    Place = tuple[str, Direction, int]
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Move:

@@ -14,7 +14,8 @@ from changeover.migrations.records import LockMode
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from changeover.executors.migrate.moves import Move
+    from changeover.executors.migrate.ledger import Direction
+    from changeover.executors.migrate.moves import Move, Place
     from changeover.executors.migrate.session import Connection
     from changeover.migrations.records import Statement
 
@@ -69,6 +70,7 @@ class Observed:
         held_milliseconds: From its beginning until its transaction was ready to end, data checks and
             verify queries included; of batches the longest one.
         how: Whether it ran together with others in a transaction, alone, or in batches.
+        direction: Whether it applied its migration or undid it.
     """
 
     migration: str
@@ -80,6 +82,7 @@ class Observed:
     rewritten: tuple[str, ...] = ()
     held_milliseconds: float = 0.0
     how: How = "together"
+    direction: Direction = "apply"
 
 
 @dataclasses.dataclass(slots=True)
@@ -103,9 +106,9 @@ class Observer:
     """Watches what statements do: in their own session, or from beside where they run alone."""
 
     def __init__(self) -> None:
-        self._glimpsed: dict[tuple[str, int], _Glimpsed] = {}
+        self._glimpsed: dict[Place, _Glimpsed] = {}
         self._alone: _Glimpsed | None = None
-        self._seen: dict[tuple[str, int], Observed] = {}
+        self._seen: dict[Place, Observed] = {}
         self._open: list[tuple[int | None, float, Observed]] = []
         self._before = _Before(0.0, {})
         self._transaction: int | None = None
@@ -142,8 +145,9 @@ class Observer:
             milliseconds=(now - self._before.begun) * 1000,
             locks=locks,
             rewritten=_rewritten(self._before.files, _files(work)),
+            direction=move.direction,
         )
-        self._seen[(observed.migration, observed.number)] = observed
+        self._seen[(observed.migration, move.direction, observed.number)] = observed
         self._hold(transaction, now, observed)
 
     def ready(self) -> None:
@@ -179,26 +183,28 @@ class Observer:
         found.held_milliseconds = max(found.held_milliseconds, seconds * 1000)
 
     def _glimpse(self, move: Move, statement: Statement, how: How) -> _Glimpsed:
-        key = (move.migration.id, statement.number)
+        key = (move.migration.id, move.direction, statement.number)
         return self._glimpsed.setdefault(key, _Glimpsed(how))
 
     def timed(self, event: Mapping[str, object]) -> None:
         """Note the time of a statement that ran outside a transaction, or in batches, from its event."""
-        if event.get("type") != "statement" or event.get("direction") != "apply":
+        if event.get("type") != "statement":
             return
-        key = (str(event["migration"]), int(str(event["number"])))
+        direction: Direction = "apply" if event["direction"] == "apply" else "revert"
+        key = (str(event["migration"]), direction, int(str(event["number"])))
         found = self._glimpsed.get(key, _Glimpsed("alone"))
         self._seen.setdefault(
             key,
             Observed(
                 migration=key[0],
-                number=key[1],
+                number=key[2],
                 of=int(str(event["of"])),
                 kind=str(event["kind"]),
                 milliseconds=float(str(event["milliseconds"])),
                 locks=tuple(found.locks[name] for name in sorted(found.locks)),
                 held_milliseconds=found.held_milliseconds,
                 how=found.how,
+                direction=direction,
             ),
         )
 

@@ -14,7 +14,7 @@ from changeover.executors.migrate.failures import (
 from changeover.migrations.records import PHASES, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from changeover.database import Database
     from changeover.executors.migrate.ledger import MigrationRow, StatementRow
@@ -98,7 +98,7 @@ def to_apply(
 
 
 def to_revert(
-    folder: MigrationFolder,
+    folders: Iterable[MigrationFolder],
     phases: tuple[Phase, ...],
     known: Mapping[str, MigrationRow],
     only: Collection[str] | None = None,
@@ -106,7 +106,7 @@ def to_revert(
     """Return what stands in the database and is to be undone, newest first.
 
     Args:
-        folder: The release's migrations.
+        folders: The migrations of releases.
         phases: Which of them.
         known: What the ledger knows.
         only: Their ids, where not all of these phases are meant.
@@ -118,6 +118,7 @@ def to_revert(
     standing = {name: row for name, row in known.items() if row.state in STANDING}
     chosen = [
         migration
+        for folder in folders
         for migration in folder.of(phases)
         if migration.id in standing and (only is None or migration.id in only)
     ]
@@ -129,12 +130,12 @@ def to_revert(
                 hint="going back from here takes the backup: `changeover rollback --restore-db`",
             )
     if chosen:
-        oldest = min(standing[migration.id].position for migration in chosen)
+        oldest = min(chosen, key=lambda migration: standing[migration.id].position)
         undone = {migration.id for migration in chosen}
         for row in standing.values():
-            if row.position > oldest and row.id not in undone:
+            if row.position > standing[oldest.id].position and row.id not in undone:
                 raise NewerApplied(
-                    f"{row.id} was applied on top of {chosen[0].id}",
+                    f"{row.id} was applied on top of {oldest.id}",
                     hint=f"undo {row.release} first",
                 )
     chosen.sort(key=lambda migration: standing[migration.id].position, reverse=True)

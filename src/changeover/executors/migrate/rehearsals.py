@@ -17,11 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from changeover.database import Database
+    from changeover.executors.migrate.ledger import Direction
+    from changeover.executors.migrate.moves import Place
     from changeover.executors.migrate.session import Connection
     from changeover.executors.migrate.turn import Limits
-    from changeover.migrations.records import Migration
+    from changeover.migrations.records import Migration, Statement
 
 EXISTS = "SELECT to_regclass('changeover.measurement') IS NOT NULL"
+# A ledger from before undoing was measured has no direction: what it measured ran forwards.
+DIRECTED = """
+    SELECT count(*) > 0 FROM pg_attribute
+    WHERE attrelid = 'changeover.measurement'::regclass AND attname = 'direction'
+"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +85,7 @@ class Measured:
         rewritten: The tables that it wrote anew.
         deployment: The deployment that rehearsed it.
         at: When it was written down; None before it is.
+        direction: Whether it applies its migration or undoes it.
     """
 
     migration: str
@@ -89,6 +97,7 @@ class Measured:
     rewritten: tuple[str, ...]
     deployment: str
     at: dt.datetime | None = None
+    direction: Direction = "apply"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +106,12 @@ class Rehearsals:
 
     Args:
         undone: What is known of undoing, by subject.
-        measured: What statements took, by migration and number.
+        measured: What statements took, by migration, direction and number.
         now: The server's clock, for how old that is.
     """
 
     undone: Mapping[str, Undo]
-    measured: Mapping[tuple[str, int], Measured]
+    measured: Mapping[Place, Measured]
     now: dt.datetime
 
     def undo(self, subject: str, digest: str) -> Undo | None:
@@ -110,19 +119,35 @@ class Rehearsals:
         found = self.undone.get(subject)
         return found if found is not None and found.digest == digest else None
 
-    def of(self, migration: str, number: int, digest: str) -> Measured | None:
+    def of(
+        self, migration: str, number: int, digest: str, direction: Direction = "apply"
+    ) -> Measured | None:
         """Return what exactly this statement took."""
-        found = self.measured.get((migration, number))
+        found = self.measured.get((migration, direction, number))
         return found if found is not None and found.digest == digest else None
 
     def exactly(self, migrations: Iterable[Migration]) -> dict[tuple[str, int], Measured]:
-        """Return what exactly the statements of these migrations took, by migration and number."""
+        """Return what applying exactly these migrations took, by migration and number."""
+        return {
+            (name, number): found
+            for (name, direction, number), found in self._of_all(migrations).items()
+            if direction == "apply"
+        }
+
+    def bounds(self, migrations: Iterable[Migration]) -> dict[Place, float]:
+        """Return the milliseconds that exactly these statements took, forwards and back: what bounds a run."""
+        return {place: found.milliseconds for place, found in self._of_all(migrations).items()}
+
+    def _of_all(self, migrations: Iterable[Migration]) -> dict[Place, Measured]:
+        ways: list[tuple[Migration, Direction, Statement]] = []
+        for migration in migrations:
+            ways += [(migration, "apply", each) for each in migration.statements]
+            ways += [(migration, "revert", each) for each in migration.revert]
         found = {
-            (migration.id, statement.number): self.of(
-                migration.id, statement.number, statement.digest
+            (migration.id, direction, each.number): self.of(
+                migration.id, each.number, each.digest, direction
             )
-            for migration in migrations
-            for statement in migration.statements
+            for migration, direction, each in ways
         }
         return {place: each for place, each in found.items() if each is not None}
 
@@ -140,10 +165,7 @@ def remember(
     """
     with take_turn(database, **limits) as turn, turn.work.transaction():
         ledger.check(turn.work, turn.mandate)
-        if not _exists(turn.work):
-            ledger.define(
-                turn.work, resources.files(__package__).joinpath("rehearsals.sql").read_bytes()
-            )
+        _prepare(turn.work)
         for undo in undone:
             _write_undo(turn.work, undo, turn.mandate.fence)
         for each in measured:
@@ -162,9 +184,18 @@ def recall(database: Database) -> Rehearsals:
         measured = _measured(connection)
     return Rehearsals(
         undone={each.subject: each for each in undone},
-        measured={(each.migration, each.number): each for each in measured},
+        measured={(each.migration, each.direction, each.number): each for each in measured},
         now=clock[0],
     )
+
+
+def _prepare(connection: Connection) -> None:
+    """Make the tables where there are none, and have those of an older ledger tell the direction."""
+    files = resources.files(__package__)
+    if not _exists(connection):
+        ledger.define(connection, files.joinpath("rehearsals.sql").read_bytes())
+    elif row(connection, DIRECTED) == (False,):
+        connection.execute(files.joinpath("rehearsals_directed.sql").read_bytes())
 
 
 def _exists(connection: Connection) -> bool:
@@ -189,16 +220,16 @@ def _write_measured(connection: Connection, each: Measured, fence: int) -> None:
     locks = Jsonb([dataclasses.asdict(lock) for lock in each.locks])
     connection.execute(
         """
-        INSERT INTO changeover.measurement (migration_id, number, digest, milliseconds,
+        INSERT INTO changeover.measurement (migration_id, direction, number, digest, milliseconds,
             held_milliseconds, locks, rewritten, deployment, fence)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
-        ON CONFLICT (migration_id, number) DO UPDATE SET digest = excluded.digest,
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        ON CONFLICT (migration_id, direction, number) DO UPDATE SET digest = excluded.digest,
             milliseconds = excluded.milliseconds, held_milliseconds = excluded.held_milliseconds,
             locks = excluded.locks, rewritten = excluded.rewritten,
             deployment = excluded.deployment, fence = excluded.fence, at = clock_timestamp()
         """,
         (
-            *(each.migration, each.number, each.digest, each.milliseconds),
+            *(each.migration, each.direction, each.number, each.digest, each.milliseconds),
             *(each.held_milliseconds, locks, list(each.rewritten), each.deployment, fence),
         ),
     )
@@ -211,24 +242,15 @@ def _undone(connection: Connection) -> list[Undo]:
 
 
 def _measured(connection: Connection) -> list[Measured]:
+    # The column is asked by its name, since an older ledger has none.
     query = """
         SELECT migration_id, number, digest, milliseconds, held_milliseconds, locks, rewritten,
-            deployment, at
-        FROM changeover.measurement
+            deployment, at, coalesce(to_jsonb(known) ->> 'direction', 'apply')
+        FROM changeover.measurement AS known
     """
-    return [
-        Measured(
-            migration=migration,
-            number=number,
-            digest=digest,
-            milliseconds=milliseconds,
-            held_milliseconds=held,
-            locks=tuple(Met(**lock) for lock in locks),
-            rewritten=tuple(rewritten),
-            deployment=deployment,
-            at=at,
-        )
-        for migration, number, digest, milliseconds, held, locks, rewritten, deployment, at in rows(
-            connection, query
-        )
-    ]
+    names = tuple(each.name for each in dataclasses.fields(Measured))
+    found = [dict(zip(names, values, strict=True)) for values in rows(connection, query)]
+    for each in found:
+        each["locks"] = tuple(Met(**lock) for lock in each["locks"])
+        each["rewritten"] = tuple(each["rewritten"])
+    return [Measured(**each) for each in found]

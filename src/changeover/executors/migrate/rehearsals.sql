@@ -18,6 +18,7 @@ COMMENT ON COLUMN changeover.undo.at IS 'When it was written down';
 
 CREATE TABLE changeover.measurement (
     migration_id text NOT NULL,
+    direction text NOT NULL,
     number integer NOT NULL,
     digest text NOT NULL,
     milliseconds double precision NOT NULL,
@@ -27,10 +28,11 @@ CREATE TABLE changeover.measurement (
     deployment text NOT NULL,
     fence bigint NOT NULL,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (migration_id, number)
+    PRIMARY KEY (migration_id, direction, number)
 );
 COMMENT ON TABLE changeover.measurement IS 'What each statement took in the last rehearsal';
 COMMENT ON COLUMN changeover.measurement.migration_id IS 'release/phase/NNN_name';
+COMMENT ON COLUMN changeover.measurement.direction IS 'apply, or revert';
 COMMENT ON COLUMN changeover.measurement.number IS 'Its place in the file, from 1';
 COMMENT ON COLUMN changeover.measurement.digest IS 'sha256 of its text; of another text nothing was measured';
 COMMENT ON COLUMN changeover.measurement.milliseconds IS 'How long it ran';

@@ -10,6 +10,7 @@ from changeover.executors.migrate import ledger
 from changeover.executors.migrate.backfill.foresight import check_keys
 from changeover.executors.migrate.backfill.walk import run_batches
 from changeover.executors.migrate.moves import Move, segments
+from changeover.executors.migrate.patience import tell_unrehearsed
 from changeover.executors.migrate.reconcile import (
     check_ledger,
     check_statements,
@@ -23,7 +24,7 @@ from changeover.executors.migrate.turn import take_turn
 from changeover.migrations.records import PHASES, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from changeover.database import Database
     from changeover.executors.migrate.ledger import Direction, MigrationRow, StatementRow
@@ -56,8 +57,7 @@ def _unheard(_migration: str, _direction: Direction) -> None:
 
 def apply(
     database: Database,
-    folder: MigrationFolder,
-    *,
+    *folders: MigrationFolder,
     phases: tuple[Phase, ...] = PHASES,
     before: Before = _unheard,
     **limits: Unpack[Limits],
@@ -66,39 +66,45 @@ def apply(
 
     Args:
         database: Where, as the owner role.
-        folder: The release's migrations.
+        folders: The migrations of releases, the oldest release first.
         phases: Which of them.
         before: Hears of each migration right before it begins; of one that is gone on with, nothing.
-        limits: What bounds the run.
+        limits: What bounds the run, all of it together.
 
     Raises:
         ChangeoverError: One of the leaves in `failures`; what was committed before it stays.
     """
 
     def forward(turn: Turn, known: Mapping[str, MigrationRow]) -> list[Migration]:
-        pending = to_apply(folder, phases, known)
+        pending = [each for folder in folders for each in to_apply(folder, phases, known)]
         check_keys(turn.work, pending)
+        tell_unrehearsed(turn, pending, "apply")
         for migration in pending:
-            state = known[migration.id].state if migration.id in known else ""
-            if state == "reverting":
-                _move(turn, Move(migration=migration, direction="revert"), begun=True)
-            if state in {"reverting", "reverted"}:
-                ledger.renew(turn.work, migration.id, turn.mandate)
-            elif state:
-                recorded = ledger.statements(turn.work, migration.id, "apply")
-                check_statements(database, migration, known[migration.id], recorded)
-            if state != "running":
-                before(migration.id, "apply")
-            _move(turn, Move(migration=migration, direction="apply"), begun=bool(state))
+            _apply(turn, migration, known, before)
         return pending
 
-    return _walk(database, folder, phases, forward, limits)
+    return _walk(database, folders, phases, forward, limits)
+
+
+def _apply(
+    turn: Turn, migration: Migration, known: Mapping[str, MigrationRow], before: Before
+) -> None:
+    state = known[migration.id].state if migration.id in known else ""
+    if state == "reverting":
+        _move(turn, Move(migration=migration, direction="revert"), begun=True)
+    if state in {"reverting", "reverted"}:
+        ledger.renew(turn.work, migration.id, turn.mandate)
+    elif state:
+        recorded = ledger.statements(turn.work, migration.id, "apply")
+        check_statements(turn.database, migration, known[migration.id], recorded)
+    if state != "running":
+        before(migration.id, "apply")
+    _move(turn, Move(migration=migration, direction="apply"), begun=bool(state))
 
 
 def revert(
     database: Database,
-    folder: MigrationFolder,
-    *,
+    *folders: MigrationFolder,
     phases: tuple[Phase, ...] = PHASES,
     only: Collection[str] | None = None,
     before: Before = _unheard,
@@ -111,19 +117,20 @@ def revert(
     """
 
     def back(turn: Turn, known: Mapping[str, MigrationRow]) -> list[Migration]:
-        standing = to_revert(folder, phases, known, only)
+        standing = to_revert(folders, phases, known, only)
+        tell_unrehearsed(turn, standing, "revert")
         for migration in standing:
             if known[migration.id].state != "reverting":
                 before(migration.id, "revert")
             _move(turn, Move(migration=migration, direction="revert"), begun=True)
         return standing
 
-    return _walk(database, folder, phases, back, limits)
+    return _walk(database, folders, phases, back, limits)
 
 
 def _walk(
     database: Database,
-    folder: MigrationFolder,
+    folders: Sequence[MigrationFolder],
     phases: tuple[Phase, ...],
     walk: Callable[[Turn, Mapping[str, MigrationRow]], list[Migration]],
     limits: Limits,
@@ -132,11 +139,13 @@ def _walk(
     begun = time.monotonic()
     with take_turn(database, **limits) as turn:
         known = {row.id: row for row in ledger.migrations(turn.work)}
-        check_ledger(database, folder, known)
+        for folder in folders:
+            check_ledger(database, folder, known)
         names = tuple(migration.id for migration in walk(turn, known))
+        asked = [migration.id for folder in folders for migration in folder.of(phases)]
         return MigrateOutcome(
             done=names,
-            unchanged=tuple(item.id for item in folder.of(phases) if item.id not in names),
+            unchanged=tuple(each for each in asked if each not in names),
             retries=turn.retries,
             seconds=time.monotonic() - begun,
         )
@@ -169,6 +178,7 @@ def _move(turn: Turn, move: Move, *, begun: bool) -> None:
         finish(turn, move)
     if any(may_set(statement) for statement in move.statements):
         guard(turn.work)
+    turn.ended.append(move.migration.id)
     milliseconds = (time.monotonic() - since) * 1000
     turn.report(
         {

@@ -65,7 +65,7 @@ def run_segment(turn: Turn, move: Move, statements: tuple[Statement, ...], *, la
                 _end(turn, move, entries, before, results)
             else:
                 record(turn.work, move, turn.mandate, move.state, entries)
-            if turn.observer and move.forward:
+            if turn.observer:
                 turn.observer.ready()
 
     with _telling(turn, move, results):
@@ -117,9 +117,8 @@ def tell(turn: Turn, move: Move, statement: Statement, how: str, milliseconds: f
 
 
 def _run(turn: Turn, move: Move, statement: Statement) -> Entry:
-    watching = turn.observer if move.forward else None
-    if watching:
-        watching.before(turn.work)
+    if turn.observer:
+        turn.observer.before(turn.work)
     begun = time.perf_counter()
     with no_longer_than_rehearsed(turn, move, statement):
         execute(turn, move, statement)
@@ -127,8 +126,8 @@ def _run(turn: Turn, move: Move, statement: Statement) -> Entry:
     ended = time.monotonic()
     if may_set(statement):
         turn.limit()
-    if watching:
-        watching.after(turn.work, move, statement)
+    if turn.observer:
+        turn.observer.after(turn.work, move, statement)
     return Entry(statement=statement, milliseconds=milliseconds, ended=ended)
 
 

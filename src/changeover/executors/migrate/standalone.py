@@ -94,7 +94,7 @@ def _run(turn: Turn, move: Move, statement: Statement, finding: Finding) -> None
     for earlier in move.statements[: statement.number - 1]:
         if earlier.effect.kind == "SET":
             execute(turn, move, earlier)
-    watched = turn.observer.alone(move, statement) if turn.observer and move.forward else None
+    watched = turn.observer.alone(move, statement) if turn.observer else None
     with placing_failures(turn, move, statement), watched or contextlib.nullcontext():
         turn.work.execute((finding.instead or statement.sql).encode())
 

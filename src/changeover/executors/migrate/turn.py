@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 
     from changeover.database import Database
     from changeover.executors.migrate.ledger import Mandate
+    from changeover.executors.migrate.moves import Place
     from changeover.executors.migrate.observation import Observer
     from changeover.executors.migrate.session import Connection
 
     Report = Callable[[dict[str, object]], None]
-    Rehearsed = Mapping[tuple[str, int], float]
+    Rehearsed = Mapping[Place, float]
 
 Result = TypeVar("Result")
 WATCH_SECONDS = 0.04  # under half of the lock timeout, so that a blocker is seen before we let go
@@ -42,7 +43,6 @@ WATCH_SECONDS_MOST = 0.5
 SHOW_AFTER_SECONDS = 2.0
 PAUSE_SECONDS = 0.1
 PAUSE_SECONDS_MOST = 2.0
-NO_TIMEOUT = 0
 CANCEL_SECONDS = 20.0
 DEADLINE_SECONDS = 600.0
 LOCK_TIMEOUT_MILLISECONDS = 100  # what readers may have to wait behind us
@@ -52,14 +52,12 @@ class Limits(TypedDict, total=False):
     """What bounds a run.
 
     Args:
-        fence: The deployment's fencing number; None, the default, keeps the highest one the ledger
-            knows.
+        fence: The deployment's fencing number; None, the default, keeps the ledger's highest.
         deadline_seconds: For everything, waiting for locks included.
         lock_timeout_milliseconds: How long a statement queues for a lock before it lets others by.
         report: Receives one event a statement, retry and migration.
         observer: Watches what each statement does; for a rehearsal.
-        rehearsed: Milliseconds that statements took in a rehearsal, by migration and number: one
-            that takes far longer is cancelled.
+        rehearsed: What statements took in a rehearsal, in milliseconds; None bounds none by it.
     """
 
     fence: int | None
@@ -67,7 +65,7 @@ class Limits(TypedDict, total=False):
     lock_timeout_milliseconds: int
     report: Report
     observer: Observer | None
-    rehearsed: Rehearsed
+    rehearsed: Rehearsed | None
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -83,8 +81,9 @@ class Turn:
         lock_timeout_milliseconds: How long a statement may queue for a lock, readers behind it.
         report: Receives events.
         observer: Watches what statements do, in a rehearsal.
-        rehearsed: Milliseconds that statements took in a rehearsal, by migration and number.
+        rehearsed: What statements took in a rehearsal.
         retries: How often a lock was not to be had.
+        ended: The migrations that it has brought to their end.
     """
 
     database: Database
@@ -95,8 +94,9 @@ class Turn:
     lock_timeout_milliseconds: int
     report: Report
     observer: Observer | None = None
-    rehearsed: Rehearsed = dataclasses.field(default_factory=dict)
+    rehearsed: Rehearsed | None = None
     retries: int = 0
+    ended: list[str] = dataclasses.field(default_factory=list)
     blockers: tuple[Blocker, ...] = ()
     _silent: bool = False
     _queue: Queue = dataclasses.field(default_factory=Queue)
@@ -110,7 +110,7 @@ class Turn:
 
     def limits(self, *, lock_timeout: bool = True) -> str:
         """Return the SQL that sets the session's lock and statement timeouts for what comes next."""
-        lock = self.lock_timeout_milliseconds if lock_timeout else NO_TIMEOUT
+        lock = self.lock_timeout_milliseconds if lock_timeout else 0
         self._queue.limit_seconds = lock / 1000 if lock else None
         left = max(int(self.deadline.remaining * 1000), 1)
         return (
@@ -273,7 +273,7 @@ def take_turn(database: Database, **limits: Unpack[Limits]) -> Iterator[Turn]:
                 ),
                 report=report,
                 observer=limits.get("observer"),
-                rehearsed=limits.get("rehearsed", {}),
+                rehearsed=limits.get("rehearsed"),
             )
             with contextlib.closing(turn):
                 yield turn

@@ -60,9 +60,7 @@ def undo(context: Context, version: str) -> str:
         apps = tuple(each.name for each in run.app_hosts)
         undoing = partial(steps.UndoOwn, hosts=apps[:1], colour=target.colour, version=version)
         for step in (
-            steps.Backup(
-                id="backup", hosts=(host.name,), colour=live, version=version_of(live), keep=True
-            ),
+            by_hand.backup(host, live),
             steps.Place(
                 id="place",
                 hosts=apps,

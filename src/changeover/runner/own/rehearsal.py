@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from changeover.counts import counted
 from changeover.errors import Mixed
-from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as clones
 from changeover.runner import database
 from changeover.runner.own import left as own_left
 from changeover.runner.own import migrator as own
 from changeover.runner.own import schema as own_schema
-from changeover.runner.rehearse.rehearsal import RehearsalRed, drop
+from changeover.runner.rehearse.clone import cloned
+from changeover.runner.rehearse.rehearsal import RehearsalRed
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from changeover.database import Database
-    from changeover.executors.backup import Vault
-    from changeover.executors.backup.rehearsal import Clone, Look
+    from changeover.executors.backup.rehearsal import Look
     from changeover.executors.migrator import Ran, What
     from changeover.migrations.checks import Checks
+    from changeover.runner.rehearse.clone import Cloned
     from changeover.runner.run import Run
     from changeover.steps import RehearseOwn
 
@@ -44,17 +40,16 @@ def rehearse(run: Run, step: RehearseOwn) -> Outcome:
         RehearsalRed: It fails there, leaves something undone by its own status, or breaks a data check.
         LiveChanged: The live definitions changed meanwhile.
     """
-    vault = backups.vault_of(run.fleet)
-    with cloned(run, vault) as (made, first, place):
-        tried = _Trial(run, step, vault, made, place)
+    with cloned(run) as clone:
+        tried = _Trial(run, step, clone)
         ran = tried.forward()
-        after = clones.look(vault, made)
+        after = clone.look()
         tables = own.declared(run)[1].tables
-        changes = own_schema.changes(first.schema, after.schema, without=tables)
-        proved, says = tried.undo(first, after)
+        changes = own_schema.changes(clone.first.schema, after.schema, without=tables)
+        proved, says = tried.undo(after)
     _remember(run, step, proved=proved, says=says)
     run.own = own.Rehearsed(
-        schema_before=first.schema, changes=changes, undo_proved=proved, seconds=ran.seconds
+        schema_before=clone.first.schema, changes=changes, undo_proved=proved, seconds=ran.seconds
     )
     if changes:
         told = own_schema.shown(changes).replace("\n", "\n    ")
@@ -86,20 +81,7 @@ def _remember(run: Run, step: RehearseOwn, *, proved: bool, says: str) -> None:
         migrate.remember(place, [found], [], fence=database.fence(run))
 
 
-@contextlib.contextmanager
-def cloned(run: Run, vault: Vault) -> Iterator[tuple[Clone, Look, Database]]:
-    """Give a clone of the deployment's backup with what it holds; it is dropped whatever happens."""
-    made, first = clones.clone(vault, run.fleet.deployment)
-    try:
-        with database.owner_database(run.environment, run.app) as live:
-            yield made, first, dataclasses.replace(live, name=made.database)
-    except BaseException:
-        drop(run, vault, made)
-        raise
-    clones.drop(vault, made)
-
-
-def on_clone(run: Run, vault: Vault, colour: str, database: str, what: What) -> Ran:
+def on_clone(run: Run, clone: Cloned, colour: str, what: What) -> Ran:
     """Run one command at a clone, and hold the live definitions to what they were.
 
     They are not looked at where an earlier run's command is at the live database: it changes them,
@@ -110,10 +92,10 @@ def on_clone(run: Run, vault: Vault, colour: str, database: str, what: What) -> 
             somebody else was at it.
     """
     if _under_way(run):
-        return own.command(run, colour, database, what, "clone")
-    before = clones.live_schema(vault)
-    ran = own.command(run, colour, database, what, "clone")
-    if lines := own_schema.changes(before, clones.live_schema(vault)):
+        return own.command(run, colour, clone.place.name, what, "clone")
+    before = clones.live_schema(clone.vault)
+    ran = own.command(run, colour, clone.place.name, what, "clone")
+    if lines := own_schema.changes(before, clones.live_schema(clone.vault)):
         raise LiveChanged(
             f"while {what} of the migrator ran on a clone, the live schema changed:"
             f" {counted(len(lines), 'line')}",
@@ -139,16 +121,14 @@ class _Trial:
 
     run: Run
     step: RehearseOwn
-    vault: Vault
-    made: Clone
-    place: Database
+    clone: Cloned
     notes: list[str] = dataclasses.field(default_factory=list)
 
     def forward(self) -> Ran:
         """Run the command, and hold the clone to its status and its data checks."""
         release, migrator = own.declared(self.run)
         checks = own.checks_of(release)
-        before = migrate.own_noted(self.place, checks) if checks else None
+        before = migrate.own_noted(self.clone.place, checks) if checks else None
         ran = self._command("command")
         if not ran.well:
             raise self._red(f"{own.said(migrator.command)} {ran.ending}", ran.tail)
@@ -164,30 +144,30 @@ class _Trial:
         return ran
 
     def _check(self, version: str, checks: Checks, before: migrate.Before | None) -> None:
-        taken = migrate.own_taken(self.place, checks, before)
+        taken = migrate.own_taken(self.clone.place, checks, before)
         migrate.own_told(self.run.report, own.identity(version), taken)
         red = migrate.own_red(checks, taken)
         if red:
             raise self._red(red[0], "\n".join(red[1:]))
         self.notes.append(f"{counted(len(taken), 'data check')} green")
 
-    def undo(self, first: Look, forward: Look) -> tuple[bool, str]:
+    def undo(self, forward: Look) -> tuple[bool, str]:
         """Try whether the declared undo brings everything back and the command runs again after it."""
         _, migrator = own.declared(self.run)
         if migrator.undo is None:
             return False, "no undo is declared: the way back is the backup"
         words = own.said(migrator.undo)
-        lacks = self._back(first, words) or self._again(forward, words)
+        lacks = self._back(words) or self._again(forward, words)
         if lacks:
             return False, f"not proved: {lacks}"
         return True, f"{words} brings back every definition and row, and forwards again"
 
-    def _back(self, first: Look, words: str) -> str:
+    def _back(self, words: str) -> str:
         """Undo, and say what is not as before; empty where everything is."""
         ran = self._command("undo")
         if not ran.well:
             return f"{words} {ran.ending}"
-        back = clones.look(self.vault, self.made)
+        first, back = self.clone.first, self.clone.look()
         tables = own.declared(self.run)[1].tables
         if lines := own_schema.changes(first.schema, back.schema, without=tables):
             return f"{words} leaves {counted(len(lines), 'line')}: {'; '.join(lines[:3])}"
@@ -206,13 +186,13 @@ class _Trial:
         ran = self._command("command")
         if not ran.well:
             return f"after {words} the command {ran.ending}"
-        schema = clones.look(self.vault, self.made).schema
+        schema = self.clone.look().schema
         if lines := own_schema.changes(forward.schema, schema):
             return f"after {words} the command makes another schema: {'; '.join(lines[:3])}"
         return ""
 
     def _command(self, what: What) -> Ran:
-        return on_clone(self.run, self.vault, self.step.colour, self.place.name, what)
+        return on_clone(self.run, self.clone, self.step.colour, what)
 
     def _red(self, message: str, cause: str) -> RehearsalRed:
         return RehearsalRed(

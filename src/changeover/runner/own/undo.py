@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover.counts import counted
-from changeover.errors import CheckRed, Mixed
+from changeover.errors import Mixed
 from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as clones
 from changeover.runner import database
 from changeover.runner.own import migrator as own
 from changeover.runner.own import schema as own_schema
-from changeover.runner.own.rehearsal import cloned, on_clone
+from changeover.runner.own.rehearsal import on_clone
 from changeover.runner.points import Points
+from changeover.runner.rehearse.clone import UndoLosesRows, cloned, lost
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from changeover.steps import UndoOwn
 
 DEADLINE_SPARE_SECONDS = 600
-
-
-class UndoLosesRows(CheckRed):
-    """Undoing takes away rows or values that are there now."""
 
 
 class UndoUnfinished(Mixed):
@@ -46,11 +42,10 @@ def run_undo(run: Run, step: UndoOwn) -> Outcome:
 def _on_clone(run: Run, step: UndoOwn) -> Outcome:
     """Undo and run again on a clone of what is there now: what comes back unchanged was not lost."""
     tables = own.declared(run)[1].tables
-    vault = backups.vault_of(run.fleet)
     looks: list[Look] = []
-    with cloned(run, vault) as (made, first, place):
+    with cloned(run) as clone:
         for what in ("undo", "command"):
-            ran = on_clone(run, vault, step.colour, place.name, what)
+            ran = on_clone(run, clone, step.colour, what)
             if not ran.well:
                 raise UndoLosesRows(
                     f"on a clone of the backup {what} {ran.ending}",
@@ -58,8 +53,8 @@ def _on_clone(run: Run, step: UndoOwn) -> Outcome:
                     host=ran.host,
                     cause=ran.tail,
                 )
-            looks.append(clones.look(vault, made))
-    back, again = looks
+            looks.append(clone.look())
+    first, (back, again) = clone.first, looks
     if lines := own_schema.changes(first.schema, again.schema, without=tables):
         raise UndoLosesRows(
             f"undoing {own.identity(step.version)} and running it again makes another schema",
@@ -67,15 +62,9 @@ def _on_clone(run: Run, step: UndoOwn) -> Outcome:
             host=own.host(run).name,
             cause=own_schema.shown(lines),
         )
-    names = sorted(first.fingerprints.keys() - own_schema.in_full(tables))
-    lost = [
-        f"{each} ({counted(first.rows.get(each, 0), 'row')} now, {again.rows.get(each, 0)} kept)"
-        for each in names
-        if again.fingerprints.get(each) != first.fingerprints[each]
-    ]
-    if lost:
+    if gone := lost(first, again, without=own_schema.in_full(tables)):
         raise UndoLosesRows(
-            f"undoing {own.identity(step.version)} would lose what was written since: {', '.join(lost)}",
+            f"undoing {own.identity(step.version)} would lose what was written since: {', '.join(gone)}",
             hint="the live database was not touched: leave it as it is, the old version runs on it",
             host=own.host(run).name,
         )

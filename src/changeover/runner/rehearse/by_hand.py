@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from changeover import steps
-from changeover.colour import version_of
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
 from changeover.runner import by_hand, database, forecast, safety, survey
@@ -53,9 +52,7 @@ def rehearse(context: Context, version: str, phases: Sequence[steps.Phase]) -> s
     hint = f"changeover db rehearse {version} --env {name} begins anew"
     with by_hand.leased(context, "db rehearse", version, hint=hint, beyond=fence) as run:
         run.release = release
-        backup = steps.Backup(
-            id="backup", hosts=(host.name,), colour=live, version=version_of(live), keep=True
-        )
+        backup = by_hand.backup(host, live)
         run.step(backup, lambda: safety.backup(run, backup))
         step = steps.Rehearse(
             id="rehearse", hosts=(host.name,), phases=tuple(phases), migrations=due
@@ -82,9 +79,7 @@ def _own(
         run.release, run.bundle, run.values = release, built.bundle, built.values
         apps = tuple(each.name for each in run.app_hosts)
         for step in (
-            steps.Backup(
-                id="backup", hosts=(host.name,), colour=live, version=version_of(live), keep=True
-            ),
+            by_hand.backup(host, live),
             steps.Place(
                 id="place",
                 hosts=apps,

@@ -38,16 +38,21 @@ def taken(
         deployment: Whose rehearsal it was.
     """
     digests = {
-        (migration.id, statement.number): statement.digest
+        (migration.id, direction, statement.number): statement.digest
         for folder in folders
         for migration in folder.migrations
-        for statement in migration.statements
+        for direction, statements in (
+            ("apply", migration.statements),
+            ("revert", migration.revert),
+        )
+        for statement in statements
     }
     return [
         migrate.Measured(
             migration=each.migration,
+            direction=each.direction,
             number=each.number,
-            digest=digests[(each.migration, each.number)],
+            digest=digests[(each.migration, each.direction, each.number)],
             milliseconds=each.milliseconds,
             held_milliseconds=each.held_milliseconds,
             locks=_met(each, rows),
@@ -95,6 +100,7 @@ def event(observed: Observed, rows: Mapping[str, int]) -> Event:
     return {
         "type": "rehearsed",
         "migration": observed.migration,
+        "direction": observed.direction,
         "number": observed.number,
         "kind": observed.kind,
         "milliseconds": round(observed.milliseconds, 1),

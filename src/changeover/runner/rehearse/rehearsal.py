@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from changeover.counts import counted
-from changeover.errors import ChangeoverError, CheckRed, Failed
-from changeover.executors import backup as backups
+from changeover.errors import CheckRed, Failed
 from changeover.executors import migrate
-from changeover.executors.backup import rehearsal as clones
 from changeover.migrations import definitions, losses
 from changeover.release import load_releases
 from changeover.runner import database
 from changeover.runner.rehearse import measurements, second_opinion
+from changeover.runner.rehearse.clone import cloned
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from changeover.database import Database
-    from changeover.executors.backup import Vault
-    from changeover.executors.backup.rehearsal import Clone, Look
+    from changeover.executors.backup.rehearsal import Look
     from changeover.migrations.records import Migration, MigrationFolder, Phase
+    from changeover.runner.rehearse.clone import Cloned
     from changeover.runner.run import Run
     from changeover.steps import Rehearse
 
@@ -46,27 +44,18 @@ def rehearse(run: Run, step: Rehearse) -> Outcome:
         raise Failed("the run has no release", hint="changeover deploy VERSION")
     releases = load_releases(run.root, run.app.app)
     folders = database.migration_folders(releases, run.release.version)
-    vault = backups.vault_of(run.fleet)
-    made, first = clones.clone(vault, run.fleet.deployment)
-    try:
-        with database.owner_database(run.environment, run.app) as place:
-            inside = dataclasses.replace(place, name=made.database)
-            tried = _Rehearsal(
-                vault, made, inside, folders, run.fleet.deployment, first.rows, first
-            )
-            for phase in step.phases:
-                tried.phase(phase)
-    except BaseException:
-        drop(run, vault, made)
-        raise
-    clones.drop(vault, made)
+    with cloned(run) as clone:
+        tried = _Rehearsal(clone, folders, run.fleet.deployment, clone.first)
+        for phase in step.phases:
+            tried.phase(phase)
     for observed in tried.observer.seen:
-        run.rehearsed[(observed.migration, observed.number)] = observed.milliseconds
         run.note(measurements.event(observed, tried.rows))
+    told = (folders, tried.rows, run.fleet.deployment)
+    forwards = measurements.taken(tried.observer.seen, *told)
+    back = measurements.taken(tried.undoing.seen, *told)
     with database.owner_database(run.environment, run.app) as place:
-        found = measurements.taken(tried.observer.seen, folders, tried.rows, run.fleet.deployment)
-        migrate.remember(place, tried.proofs, found, fence=database.fence(run))
-    _tell_opinion(run, folders, found)
+        migrate.remember(place, tried.proofs, [*forwards, *back], fence=database.fence(run))
+    _tell_opinion(run, folders, forwards)
     return tried.outcome()
 
 
@@ -93,30 +82,36 @@ class _Rehearsal:
     """One rehearsal under way.
 
     Args:
-        vault: The backups.
-        made: The clone.
-        place: How the owner enters it.
+        clone: What it is tried on.
         folders: The migrations of every release on the way, oldest first.
         deployment: Whose rehearsal it is.
-        rows: How many rows each table had before.
         seen: What the clone was seen to hold; ``None`` once something ran since.
         observer: Watches what they do the first time.
+        undoing: Watches what undoes them.
         undone: The phases that were tried backwards and forwards again.
         proofs: What undoing each of their migrations came to.
         notes: What is to be told beside.
     """
 
-    vault: Vault
-    made: Clone
-    place: Database
+    clone: Cloned
     folders: Sequence[MigrationFolder]
     deployment: str
-    rows: Mapping[str, int]
     seen: Look | None
     observer: migrate.Observer = field(default_factory=migrate.Observer)
+    undoing: migrate.Observer = field(default_factory=migrate.Observer)
     undone: list[str] = field(default_factory=list)
     proofs: list[migrate.Undo] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def place(self) -> Database:
+        """Return how the owner enters the clone."""
+        return self.clone.place
+
+    @property
+    def rows(self) -> Mapping[str, int]:
+        """Return how many rows each table had before."""
+        return self.clone.first.rows
 
     def phase(self, phase: Phase) -> None:
         """Try one phase: forwards, and where it can be undone backwards and forwards again."""
@@ -134,9 +129,7 @@ class _Rehearsal:
         self._apply(due, phase, self.observer)
         forward = self._look()
         self._count(phase, before, forward)
-        for folder in reversed(due):
-            names = [each.id for each in pending[folder]]
-            self._run(partial(migrate.revert, self.place, folder, phases=(phase,), only=names))
+        self._undo(due, [each.id for each in migrations])
         back = self._look()
         self._same(before.schema, back.schema, f"undoing {phase} does not bring the schema back")
         self._apply(due, phase, None)
@@ -212,23 +205,19 @@ class _Rehearsal:
     def _apply(
         self, due: Sequence[MigrationFolder], phase: Phase, observer: migrate.Observer | None
     ) -> None:
-        for folder in due:
-            self._run(
-                partial(
-                    migrate.apply,
-                    self.place,
-                    folder,
-                    phases=(phase,),
-                    deadline_seconds=DEADLINE_SECONDS,
-                    observer=observer,
-                    report=observer.timed if observer else lambda _: None,
-                )
-            )
+        self._run(partial(migrate.apply, self.place, *due, phases=(phase,)), observer)
 
-    def _run(self, move: Callable[[], object]) -> None:
+    def _undo(self, due: Sequence[MigrationFolder], names: Sequence[str]) -> None:
+        self._run(partial(migrate.revert, self.place, *due, only=names), self.undoing)
+
+    def _run(self, move: Callable[..., object], observer: migrate.Observer | None) -> None:
         self.seen = None
         try:
-            move()
+            move(
+                deadline_seconds=DEADLINE_SECONDS,
+                observer=observer,
+                report=observer.timed if observer else lambda _: None,
+            )
         except Failed as error:
             raise RehearsalRed(
                 f"in the rehearsal: {error.message}",
@@ -239,7 +228,7 @@ class _Rehearsal:
             ) from error
 
     def _look(self) -> Look:
-        self.seen = self.seen or clones.look(self.vault, self.made)
+        self.seen = self.seen or self.clone.look()
         return self.seen
 
     def _same(self, wanted: str, found: str, message: str) -> None:
@@ -277,12 +266,3 @@ class _Rehearsal:
                 "longest_lock_milliseconds": round(longest.held_milliseconds, 1) if longest else 0,
             },
         )
-
-
-def drop(run: Run, vault: Vault, made: Clone) -> None:
-    """Drop the clone after a failure, and let nothing hide that failure."""
-    try:
-        clones.drop(vault, made)
-    except ChangeoverError as error:
-        says = f"warning: {made.database} was left: {error.message}"
-        run.note({"type": "warning", "says": says})

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from changeover import steps, verdict
-from changeover.colour import version_of
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
 from changeover.runner import by_hand, database, safety, survey
@@ -49,9 +48,7 @@ def revert(context: Context, version: str) -> tuple[str, ...]:
             hint=f"changeover backup list --env {name} shows what there is to go back to",
         )
     live = _live(context, version)
-    backup = steps.Backup(
-        id="backup", hosts=(host.name,), colour=live, version=version_of(live), keep=True
-    )
+    backup = by_hand.backup(host, live)
     names = tuple(each.id for each in due)
     trial = steps.Undo(id="rehearse", hosts=(host.name,), version=version, migrations=names)
     step = steps.Undo(id="undo", hosts=(host.name,), version=version, migrations=names, final=True)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from changeover.counts import counted
-from changeover.executors import backup as backups
 from changeover.executors import migrate
-from changeover.executors.backup import rehearsal as clones
 from changeover.migrations import definitions
 from changeover.release import load_releases
 from changeover.runner import database
-from changeover.runner.own.undo import UndoLosesRows
-from changeover.runner.rehearse.rehearsal import drop
+from changeover.runner.rehearse import measurements
+from changeover.runner.rehearse.clone import UndoLosesRows, cloned, lost
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from changeover import steps
     from changeover.database import Database
     from changeover.executors.backup.rehearsal import Look
+    from changeover.migrations.records import MigrationFolder
     from changeover.runner.run import Run
 
 DEADLINE_SECONDS = 3600.0
@@ -30,44 +30,57 @@ UNTOUCHED = "the live database was not touched"
 def attempt(run: Run, step: steps.Undo) -> Outcome:
     """Undo on a clone of the run's own backup and apply again there: what comes back was not lost.
 
+    What undoing took there is written into the live ledger: it bounds the undoing that follows.
+
     Raises:
-        UndoLosesRows: Rows or definitions are others afterwards; the live database was not touched.
+        UndoLosesRows: Rows, definitions or sequences are others afterwards; the live database was
+            not touched.
         ChangeoverError: A statement failed on the clone.
     """
-    vault = backups.vault_of(run.fleet)
-    made, first = clones.clone(vault, run.fleet.deployment)
-    try:
-        with database.owner_database(run.environment, run.app) as live:
-            _there_and_back(run, step, dataclasses.replace(live, name=made.database))
-        again = clones.look(vault, made)
-    except BaseException:
-        drop(run, vault, made)
-        raise
-    clones.drop(vault, made)
-    _refuse_lossy(step, first, again)
-    rows = counted(sum(first.rows.values()), "row")
-    return Outcome(says=f"on a clone undone and applied again: {rows} as before", changed=False)
-
-
-def _there_and_back(run: Run, step: steps.Undo, clone: Database) -> None:
     folders = database.migration_folders(load_releases(run.root, run.app.app), step.version)
-    for folder in reversed(folders):
-        migrate.revert(
-            clone,
-            folder,
-            only=step.migrations,
-            deadline_seconds=DEADLINE_SECONDS,
-            report=lambda _: None,
-        )
-    for folder in folders:
-        if any(each.id in step.migrations for each in folder.migrations):
-            migrate.apply(
-                clone,
-                folder,
-                phases=("contract",),
-                deadline_seconds=DEADLINE_SECONDS,
-                report=lambda _: None,
-            )
+    observer = migrate.Observer()
+    with cloned(run) as clone:
+        _there_and_back(step, folders, clone.place, observer)
+        again = clone.look()
+    _refuse_lossy(step, clone.first, again)
+    taken = measurements.taken(observer.seen, folders, clone.first.rows, run.fleet.deployment)
+    with database.owner_database(run.environment, run.app) as live:
+        migrate.remember(live, [], taken, fence=database.fence(run))
+    rows = counted(sum(clone.first.rows.values()), "row")
+    milliseconds = sum(each.milliseconds for each in taken)
+    return Outcome(
+        says=f"on a clone undone and applied again: {rows} as before; undoing took"
+        f" {milliseconds:.0f} ms",
+        changed=False,
+    )
+
+
+def _there_and_back(
+    step: steps.Undo,
+    folders: Sequence[MigrationFolder],
+    clone: Database,
+    observer: migrate.Observer,
+) -> None:
+    migrate.revert(
+        clone,
+        *folders,
+        only=step.migrations,
+        deadline_seconds=DEADLINE_SECONDS,
+        observer=observer,
+        report=observer.timed,
+    )
+    touched = [
+        folder
+        for folder in folders
+        if any(each.id in step.migrations for each in folder.migrations)
+    ]
+    migrate.apply(
+        clone,
+        *touched,
+        phases=("contract",),
+        deadline_seconds=DEADLINE_SECONDS,
+        report=lambda _: None,
+    )
 
 
 def _refuse_lossy(step: steps.Undo, first: Look, again: Look) -> None:
@@ -79,13 +92,8 @@ def _refuse_lossy(step: steps.Undo, first: Look, again: Look) -> None:
             hint=f"{UNTOUCHED}: correct the revert files, and rehearse them",
             cause=lines,
         )
-    lost = [
-        f"{table} ({counted(first.rows.get(table, 0), 'row')} now, {again.rows.get(table, 0)} kept)"
-        for table, value in sorted(first.fingerprints.items())
-        if again.fingerprints.get(table) != value
-    ]
-    if lost:
+    if gone := lost(first, again):
         raise UndoLosesRows(
-            f"undoing {names} would lose what is there now: {', '.join(lost)}",
+            f"undoing {names} would lose what is there now: {', '.join(gone)}",
             hint=f"{UNTOUCHED}: leave it as it is",
         )
