@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from changeover.migrations.records import Migration, Phase
 
 Files = Annotated[
-    list[Path], typer.Argument(help="Migration files, or folders with expand, backfill, contract.")
+    list[Path], typer.Argument(help="SQL files, or folders with expand, backfill, contract.")
 ]
 Sarif = Annotated[
     Path | None, typer.Option("--sarif", help="Also write the findings as SARIF to this file.")
 ]
 SUITE = "db-lint"
+BESIDE = {"revert-missing", "verify-missing"}
 
 
 class HazardsFound(CheckRed):
@@ -39,15 +40,10 @@ def lint(
     junit: options.Junit = None,
 ) -> None:
     """Find what would hurt a database in use; exit 6 when it shuts users out."""
-    from changeover.migrations import hazards  # noqa: PLC0415 - `--help` does without
-
     output = output_of(json_lines=json)
-    read: list[Migration] = []
-    found: list[Finding] = []
-    for path in files:
-        migrations = _migrations(path)
-        read += migrations
-        found += hazards.lint(migrations)
+    releases = _releases(files)
+    read = [migration for release in releases for migration in release]
+    found = [finding for release in releases for finding in _judged(release)]
     for finding in found:
         output.data(finding.as_event(), finding.text)
     if sarif is not None:
@@ -69,16 +65,53 @@ def lint(
         )
 
 
-def _migrations(path: Path) -> tuple[Migration, ...]:
+def _releases(paths: Sequence[Path]) -> list[list[Migration]]:
+    """Return the migrations to judge, those of one release together and in the order they run.
+
+    What one file of a release makes, a later one may change without shutting anybody out.
+    """
     from changeover.migrations import folder  # noqa: PLC0415 - `--help` does without
     from changeover.migrations.records import PHASES  # noqa: PLC0415 - `--help` does without
 
-    if path.is_dir():
-        return folder.load(path, path.parent.name or "release").migrations
+    whole: list[list[Migration]] = []
+    single: dict[Path, dict[Path, Migration]] = {}
+    for path in paths:
+        if path.is_dir() and not (loose := sorted(path.glob("*.sql"))):
+            whole.append([*folder.load(path, path.parent.name or "release").migrations])
+            continue
+        for each in map(folder.main_file, loose if path.is_dir() else [path]):
+            phased = each.parent.name in PHASES
+            top = each.parent.parent if phased else each.parent
+            single.setdefault(top, {})[each] = _single(each)
+    return whole + [
+        sorted(files.values(), key=lambda each: (PHASES.index(each.phase), each.number))
+        for files in single.values()
+    ]
+
+
+def _single(path: Path) -> Migration:
+    from changeover.migrations import folder  # noqa: PLC0415 - `--help` does without
+    from changeover.migrations.records import PHASES  # noqa: PLC0415 - `--help` does without
+
     if not path.is_file():
         raise InvalidInput(f"{path} does not exist", hint="give migration files or folders")
+    if path.suffix != ".sql":
+        raise InvalidInput(f"{path} is no SQL file", hint="give files that end in .sql, or folders")
     phase: Phase = next((name for name in PHASES if name == path.parent.name), "expand")
-    return (folder.load_file(path, path.parent.parent.parent.name or "release", phase),)
+    load = folder.load_file if folder.named_as_ours(path) else folder.load_other
+    return load(path, path.parent.parent.parent.name or "release", phase)
+
+
+def _judged(migrations: Sequence[Migration]) -> list[Finding]:
+    from changeover.migrations import folder, hazards  # noqa: PLC0415 - `--help` does without
+
+    # Where files are named otherwise, nothing can lie beside them that could be missing.
+    others = {str(each.path) for each in migrations if not folder.named_as_ours(each.path)}
+    return [
+        finding
+        for finding in hazards.lint(migrations)
+        if finding.path not in others or finding.rule not in BESIDE
+    ]
 
 
 def _as_sarif(found: Sequence[Finding]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 from typing import TYPE_CHECKING
@@ -65,30 +66,64 @@ def load_file(path: Path, release: str, phase: Phase) -> Migration:
     if parts is None or parts["role"] or parts["checks"]:
         raise _not_understood(path)
     content = _read(path)
+    checks_path = path.with_suffix(".checks.yml")
+    declared = _read(checks_path) if checks_path.exists() else None
+    migration = dataclasses.replace(
+        _bare(path, content, release, phase),
+        number=int(parts["number"]),
+        name=parts["name"],
+        checksum=_digest(content + (declared or "")),
+        verify=_verify(path.with_suffix(".verify.sql")),
+        revert=_revert(path.with_suffix(".revert.sql")),
+        checks=None if declared is None else _checks(checks_path, declared),
+        sql_checksum=_digest(content) if declared else "",
+    )
+    _check_one_transaction(migration)
+    return migration
+
+
+def named_as_ours(path: Path) -> bool:
+    """Tell whether a file has the name of a migration, or of what belongs to one."""
+    return FILE_NAME.fullmatch(path.name) is not None
+
+
+def main_file(path: Path) -> Path:
+    """Return the migration that a verify, checks or revert file belongs to; any other file as it is."""
+    parts = FILE_NAME.fullmatch(path.name)
+    if parts is None or not (parts["role"] or parts["checks"]):
+        return path
+    return path.with_name(f"{parts['number']}_{parts['name']}.sql")
+
+
+def load_other(path: Path, release: str, phase: Phase) -> Migration:
+    """Read an SQL file of any name, which nothing belongs to: to be judged, not to be run.
+
+    Raises:
+        SqlUnreadable: It is not SQL.
+        StatementRefused: A statement has no place in a migration.
+    """
+    return _bare(path, _read(path), release, phase)
+
+
+def _bare(path: Path, content: str, release: str, phase: Phase) -> Migration:
     found = _statements(path, content)
     batch = batch_of(content, path)
     if batch and phase != "backfill":
         raise MigrationFolderInvalid(
             f"{path} runs in batches outside the backfill phase", hint="move it to backfill/"
         )
-    checks_path = path.with_suffix(".checks.yml")
-    declared = _read(checks_path) if checks_path.exists() else None
-    migration = Migration(
+    return Migration(
         release=release,
         phase=phase,
-        number=int(parts["number"]),
-        name=parts["name"],
+        number=0,
+        name=path.stem,
         path=path,
-        checksum=_digest(content + (declared or "")),
+        checksum=_digest(content),
         statements=found,
-        verify=_verify(path.with_suffix(".verify.sql")),
-        revert=_revert(path.with_suffix(".revert.sql")),
+        verify=(),
+        revert=(),
         batch=batch,
-        checks=None if declared is None else _checks(checks_path, declared),
-        sql_checksum=_digest(content) if declared else "",
     )
-    _check_one_transaction(migration)
-    return migration
 
 
 def _load_phase(folder: Path, release: str, phase: Phase) -> list[Migration]:

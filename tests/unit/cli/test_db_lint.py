@@ -124,3 +124,30 @@ def test_unreadable_sql_leaves_results_of_before_as_they_were(tmp_path: Path) ->
 
     assert told.returncode == 2
     assert before.read_text() == "before"
+
+
+def test_files_of_one_release_are_judged_together_in_the_order_they_run(tmp_path: Path) -> None:
+    folder = tmp_path / "migrations" / "expand"
+    folder.mkdir(parents=True)
+    (folder / "001_users.sql").write_text("CREATE TABLE users (id int PRIMARY KEY, name text)")
+    (folder / "001_users.revert.sql").write_text("DROP TABLE users")
+    (folder / "002_index.sql").write_text("CREATE INDEX users_name ON users (name)")
+    elsewhere = tmp_path / "other" / "002_index.sql"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text("CREATE INDEX users_name ON users (name)")
+
+    assert lint(folder / "002_index.sql", folder / "001_users.revert.sql").returncode == 0
+    assert lint(folder / "002_index.sql").returncode == 6
+    assert lint(elsewhere, folder / "001_users.sql").returncode == 6
+
+
+def test_files_of_other_tools_are_judged_by_what_is_in_them(tmp_path: Path) -> None:
+    (tmp_path / "V1__users.sql").write_text("CREATE TABLE users (id int PRIMARY KEY, name text)")
+    (tmp_path / "V2__index.sql").write_text("CREATE INDEX users_name ON orders (name)")
+
+    for told in (lint("--json", *sorted(tmp_path.iterdir())), lint("--json", tmp_path)):
+        assert told.returncode == 6
+        _, *findings, _ = [json.loads(line) for line in told.stdout.splitlines()]
+        assert [found["rule"] for found in findings] == ["index-not-concurrent"]
+    told = lint(tmp_path / "V1__users.sql", tmp_path.with_name("notes.txt"))
+    assert (told.returncode, told.stdout) == (2, "")
