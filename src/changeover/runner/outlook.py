@@ -105,6 +105,7 @@ def _restore(
         does = restore_price.command(run, to, price.backup, placed=placed)
         exactly = f"changeover backup price {price.backup} --env {run.environment.name}"
         lines += [f"  {does}", f"  {exactly} counts the rows one by one"]
+    lines += [f"  {line}" for line in restore_price.nearer(run.environment)]
     return told | {"says": "\n".join(lines), "price": price.as_json(), "command": does}
 
 

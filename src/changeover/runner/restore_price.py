@@ -12,9 +12,10 @@ from changeover.ssh_failures import AgentFailed
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from changeover.executors.backup import Backup, Vault
+    from changeover.inventory import Environment
     from changeover.runner.run import Run
     from changeover.situation import Situation
 
@@ -84,6 +85,16 @@ def command(run: Run, version: str, backup: str | None, *, placed: bool) -> str:
         f"changeover backup restore {chosen} --env {name}, "
         f"then changeover rollback --to {version} --env {name}"
     )
+
+
+def nearer(environment: Environment) -> Iterator[str]:
+    """Say where a moment nearer than the backup's is, where the log is archived."""
+    if environment.repository_host is not None:
+        name = environment.name
+        yield (
+            "the moment right before they ran has a name in the archive, and less is lost since: "
+            f"changeover backup list --env {name}, changeover backup restore --at NAME --env {name}"
+        )
 
 
 def _asked(run: Run, choose: Callable[[Vault], Backup | None], missing: str) -> Estimate:

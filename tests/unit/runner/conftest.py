@@ -19,7 +19,7 @@ from changeover.executors.migrate.ledger import MigrationRow
 from changeover.line import Line, Reply
 from changeover.runner import stages
 from changeover.secret import Redactor, Secret
-from changeover.ssh_failures import AgentFailed, HostUnreachable
+from changeover.ssh_failures import AgentFailed, AgentOutdated, HostUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -55,6 +55,7 @@ class Machine:
     before: dict[str, Callable[[], object]] = field(default_factory=dict)
     backups: list[Event] = field(default_factory=list)
     estimate: Event = field(default_factory=dict)
+    older: bool = False
 
     @property
     def previous(self) -> str | None:
@@ -64,6 +65,8 @@ class Machine:
         return earlier[-1] if earlier else None
 
     def answer(self, request: Event) -> list[Reply]:
+        if self.older and request["agent"]:
+            raise AgentOutdated(f"{self.name} is older", hint="provision", host=self.name)
         replies = []
         for action in request["actions"]:
             name = action["action"]

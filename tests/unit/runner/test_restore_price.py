@@ -172,7 +172,9 @@ def test_status_tells_the_backup_from_before_its_price_and_the_command(
     )
 
 
-def test_a_status_without_a_backup_from_before_says_so(desk: Desk, machines: Machines) -> None:
+def test_a_status_without_a_backup_from_before_says_so_and_where_another_moment_is(
+    desk: Desk, machines: Machines
+) -> None:
     machines["three"].backups.pop()
 
     event = status(desk, machines)
@@ -182,6 +184,10 @@ def test_a_status_without_a_backup_from_before_says_so(desk: Desk, machines: Mac
         "\n  what a restore would leave behind is not known: there is no proved backup from before its"
         " migrations"
     )
+    variables = desk.project.variables
+    variables.write_text(f"{variables.read_text()}\nchangeover_physical_backups: true\n")
+    said = status(desk, machines)["says"]
+    assert said.endswith("changeover backup restore --at NAME --env demo")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import backup as backups
+from changeover.runner import restore_price
 
 if TYPE_CHECKING:
     from changeover.runner.run import Run
@@ -41,18 +42,7 @@ def refusal(run: Run, version: str, found: InTheWay, *, placed: bool) -> SchemaG
         f"{version} cannot run on this database any more: {', '.join(found.migrations)} ran; "
         f"the way back is restore: {found.verdict.because}",
         hint=hint,
-        cause=f"{price}{_nearer(run)}",
-    )
-
-
-def _nearer(run: Run) -> str:
-    """Say where a moment nearer than the backup's is, where the log is archived."""
-    if run.environment.repository_host is None:
-        return ""
-    name = run.environment.name
-    return (
-        "\nthe moment right before they ran has a name in the archive, and less is lost since: "
-        f"changeover backup list --env {name}, changeover backup restore --at NAME --env {name}"
+        cause="\n".join((price, *restore_price.nearer(run.environment))),
     )
 
 
