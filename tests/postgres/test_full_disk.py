@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from tests.postgres.disks import Disk, small_disk
 from tests.postgres.own_server import Server, Shop, connect, fresh_shop, new_server
 
 from changeover.executors import migrate
@@ -41,39 +40,6 @@ BACKFILL = {
     "backfill/001_copied.sql": "-- changeover: batch table=users key=id size=500\n"
     "UPDATE users SET copied = concat(copied, repeat(name, 3)) WHERE id BETWEEN $1 AND $2",
 }
-
-
-class Disk:
-    """A small disk of its own."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def mount(self, size: str, *options: str) -> None:
-        """Mount it, or with ``remount`` give it another size."""
-        words = ",".join([f"size={size}", *options])
-        command = ["mount", "-t", "tmpfs", "-o", words, "none", str(self.path)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.fail(f"this test needs a small disk of its own: run it as root ({done.stderr})")
-
-    def grow(self) -> None:
-        """Make room, as a person would."""
-        self.mount("300m", "remount")
-
-
-@contextlib.contextmanager
-def small_disk(size: str) -> Iterator[Disk]:
-    path = Path(tempfile.mkdtemp(prefix="changeover-disk-", dir="/tmp"))
-    disk = Disk(path)
-    disk.mount(size)
-    try:
-        path.chmod(0o755)
-        shutil.chown(path, "postgres", "postgres")
-        yield disk
-    finally:
-        subprocess.run(["umount", str(path)], check=True)
-        path.rmdir()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from changeover.agent import (
     postgres_tools,
 )
 from changeover.agent.failure import ActionError
+from changeover.agent.postgres_room import Room
 from changeover.agent.postgres_session import Session
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ FACTS = """
 SELECT pg_database_size(current_database()) AS bytes, pg_is_in_recovery() AS standby,
 current_setting('server_version') AS version,
 (SELECT system_identifier::text FROM pg_control_system()) AS cluster"""
+# A restore builds as many of them at a time as it has workers.
+LARGEST_INDEXES = f"""
+SELECT coalesce(pg_relation_size(oid), 0) AS bytes FROM pg_class WHERE relkind = 'i' AND oid >= 16384
+ORDER BY 1 DESC LIMIT {MOST_JOBS}"""  # noqa: S608 - our own number
 # Rows that the snapshot does not hold are of this transaction or a later one.
 MOMENT = """
 SELECT pg_current_wal_lsn()::text AS wal_lsn,
@@ -138,7 +143,8 @@ def _dump(store: Store, session: Session, wish: Wish, partial: Path) -> Record:
     if facts["standby"]:
         raise ActionError("standby", "this server is a standby: a backup is taken on the primary")
     program, version = _tool(store, session, facts["version"])
-    store.room(store.root, facts["bytes"], "the dump")
+    room = Room(store, session, store.root)
+    room.ask(facts["bytes"], "the dump")
     partial.mkdir(mode=0o700)
     backup_store.give(partial, 0o700, owner=postgres_tools.SYSTEM_USER)
     manifest: Record = {
@@ -149,6 +155,7 @@ def _dump(store: Store, session: Session, wish: Wish, partial: Path) -> Record:
         "expects": sorted(wish.expects),
         "database": store.database,
         "database_bytes": facts["bytes"],
+        "largest_indexes": [row["bytes"] for row in session.rows(LARGEST_INDEXES)],
         "server_version": facts["version"],
         "cluster": facts["cluster"],
         "tool_version": version,
@@ -167,7 +174,7 @@ def _dump(store: Store, session: Session, wish: Wish, partial: Path) -> Record:
     with postgres_tools.Running(store.server, command, major=session.major) as dump:
         content = _content(session, store.database)
         read = time.monotonic() - begun
-        dump.wait()
+        dump.wait(watch=lambda: room.watch("a dump"))
     dumped = time.monotonic() - begun
     definition = backup_content.schema(
         store.server, program, store.database, *common[:1], major=session.major

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from changeover.agent import backup_content, backup_manifest, backup_settings, backup_side
 from changeover.agent.failure import ActionError
+from changeover.agent.postgres_room import Room
 from changeover.agent.postgres_session import Session
 from changeover.agent.postgres_tools import identifier
 
@@ -46,11 +46,16 @@ def begin(store: Store, backup: str, *, jobs: int = 0) -> Record:
         restored = backup_settings.read(session, side) is None
         if restored:
             backup_side.restore(store, session, directory, manifest, side, jobs)
-        data = Path(str(session.value("SELECT current_setting('data_directory') AS directory")))
-        store.room(data, int(manifest["database_bytes"]), "the rehearsal's clone")
-        clone = store.side(backup, PURPOSE)
+        clone, size = store.side(backup, PURPOSE), int(manifest["database_bytes"])
         backup_side.drop(session, clone)
-        session.run(_copy(session, side, clone, int(manifest["database_bytes"])))
+        room = Room(store, session)
+        room.ask(size, "the rehearsal's clone")
+        copy = f"{_copy(session, side, clone, size)};\n"
+        try:
+            session.run(copy, lambda: room.watch("the rehearsal's clone"))
+        except BaseException:
+            backup_side.discard(store, clone)
+            raise
         session.run(backup_settings.carry(clone, manifest["settings"]))
     with Session(store.server, clone) as inside:
         # The planner has to know the clone as it knows the live database.

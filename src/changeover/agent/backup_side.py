@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from changeover.agent import (
@@ -13,14 +13,17 @@ from changeover.agent import (
     postgres_tools,
 )
 from changeover.agent.failure import ActionError
+from changeover.agent.postgres_room import Room
 from changeover.agent.postgres_session import Session
 from changeover.agent.postgres_tools import identifier, literal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from changeover.agent.backup_store import Record, Store
 
 MAINTENANCE = "postgres"
-# indexes and sorting need some of their own beside the rows
+# a copy is packed otherwise than what it was taken from
 GROWTH = 1.2
 # The purpose of a database that definitions are loaded into once.
 SCRATCH = "definition"
@@ -80,26 +83,55 @@ def restore(
         jobs: Parallel workers.
 
     Raises:
-        ActionError: ``disk-too-small``; ``restore-failed`` with the tool's words;
-            ``backup-differs`` naming what is not as it was in the dump's snapshot.
+        ActionError: ``disk-too-small``, before it begins or in time for the live server;
+            ``disk-full``; ``restore-failed`` with the tool's words; ``backup-differs`` naming what is
+            not as it was in the dump's snapshot. Nothing of it stays.
     """
     drop(session, side)
-    data = Path(str(session.value("SELECT current_setting('data_directory') AS directory")))
-    store.room(data, int(manifest["database_bytes"] * GROWTH), "the restore beside the live one")
-    session.run(backup_settings.create(side, manifest["settings"], session.major))
+    room = Room(store, session)
+    room.ask(needed(manifest), "the restore beside the live one")
     begun = time.monotonic()
-    program = store.server.program("pg_restore", session.major)
-    options = ("--exit-on-error", f"--jobs={backup_create.jobs_for(jobs)}", "--no-password")
-    command = [program, *options, "-d", side, directory / backup_create.DUMP]
     try:
-        postgres_tools.run(store.server, command, major=session.major)
-    except ActionError as error:
-        message = f"the backup cannot be restored into {side}"
-        raise ActionError("restore-failed", message, cause=error.cause) from error
-    restored = time.monotonic()
-    check(store, session, directory, manifest, side)
+        session.run(backup_settings.create(side, manifest["settings"], session.major))
+        _load(store, session.major, directory / backup_create.DUMP, side, jobs, room)
+        restored = time.monotonic()
+        check(store, session, directory, manifest, side)
+    except BaseException:
+        discard(store, side)
+        raise
     compared = time.monotonic()
     return {"restore": round(restored - begun, 2), "compare": round(compared - restored, 2)}
+
+
+def needed(manifest: Record) -> int:
+    """Return the bytes that a restore takes where the database lies: indexes are sorted in files first."""
+    sorted_first = sum(manifest.get("largest_indexes", []))  # older agents did not note them
+    return int(manifest["database_bytes"] * GROWTH) + sorted_first
+
+
+def discard(store: Store, side: str) -> None:
+    """Drop a side database that is of no use, whatever became of the session that made it."""
+    with (
+        contextlib.suppress(
+            ActionError
+        ),  # why it is of no use is told; the next run drops it first
+        Session(store.server, MAINTENANCE) as session,
+    ):
+        drop(session, side)
+
+
+def _load(store: Store, major: int, dump: Path, side: str, jobs: int, room: Room) -> None:
+    program = store.server.program("pg_restore", major)
+    options = ("--exit-on-error", f"--jobs={backup_create.jobs_for(jobs)}", "--no-password")
+    command = [program, *options, "-d", side, dump]
+    try:
+        with postgres_tools.Running(store.server, command, major=major) as restoring:
+            restoring.wait(watch=lambda: room.watch("a restore"))
+    except ActionError as error:
+        if error.error != "tool-failed":
+            raise
+        message = f"the backup cannot be restored into {side}"
+        raise ActionError("restore-failed", message, cause=error.cause) from error
 
 
 def check(store: Store, session: Session, directory: Path, manifest: Record, side: str) -> None:

@@ -22,6 +22,7 @@ from changeover.agent import (
     physical_state,
 )
 from changeover.agent.failure import ActionError
+from changeover.agent.postgres_room import Room
 from changeover.agent.postgres_session import Session
 from changeover.agent.postgres_tools import literal
 
@@ -230,9 +231,10 @@ def needed(store: Store, target: Target, *, copies: int) -> int:
     The log makes the cluster as large as the live one may have become since the backup, and what the
     live server may write meanwhile is not taken from it.
     """
+    place = physical_scratch.directory(store).parent
     with Session(store.server, store.database) as session:
         sizes = session.row(SIZES)
-        spare = physical_scratch.spare(session)
+        spare = Room(store, session, place).spare()
     whole = max(int(target.backup["info"]["size"]), int(sizes["every"]))
     return int(whole * physical_scratch.GROWTH) + copies * int(sizes["own"]) + spare
 

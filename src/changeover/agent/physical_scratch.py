@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from changeover.agent import backup_side, backup_store, durable, physical, postgres_tools
 from changeover.agent.failure import ActionError
+from changeover.agent.postgres_room import Room
 from changeover.agent.postgres_session import Session
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ LOOK_SECONDS = 0.2
 SAY_SECONDS = 10.0
 # A recovered cluster needs room for more than its files: the log that is replayed, and what it writes.
 GROWTH = 1.1
-# What the live server may write until its next checkpoint; with less than that free it may have to stop.
-SPARE = "SELECT pg_size_bytes(current_setting('max_wal_size')) AS bytes"
 UNREACHED = "recovery ended before configured recovery target was reached"
 # Prepared transactions come back with their locks; the library, because tables may need it.
 TAKEN_OVER = """
@@ -75,11 +74,6 @@ def directory(store: Store) -> Path:
     with Session(store.server, backup_side.MAINTENANCE) as session:
         data = Path(str(session.value("SELECT current_setting('data_directory') AS directory")))
     return data.parent / f"changeover-scratch-{store.app}"
-
-
-def spare(session: Session) -> int:
-    """Return the bytes on the disk that are the live server's alone."""
-    return int(session.value(SPARE))
 
 
 def left(store: Store) -> int | None:
@@ -181,7 +175,7 @@ def started(store: Store, root: Path) -> Iterator[Server]:
     with Session(store.server, backup_side.MAINTENANCE) as session:
         settings = {str(row["name"]): str(row["setting"]) for row in session.rows(TAKEN_OVER)}
         program = store.server.program("postgres", session.major)
-        floor = spare(session)
+        room = Room(store, session, root)
     for name in ("postgresql.conf", "pg_ident.conf"):
         _write(root / name, "")
     _write(root / "pg_hba.conf", "local all postgres peer\n")
@@ -197,7 +191,7 @@ def started(store: Store, root: Path) -> Iterator[Server]:
     server = dataclasses.replace(store.server, socket=str(root), port=PORT)
     with postgres_tools.Running(store.server, command) as running:
         try:
-            _recovered(store, server, running.process, root, floor)
+            _recovered(store, server, running.process, root, room)
             yield server
         finally:
             running.process.send_signal(signal.SIGINT)
@@ -211,13 +205,13 @@ def _write(path: Path, text: str) -> None:
 
 
 def _recovered(
-    store: Store, server: Server, process: subprocess.Popen[bytes], root: Path, floor: int
+    store: Store, server: Server, process: subprocess.Popen[bytes], root: Path, room: Room
 ) -> None:
     """Wait until the cluster has reached its target and takes connections."""
     ready = [store.server.program("pg_isready"), "-q"]
     begun = said = time.monotonic()
     while process.poll() is None:
-        store.room(root, floor, "the live server, beside a recovery that has grown,")
+        room.watch("a recovery")
         try:
             postgres_tools.run(server, ready)
         except ActionError:

@@ -15,15 +15,16 @@ from changeover.agent.failure import ActionError
 from changeover.agent.postgres_tools import (
     BEAT_SECONDS,
     CLIENT_CHECK_SINCE,
+    LOOK_SECONDS,
     QUERY_SECONDS,
     Server,
     as_system_user,
     text_of,
 )
-from changeover.agent.postgres_words import without_values
+from changeover.agent.postgres_words import fault, without_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
 Row = dict[str, Any]
@@ -91,11 +92,22 @@ class Session:
         """The server's major version."""
         return self.version // 10000
 
-    def lines(self, statements: str, seconds: float = QUERY_SECONDS) -> Iterator[str]:
+    def lines(
+        self,
+        statements: str,
+        seconds: float = QUERY_SECONDS,
+        watch: Callable[[], None] | None = None,
+    ) -> Iterator[str]:
         """Run statements and give every line they print, as it comes.
 
+        Args:
+            statements: What is run.
+            seconds: Until when at most.
+            watch: Called several times a second while nothing comes; what it raises is passed on.
+
         Raises:
-            ActionError: ``query-failed`` with the server's words, ``query-slow`` at the deadline.
+            ActionError: ``query-failed`` with the server's words, or what ``fault`` makes of them;
+                ``query-slow`` at the deadline.
         """
         mark = f"end-{uuid.uuid4().hex}"
         try:
@@ -109,11 +121,11 @@ class Session:
                 if line.decode() == mark:
                     return
                 yield line.decode()
-            self._buffer += self._read(until)
+            self._buffer += self._read(until, watch)
 
-    def run(self, statements: str) -> None:
-        """Run statements that answer nothing of interest."""
-        for _ in self.lines(statements):
+    def run(self, statements: str, watch: Callable[[], None] | None = None) -> None:
+        """Run statements that answer nothing of interest; ``watch`` is as of ``lines``."""
+        for _ in self.lines(statements, watch=watch):
             pass
 
     def rows(self, query: str) -> list[Row]:
@@ -131,13 +143,18 @@ class Session:
         (value,) = self.row(query).values()
         return value
 
-    def _read(self, until: float) -> bytes:
+    def _read(self, until: float, watch: Callable[[], None] | None) -> bytes:
         output = self._pipe(self._process.stdout)
+        said = time.monotonic()
         with selectors.DefaultSelector() as selector:
             selector.register(output, selectors.EVENT_READ)
-            while not selector.select(BEAT_SECONDS):
-                self._server.say("the database is still at work on a statement")
-                if time.monotonic() > until:
+            while not selector.select(LOOK_SECONDS if watch else BEAT_SECONDS):
+                if watch:
+                    watch()
+                if (now := time.monotonic()) - said >= BEAT_SECONDS:
+                    said = now
+                    self._server.say("the database is still at work on a statement")
+                if now > until:
                     raise ActionError("query-slow", "a statement ran past its deadline")
         chunk = os.read(output.fileno(), 1 << 16)
         if not chunk:
@@ -147,7 +164,8 @@ class Session:
     def _fault(self) -> ActionError:
         self._process.wait(BEAT_SECONDS)
         said = without_values(text_of(self._errors))
-        return ActionError("query-failed", "the database refused a statement", cause=said)
+        message = "the database refused a statement"
+        return ActionError(fault(said, "query-failed"), message, cause=said)
 
     @staticmethod
     def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
 from changeover.agent.failure import ActionError
-from changeover.agent.postgres_words import without_values
+from changeover.agent.postgres_words import fault, without_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 SYSTEM_USER = "postgres"
 BEAT_SECONDS = 10.0
+LOOK_SECONDS = 0.2
 QUERY_SECONDS = 3600.0
 CLIENT_CHECK_SINCE = 14
 
@@ -67,7 +68,9 @@ class Server:
 
     def environment(self, major: int | None = None) -> dict[str, str]:
         """Return the whole environment of a program; nothing of the agent's own leaks in."""
-        checked = major is not None and major >= CLIENT_CHECK_SINCE
+        options = ["-c lc_messages=C"]  # what it says is looked at, and freed of rows, in English
+        if major is not None and major >= CLIENT_CHECK_SINCE:
+            options.append("-c client_connection_check_interval=1000")
         return {
             "PATH": "/usr/bin:/bin",
             "LC_ALL": "C.UTF-8",
@@ -76,7 +79,8 @@ class Server:
             "PGUSER": SYSTEM_USER,
             "PGAPPNAME": "changeover",
             "PGCONNECT_TIMEOUT": "10",
-        } | ({"PGOPTIONS": "-c client_connection_check_interval=1000"} if checked else {})
+            "PGOPTIONS": " ".join(options),
+        }
 
 
 def literal(text: str) -> str:
@@ -157,26 +161,35 @@ class Running:
         """Return what it wrote to its standard error, without the rows that it quotes."""
         return without_values(text_of(self._errors))
 
-    def wait(self, seconds: float = QUERY_SECONDS) -> str:
+    def wait(self, seconds: float = QUERY_SECONDS, watch: Callable[[], None] | None = None) -> str:
         """Wait for the end and return what it printed.
 
+        Args:
+            seconds: Until when at most.
+            watch: Called several times a second; what it raises is passed on.
+
         Raises:
-            ActionError: ``tool-failed`` on any exit code but 0, ``tool-slow`` at the deadline.
+            ActionError: ``tool-failed`` on any exit code but 0, or what ``fault`` makes of its words;
+                ``tool-slow`` at the deadline.
         """
-        begun = time.monotonic()
+        begun = said = time.monotonic()
         while True:
             try:
-                code = self.process.wait(BEAT_SECONDS)
+                code = self.process.wait(LOOK_SECONDS if watch else BEAT_SECONDS)
                 break
             except subprocess.TimeoutExpired:
-                spent = time.monotonic() - begun
-                self._server.say(f"{self._name} runs for {spent:.0f} s")
-                if spent > seconds:
-                    message = f"{self._name} did not end within {seconds:.0f} s"
-                    raise ActionError("tool-slow", message, cause=self.said()) from None
+                now = time.monotonic()
+            if watch:
+                watch()
+            if now - said >= BEAT_SECONDS:
+                said = now
+                self._server.say(f"{self._name} runs for {now - begun:.0f} s")
+            if now - begun > seconds:
+                message = f"{self._name} did not end within {seconds:.0f} s"
+                raise ActionError("tool-slow", message, cause=self.said())
         if code != 0:
-            message = f"{self._name} ended with exit code {code}"
-            raise ActionError("tool-failed", message, cause=self.said())
+            message, cause = f"{self._name} ended with exit code {code}", self.said()
+            raise ActionError(fault(cause, "tool-failed"), message, cause=cause)
         return text_of(self._output)
 
 

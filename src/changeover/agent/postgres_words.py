@@ -22,6 +22,13 @@ QUOTING = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 CAUSE_CHARACTERS = 4000
+# What a complaint is about, where what was asked for is not to blame.
+FAULTS = {"No space left on device": "disk-full", "Disk quota exceeded": "disk-full"}
+
+
+def fault(text: str, otherwise: str) -> str:
+    """Return the fact that a complaint tells, in kebab case; ``otherwise`` where it tells none of those known."""
+    return next((name for words, name in FAULTS.items() if words in text), otherwise)
 
 
 def without_values(text: str) -> str:
