@@ -1,0 +1,2 @@
+DROP TABLE posts;
+DELETE FROM _prisma_migrations WHERE migration_name = '001_posts';
