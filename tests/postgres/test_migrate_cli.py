@@ -17,6 +17,7 @@ from changeover.errors import InvalidInput
 from changeover.executors import migrate
 from changeover.executors.migrate import failures, patience
 from changeover.runner import by_hand, database
+from changeover.runner.rehearse import beforehand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,12 +61,15 @@ def folder(shop: Shop, release: Release, monkeypatch: pytest.MonkeyPatch) -> Mig
         assert (command, about) == ("db migrate", "1.0.0")
         assert hint == "changeover db migrate 1.0.0 --env shop goes on"
         nowhere = SimpleNamespace(repository_host=None)
-        yield SimpleNamespace(number=LEASE, beyond=beyond, environment=nowhere)
+        yield SimpleNamespace(
+            number=LEASE, beyond=beyond, environment=nowhere, step=lambda _, act: act()
+        )
 
     monkeypatch.setattr(db, "_folders", folders)
     monkeypatch.setattr(db, "releases_with_database", lambda *_: {})
     for told in ("plan", "status", "refuse"):  # no release here has a migrator of its own
         monkeypatch.setattr(db_own, told, lambda *_: 0)
+    monkeypatch.setattr(beforehand, "steps_before", lambda *_: None)
     monkeypatch.setattr(db, "open_desk", desk)
     monkeypatch.setattr(by_hand, "leased", leased)
     monkeypatch.setattr(database, "fence", lambda run: run.number)

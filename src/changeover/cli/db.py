@@ -136,6 +136,7 @@ def migrate_(
     from changeover.executors import migrate  # noqa: PLC0415 - `--help` does without
     from changeover.runner import by_hand, database  # noqa: PLC0415 - `--help` does without
     from changeover.runner.points import Points  # noqa: PLC0415
+    from changeover.runner.rehearse import beforehand  # noqa: PLC0415
 
     phases = chosen(phase, DEPLOYED)
     if "contract" in phases:
@@ -151,7 +152,11 @@ def migrate_(
     done = 0
     known = max((migrate.fence(place) for place, _ in _folders(desk, version)), default=0)
     opened = context_of(desk)
+    before = beforehand.steps_before(opened, version, phases)
     with by_hand.leased(opened, "db migrate", version, hint=hint, beyond=known) as run:
+        if before is not None:
+            run.release = opened.release(version)
+            beforehand.prove(run, before)
         points = Points(
             run, sum(len(migrate.pending(*each, phases)) for each in _folders(desk, version))
         )

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from changeover import steps
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
-from changeover.runner import by_hand, database, forecast, safety, survey
+from changeover.runner import by_hand, database, forecast, survey
 from changeover.runner.apply import apply
 from changeover.runner.own import migrator as own
-from changeover.runner.rehearse import rehearsal
+from changeover.runner.rehearse import beforehand
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,12 +52,10 @@ def rehearse(context: Context, version: str, phases: Sequence[steps.Phase]) -> s
     hint = f"changeover db rehearse {version} --env {name} begins anew"
     with by_hand.leased(context, "db rehearse", version, hint=hint, beyond=fence) as run:
         run.release = release
-        backup = by_hand.backup(host, live)
-        run.step(backup, lambda: safety.backup(run, backup))
-        step = steps.Rehearse(
+        trial = steps.Rehearse(
             id="rehearse", hosts=(host.name,), phases=tuple(phases), migrations=due
         )
-        run.step(step, lambda: rehearsal.rehearse(run, step))
+        beforehand.prove(run, (by_hand.backup(host, live), trial))
     return f"{version} is rehearsed; the live database was not touched"
 
 
