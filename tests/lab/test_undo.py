@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,20 @@ STATES = (
 )
 COLUMNS = """SELECT count(*) FROM information_schema.columns
     WHERE table_name = 'users' AND column_name IN ('old_token_field', 'nickname')"""
+# What a release with a column of another name brings: the version before cannot read it.
+NEXT = "7.0.1"
+RENAMED, CHECKED = f"{NEXT}/expand/001_users_picture", f"{NEXT}/expand/002_users_email"
+BREAKING = {
+    "expand/001_users_picture.sql": "ALTER TABLE users RENAME COLUMN avatar_url TO picture_url",
+    "expand/001_users_picture.revert.sql": "ALTER TABLE users RENAME COLUMN picture_url TO avatar_url",
+    "expand/002_users_email.sql": "ALTER TABLE users ADD CONSTRAINT written CHECK (email LIKE '%@%') NOT VALID",
+    "expand/002_users_email.revert.sql": "ALTER TABLE users DROP CONSTRAINT written",
+}
+BROKEN = """SELECT string_agg(column_name, ',' ORDER BY 1) FROM information_schema.columns
+    WHERE table_name = 'users' AND column_name IN ('avatar_url', 'picture_url')"""
+UNBROKEN = (
+    "SELECT string_agg(state, ',' ORDER BY id) FROM changeover.migration WHERE release = '7.0.1'"
+)
 SINCE = "SELECT count(*) FROM users WHERE email = 'since@seed.test'"
 WRITE = "INSERT INTO users (id, email) VALUES (gen_random_uuid(), 'since@seed.test')"
 
@@ -53,6 +68,20 @@ def own_migrations(user: User, files: dict[str, str]) -> None:
     folder = user.own("apps").parent / MIGRATIONS
     for name, text in files.items():
         (folder / name).write_text(text)
+
+
+def own_release(user: User) -> None:
+    """Write a release after 7.0.0 that gives a column another name, in its code and in the schema."""
+    app = user.own("apps") / "nox-api"
+    release = shutil.copytree(app / "releases/7.0.0", app / "releases" / NEXT)
+    shutil.rmtree(release / "migrations")
+    declared = (release / "release.yml").read_text().replace("7.0.0", NEXT)
+    (release / "release.yml").write_text(declared.replace("[6.0.0]", "[7.0.0]"))
+    for name, text in BREAKING.items():
+        (release / "migrations" / name).parent.mkdir(parents=True, exist_ok=True)
+        (release / "migrations" / name).write_text(text)
+    users = app / "src/common/users.js"
+    users.write_text(users.read_text().replace("avatar_url", "picture_url"))
 
 
 def done(user: User, *words: str, status: int = 0) -> str:
@@ -134,3 +163,30 @@ def test_a_killed_way_back_is_ended_by_the_same_command_and_loses_no_row(user: U
     assert str(host_state(lab)["confirmed"]).startswith("7.0.0-")
     assert (sql(lab, STATES), sql(lab, COLUMNS)) == ("reverted,reverted", "2")
     assert sql(lab, SINCE) == "1"
+
+
+def test_an_expand_that_breaks_the_old_version_is_undone_or_applied_again_with_users_on_it(
+    user: User,
+) -> None:
+    lab = user.lab
+    own_release(user)
+    said = done(user, "deploy", NEXT, "--yes")
+    assert f"the way back: revert: {RENAMED}, {CHECKED} are undone" in said
+    sql(lab, WRITE.replace("since@", "breaking@"))
+
+    # Something in the way of the second one that is undone: the first is applied again.
+    sql(lab, "ALTER TABLE users ADD COLUMN avatar_url text")
+    said = done(user, "rollback", status=1)
+    assert (
+        f"users stay on {NEXT}; of {RENAMED}, {CHECKED} what was undone was applied again" in said
+    )
+    assert (sql(lab, UNBROKEN), host_state(lab)["lock"]) == ("applied,applied", None)
+    assert str(host_state(lab)["live"]).startswith(f"{NEXT}-")
+    sql(lab, "ALTER TABLE users DROP COLUMN avatar_url")
+
+    assert "7.0.0 serves again, proved" in done(user, "rollback")
+    assert (sql(lab, UNBROKEN), sql(lab, BROKEN)) == ("reverted,reverted", "avatar_url")
+    assert sql(lab, SINCE.replace("since@", "breaking@")) == "1"
+
+    assert f"{NEXT} serves" in done(user, "deploy", NEXT, "--yes")
+    assert (sql(lab, UNBROKEN), sql(lab, BROKEN)) == ("applied,applied", "picture_url")
