@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from .conftest import CHECKOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +33,52 @@ kill -9 "$(ps -o ppid= -p "$scratch" | tr -d ' ')"
 while kill -0 "$scratch" 2>/dev/null; do sleep 0.02; done
 pgrep -c -f '^/usr/lib/postgresql/15/bin/postgres -D .*changeover-scratch'; ls /var/lib/postgresql/15
 """
+
+HOLD = r"""
+systemctl start --no-block changeover-physical@full
+until [ -s /var/lib/pgbackrest/lock/main-backup.lock ]; do sleep 0.02; done
+kill -STOP "$(systemctl show --property=MainPID --value changeover-physical@full)"
+"""
+LET_GO = r"""
+kill -CONT "$(systemctl show --property=MainPID --value changeover-physical@full)"
+while [ "$(systemctl is-active changeover-physical@full)" = activating ]; do sleep 0.05; done
+"""
+# One file of the log is let go of, and the next one arrives.
+DROP = r"""
+set -e
+cd /
+archived() { runuser -u postgres -- psql -qAt -c 'SELECT last_archived_wal FROM pg_stat_archiver'; }
+push() {
+  file=$(runuser -u postgres -- psql -qAt -c 'SELECT pg_walfile_name(pg_switch_wal()) FROM (SELECT txid_current()) AS x')
+  until [ "$(archived)" = "$file" ]; do sleep 0.05; done
+}
+push
+sed -i.good 's/^archive-push-queue-max=.*/archive-push-queue-max=1/' /etc/pgbackrest.conf
+push
+mv /etc/pgbackrest.conf.good /etc/pgbackrest.conf
+push
+"""
+# A row that is archived, one that is not, and then nothing but an empty cluster in its place.
+LOSE = r"""
+set -e
+cd /
+last=$(runuser -u postgres -- psql -qAt -c 'SELECT pg_walfile_name(pg_switch_wal()) FROM (SELECT txid_current()) AS x')
+until [ "$(runuser -u postgres -- psql -qAt -c 'SELECT last_archived_wal FROM pg_stat_archiver')" = "$last" ]; do sleep 0.05; done
+runuser -u postgres -- psql -q nox_api -c "INSERT INTO users (id, email) VALUES (gen_random_uuid(), 'late@rows.test')"
+systemctl kill --signal=KILL postgresql@15-main
+while systemctl is-active --quiet postgresql@15-main; do sleep 0.05; done
+rm -r /var/lib/postgresql/15/main /var/backups/changeover
+runuser -u postgres -- /usr/lib/postgresql/15/bin/initdb --pgdata=/var/lib/postgresql/15/main --encoding=UTF8 --locale=C.UTF-8 >/dev/null
+systemctl reset-failed postgresql@15-main
+systemctl start postgresql@15-main
+"""
+
+
+def runbook() -> str:
+    """Return what the page about backups has its reader type on the new host of a lost database."""
+    page = (CHECKOUT / "docs/backups-and-the-way-back.md").read_text()
+    block = page.partition("### A lost database host")[2].split("```")[1]
+    return textwrap.dedent(block.removeprefix("text"))
 
 
 class Archived:
@@ -190,3 +240,61 @@ def test_a_lost_repository_is_named_and_nothing_is_touched(archived: Archived) -
     assert error["error"] == "RepositoryUnreachable"
     assert "backup1 does not answer" in error["message"]
     assert archived.lab.ssh(DATABASE, "ls /var/lib/postgresql/15") == "main"
+
+
+def test_a_check_is_told_whether_the_server_archives_that_there_is_none_or_why_it_cannot_be_said(
+    archived: Archived,
+) -> None:
+    script = (CHECKOUT / "roles/postgresql/files/archives.sh").read_text()
+    ask = f"sh -c {shlex.quote(script)} archives 15"
+
+    assert archived.lab.ssh(DATABASE, ask) == "on"
+    assert archived.lab.ssh(REPOSITORY, ask) == ""
+    assert archived.lab.ssh(DATABASE, f"PGPORT=1 {ask}", status=2) == ""
+
+
+def test_a_backup_by_hand_while_a_timer_takes_one_is_refused(archived: Archived) -> None:
+    archived.lab.ssh(REPOSITORY, HOLD)
+
+    error = archived.one("error", "backup", "create", "--physical", status=5)
+
+    archived.lab.ssh(REPOSITORY, LET_GO)
+    assert (error["error"], error["host"]) == ("PhysicalBusy", REPOSITORY)
+    assert "at another backup" in error["message"]
+
+
+def test_log_that_was_let_go_of_is_told_until_a_backup_makes_up_for_it(archived: Archived) -> None:
+    archived.lab.ssh(DATABASE, DROP)
+
+    told = archived.one("archive", "backup", "list")
+    warned = archived.one("archive-warning", "status")
+    checks = {event["id"]: event for event in archived.run("preflight", "8.0.0") if "id" in event}
+    archived.run("backup", "create", "--physical", "--full")
+    mended = archived.one("archive", "backup", "list")
+
+    assert (told["lost"]["files"], told["lost"]["whole"]) == (1, None)
+    assert told["earliest"] is None
+    assert warned["about"] == "log-gap"
+    assert "no later moment can be recovered" in warned["says"]
+    assert (checks["log-gap"]["status"], checks["log-gap"]["host"]) == ("warn", REPOSITORY)
+    assert "backup create --physical --full" in checks["log-gap"]["next"]
+    assert mended["lost"]["whole"] is not None
+    assert mended["earliest"] > told["lost"]["since"]
+
+
+def test_a_lost_cluster_comes_back_by_the_commands_of_the_page_and_no_other_takes_its_place(
+    archived: Archived,
+) -> None:
+    archived.add("kept")
+    archived.lab.ssh(DATABASE, LOSE)
+    stanza = (CHECKOUT / "roles/pgbackrest/files/stanza.sh").read_text()
+    try_archive = f"sh -c {shlex.quote(stanza)} stanza main /var/lib/pgbackrest 2>&1"
+
+    refused = archived.lab.ssh(REPOSITORY, try_archive, status=1)
+    archived.lab.ssh(DATABASE, f"set -e\n{runbook()}")
+    archived.lab.ssh(REPOSITORY, try_archive)
+
+    assert "Never stanza-upgrade" in refused
+    assert "kept@rows.test" in archived.users()
+    assert "late@rows.test" not in archived.users()
+    assert archived.one("drill", "backup", "drill")["rows"] > 0

@@ -8,6 +8,7 @@ them is seen in seconds.
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 import subprocess
 import time
@@ -20,6 +21,8 @@ from changeover.agent.physical import Archive
 from changeover.agent.postgres_session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.postgres.own_server import Server
 
 SEGMENT = "SELECT pg_walfile_name(pg_switch_wal()) AS name"
@@ -57,22 +60,27 @@ class Archived(Archive):
         """Tell of the backup, as if it had been taken long ago."""
         size = sum(path.stat().st_size for path in self.base.rglob("*") if path.is_file())
         times, places = {"start": 0, "stop": 1}, {"start": "0/1", "stop": "0/1"}
+        label = (self.base / "backup_label").read_text()
         told = {
+            "archive": {"start": label.partition("(file ")[2].partition(")")[0]},
             "timestamp": times,
             "lsn": places,
             "info": {"size": size, "repository": {"delta": size}},
         }
         return {"backup": [{"label": "base", "type": "full", **told}]}
 
-    def run(self, *words: str, seconds: float = 0) -> str:
+    def run(self, *words: str, seconds: float = 0, far: Callable[[], str] = str) -> str:
         """See the log arrive, or copy the backup back with what is to be recovered to."""
-        del seconds
+        del seconds, far
         if words[0] == "check":
             with Session(self.server, "postgres") as session:
                 wanted = self.log / str(session.value(SEGMENT))
             while not wanted.exists():
                 time.sleep(0.05)
             return ""
+        if words[0] == "repo-ls":
+            files = {path.name: {"time": path.stat().st_mtime} for path in self.log.iterdir()}
+            return json.dumps(files)
         data = Path(_value(words, "--pg1-path"))
         subprocess.run(as_postgres("cp", "-a", self.base, data), check=True)
         (data / "recovery.signal").touch()

@@ -187,6 +187,12 @@ def _physical(call: Call, parameters: Parameters) -> Result:
     return physical.back_up(physical.required(call, _server(call)), kind)
 
 
+def _repository(call: Call, parameters: Parameters) -> Result:
+    parameters.only()
+    physical.required(call, _server(call)).info()
+    return {}
+
+
 def _archive(call: Call, parameters: Parameters) -> Result:
     parameters.only()
     store = store_of(call)
@@ -245,6 +251,7 @@ ACTIONS: dict[str, Callable[[Call, Parameters], Result]] = {
     "backup_rehearsed": _rehearsed,
     "backup_rehearsal_end": _rehearsal_end,
     "backup_physical": _physical,
+    "backup_repository": _repository,
     "backup_archive": _archive,
     "backup_check": _check,
     "backup_point": _point,

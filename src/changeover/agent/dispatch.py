@@ -36,6 +36,7 @@ WAY_BACK = "revert"
 READING_APART = {
     *(
         "backup_archive",
+        "backup_repository",
         "backup_list",
         "backup_fetch",
         "backup_price",

@@ -7,6 +7,7 @@ import re
 import signal
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from changeover.agent import postgres_tools
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from changeover.agent.call import Call
     from changeover.agent.postgres_tools import Server
 
@@ -30,10 +33,7 @@ ERROR = re.compile(r"ERROR: \[(\d{3})\]: (.*)", re.DOTALL)
 BUSY, ARCHIVE_TIMEOUT = {50}, {82}
 UNREACHABLE = {39, 42, 49, 122}
 UNREADABLE = {29, 95}
-# Version 2.45 does, instead of saying so: what it took for text does not go through its own protocol.
-CRASHED = (
-    "pgBackRest crashed, which it does where it cannot decrypt what the repository's host sends"
-)
+UNREADABLE_WORDS = ("CryptoError", "FormatError")
 # The status that `info` gives a stanza.
 OK, NO_PATH, NO_BACKUP, NO_DATA = 0, 1, 2, 3
 Record = dict[str, Any]
@@ -48,30 +48,45 @@ class Archive:
         repository: The host that keeps it, by its inventory name.
         apart: Whether that is another host than the database's.
         server: The live cluster; its ``say`` hears of progress.
+        schedules: When backups are taken, as systemd writes it.
+        lock: Where pgBackRest writes down what it is at.
     """
 
     stanza: str
     repository: str
     apart: bool
     server: Server
+    schedules: tuple[str, ...] = ()
+    lock: Path = Path("/tmp/pgbackrest")  # noqa: S108 - its own default
 
-    def run(self, *words: str, seconds: float = ASK_SECONDS) -> str:
+    def run(
+        self, *words: str, seconds: float = ASK_SECONDS, far: Callable[[], str] = lambda: ""
+    ) -> str:
         """Run pgBackRest as the database's user and return what it printed.
+
+        Args:
+            words: Its command and options.
+            seconds: For how long it may run.
+            far: Tells how far it has come; empty where that is not known.
 
         Raises:
             ActionError: ``repository-unreachable``, ``no-stanza``, ``passphrase-wrong``,
-                ``physical-busy``, ``archive-failing``; ``physical-failed`` for what else it says.
+                ``physical-busy``, ``archive-failing``; ``physical-failed`` for what else it says;
+                ``physical-crashed`` where it says nothing, as version 2.45 does of an error text from
+                the other host that is no text: that host can say more.
         """
         quiet = ("--log-level-console=off", "--log-level-stderr=error")
         command = [PROGRAM, f"--stanza={self.stanza}", *quiet, *words]
         with postgres_tools.Running(self.server, command) as running:
             try:
-                return running.wait(seconds)
+                return running.wait(seconds, far=far)
             except ActionError as error:
                 if error.error != "tool-failed":
                     raise
-                crashed = running.process.returncode == -signal.SIGSEGV
-                raise self.failure(CRASHED if crashed else error.cause or "") from error
+                if running.process.returncode == -signal.SIGSEGV:
+                    message = f"pgBackRest crashed at what {self.repository} sent"
+                    raise ActionError("physical-crashed", message) from error
+                raise self.failure(error.cause or "") from error
 
     def info(self) -> Record:
         """Return what pgBackRest knows of the stanza; its backups may be none.
@@ -79,7 +94,8 @@ class Archive:
         Raises:
             ActionError: As ``run``.
         """
-        answer = json.loads(self.run("info", "--output=json", *PATIENCE))
+        # what it could not read it quotes as it is, control characters and all
+        answer = json.loads(self.run("info", "--output=json", *PATIENCE), strict=False)
         stanza: Record = answer[0] if answer else {"status": {"code": NO_PATH, "message": ""}}
         code = stanza["status"]["code"]
         if code in {NO_PATH, NO_DATA}:
@@ -98,7 +114,7 @@ class Archive:
             other = self.repository if self.apart else "the repository"
             message = f"{other} does not answer pgBackRest"
             return ActionError("repository-unreachable", message, cause=cause)
-        if number in UNREADABLE or "CryptoError" in said or said == CRASHED:
+        if number in UNREADABLE or any(word in said for word in UNREADABLE_WORDS):
             message = "the repository cannot be decrypted with the passphrase that was provisioned"
             return ActionError("passphrase-wrong", message, cause=cause)
         if "stanza-create" in said or "does this stanza exist" in said:
@@ -128,6 +144,8 @@ def archive_of(call: Call, server: Server) -> Archive | None:
         repository=record["repository"],
         apart=record["apart"],
         server=server,
+        schedules=tuple(record["schedules"]),
+        lock=Path(record["lock"]),
     )
 
 
@@ -155,9 +173,25 @@ def back_up(archive: Archive, kind: str) -> Record:
     """
     begun = time.monotonic()
     archive.server.say(f"pgBackRest takes a {kind} backup")
-    archive.run("backup", f"--type={kind}", "--archive-timeout=60", seconds=COPY_SECONDS)
+    archive.run(
+        "backup",
+        f"--type={kind}",
+        "--archive-timeout=60",
+        seconds=COPY_SECONDS,
+        far=partial(copied, archive),
+    )
     made = described(archive.info()["backup"][-1])
     return made | {"seconds": round(time.monotonic() - begun, 1), "repository": archive.repository}
+
+
+def copied(archive: Archive) -> str:
+    """Return how much of a backup that is under way is copied; empty where it has not written that."""
+    try:
+        record = json.loads((archive.lock / f"{archive.stanza}-backup.lock").read_text())
+        # in hundredths
+        return f"{record['pctCplt'] / 100:.0f} %"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def described(backup: Record) -> Record:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from changeover.agent.postgres_tools import Server
 
 PORT = 5432
+MEGABYTE = 1_000_000
 LOG = "postgresql.log"
 GRACE_SECONDS = 30.0
 LOOK_SECONDS = 0.2
@@ -79,13 +80,16 @@ def directory(store: Store) -> Path:
 def left(store: Store) -> int | None:
     """Return the bytes that a scratch cluster takes; ``None`` where there is none."""
     root = directory(store)
-    if not root.is_dir():
-        return None
-    taken = 0
+    return taken(root) if root.is_dir() else None
+
+
+def taken(root: Path) -> int:
+    """Return the bytes that the files in a directory take."""
+    found = 0
     for path in root.rglob("*"):
         with contextlib.suppress(OSError):  # one that is at work removes files
-            taken += path.lstat().st_size
-    return taken
+            found += path.lstat().st_size
+    return found
 
 
 def cleared(store: Store) -> Path:
@@ -150,6 +154,7 @@ def _copy(archive: Archive, root: Path, backup: str, target: tuple[str, ...]) ->
         "--archive-mode=off",
         *target,
         seconds=physical.COPY_SECONDS,
+        far=lambda: f"{taken(root) / MEGABYTE:.0f} MB of it are there",
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from changeover.agent import backup_side, backup_store, physical
+from changeover.agent import backup_side, backup_store, physical, physical_log, physical_schedule
 from changeover.agent.failure import ActionError
 from changeover.agent.postgres_session import Session
 from changeover.agent.postgres_tools import literal
@@ -45,14 +46,21 @@ def look(store: Store, archive: Archive) -> Record:
     except ActionError:
         state = None  # what is in the repository can be told without the server
     whole = [one for one in backups if not one.get("error")]
+    lost = physical_log.gap(store, archive, whole) if state else None
+    usable = whole if lost is None else whole[lost["whole"] :] if lost["whole"] is not None else []
     return {
         "repository": archive.repository,
         "apart": archive.apart,
         "backups": [physical.described(one) for one in backups],
         "archiver": state,
         # a backup's own last second cannot be told from what came after it
-        "earliest": physical.moment(whole[0]["timestamp"]["stop"] + 1) if whole else None,
-        "latest": state["archived"] if state and whole else None,
+        "earliest": physical.moment(usable[0]["timestamp"]["stop"] + 1) if usable else None,
+        "latest": state["archived"] if state and usable else None,
+        "lost": lost,
+        "age_seconds": time.time() - max(one["timestamp"]["stop"] for one in whole)
+        if whole
+        else None,
+        "every_seconds": physical_schedule.longest_seconds(list(archive.schedules)),
         "points": points(store),
     }
 

@@ -161,12 +161,18 @@ class Running:
         """Return what it wrote to its standard error, without the rows that it quotes."""
         return without_values(text_of(self._errors))
 
-    def wait(self, seconds: float = QUERY_SECONDS, watch: Callable[[], None] | None = None) -> str:
+    def wait(
+        self,
+        seconds: float = QUERY_SECONDS,
+        watch: Callable[[], None] | None = None,
+        far: Callable[[], str] = lambda: "",
+    ) -> str:
         """Wait for the end and return what it printed.
 
         Args:
             seconds: Until when at most.
             watch: Called several times a second; what it raises is passed on.
+            far: Tells how far it has come, for whoever waits; empty where that is not known.
 
         Raises:
             ActionError: ``tool-failed`` on any exit code but 0, or what ``fault`` makes of its words;
@@ -183,7 +189,8 @@ class Running:
                 watch()
             if now - said >= BEAT_SECONDS:
                 said = now
-                self._server.say(f"{self._name} runs for {now - begun:.0f} s")
+                come = far()
+                self._server.say(f"{self._name} runs for {now - begun:.0f} s{come and f', {come}'}")
             if now - begun > seconds:
                 message = f"{self._name} did not end within {seconds:.0f} s"
                 raise ActionError("tool-slow", message, cause=self.said())

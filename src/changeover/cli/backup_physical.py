@@ -17,7 +17,8 @@ from changeover.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from changeover.executors.backup.physical import Drill, PhysicalBackup, Point, Recovered
+    from changeover.executors.backup.archive import PhysicalBackup, Point
+    from changeover.executors.backup.physical import Drill, Recovered
 
 MEGABYTE = 1_000_000
 # Older points are among the backups' own; `--json` has all of them.
@@ -52,7 +53,7 @@ def show(desk: Desk) -> None:
     for point in found.points if desk.output.json_lines else found.points[-SHOWN_POINTS:]:
         desk.output.data({"type": "point", **dataclasses.asdict(point)}, _point_words(point))
     if found.earliest is None:
-        text = "no physical backup yet: changeover backup create --physical"
+        text = "no moment can be recovered: changeover backup create --physical"
     else:
         text = f"any moment from {found.earliest} to {found.latest or 'an unknown one'} can be recovered"
     drilled = found.drilled and f"; last drill {found.drilled['drilled']}"
@@ -63,13 +64,17 @@ def show(desk: Desk) -> None:
             "earliest": found.earliest,
             "latest": found.latest,
             "failing": found.failing,
+            "lost": found.lost,
+            "age_seconds": found.age_seconds,
+            "every_seconds": found.every_seconds,
             "drilled": found.drilled,
             "scratch_bytes": found.scratch_bytes,
         },
         text + (drilled or "; no drill yet: changeover backup drill"),
     )
-    if found.failing:
-        desk.output.note(f"warning: the log does not arrive in the repository: {found.failing}")
+    for warned in found.warnings():
+        command = warned.command.replace("{env}", desk.environment.name)
+        desk.output.note(f"warning: {warned.says}: {command}")
     if found.scratch_bytes is not None:
         desk.output.note(
             f"warning: a scratch cluster takes {found.scratch_bytes / MEGABYTE:.1f} MB: a drill or a recovery is"

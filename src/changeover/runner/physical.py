@@ -10,18 +10,19 @@ from changeover.executors.backup.failures import NoArchive
 from changeover.runner import backups as by_lease
 
 if TYPE_CHECKING:
+    from changeover.executors.backup.archive import Archive, PhysicalBackup, Point
     from changeover.inventory import Host
     from changeover.runner.stages import Context
 
 
-def back_up(context: Context, kind: str) -> physical.PhysicalBackup:
+def back_up(context: Context, kind: str) -> PhysicalBackup:
     """Take a physical backup: ``full``, or ``diff`` for what changed since the last full one."""
     host = _repository(context)
     with by_lease.leased(context, "backup create --physical", kind, also=(host,)) as run:
         return physical.back_up(backups.vault_of(run.fleet), host.name, kind)
 
 
-def archive(context: Context) -> physical.Archive | None:
+def archive(context: Context) -> Archive | None:
     """Return what can be recovered; ``None`` where the environment keeps no physical backups."""
     if context.environment.repository_host is None:
         return None
@@ -42,7 +43,7 @@ def drill(context: Context, wanted: str) -> physical.Drill:
         return physical.drill(backups.vault_of(run.fleet), wanted)
 
 
-def point(context: Context, name: str) -> physical.Point:
+def point(context: Context, name: str) -> Point:
     """Name this moment; a name that is there keeps its own."""
     _repository(context)
     with by_lease.leased(context, "backup point", name) as run:

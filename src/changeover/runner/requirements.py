@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 from typing import TYPE_CHECKING
 
 from changeover.executors import migrate, preflight
-from changeover.runner import database
+from changeover.runner import archive, database
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from changeover.executors.preflight import PreflightOutcome
@@ -38,7 +39,7 @@ def outcome(
     migrates = release.migrations.is_dir() or release.migrator is not None
     known = database.database_host(environment, app) is not None
     enters = any(each.source == "database" for each in release.environment.variables.values())
-    return preflight.apply(
+    found = preflight.apply(
         environment,
         app.app,
         release.requires,
@@ -50,6 +51,23 @@ def outcome(
         ),
         python=_interpreter(app, release),
     )
+    late = tuple(_archive_findings(environment, app))
+    for finding in late:
+        report(finding.as_event())
+    return dataclasses.replace(found, findings=(*found.findings, *late))
+
+
+def _archive_findings(environment: Environment, app: App) -> Iterator[preflight.Finding]:
+    """Yield what keeps moments from being recovered, but for what the database's server has told."""
+    for warned in archive.warned(environment, app.app):
+        if warned.about != "log-archive":
+            yield preflight.Finding(
+                id=warned.about,
+                status="warn",
+                host=environment.repository_host.name if environment.repository_host else None,
+                message=warned.says,
+                next=warned.command.replace("{env}", environment.name),
+            )
 
 
 def _interpreter(app: App, release: Release) -> preflight.Interpreter | None:

@@ -10,7 +10,7 @@ import pytest
 from changeover.agent import backup_store, physical_recovery, physical_scratch, physical_state
 from changeover.agent.backup_store import Store
 from changeover.agent.failure import ActionError
-from changeover.agent.physical import CRASHED, Archive
+from changeover.agent.physical import Archive
 from changeover.agent.postgres_tools import Server
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ BACKUPS = [backup("first", NOON, "0/9000000"), backup("second", NOON + 3600, "0/
         ("other\n[HostConnectError] unable to connect to '10.0.0.7:8432'", "repository-unreachable"),
         ("ERROR: [029]: unable to load info file\nHINT: has a stanza-create been performed?", "passphrase-wrong"),
         ("ERROR: [095]: cipher header invalid", "passphrase-wrong"),
-        (CRASHED, "passphrase-wrong"),
+        ("other\n[FormatError] unable to load info file: key/value found outside of section", "passphrase-wrong"),
         ("ERROR: [055]: unable to load info file\nHINT: has a stanza-create been performed?", "no-stanza"),
         ("ERROR: [050]: unable to acquire lock on file", "physical-busy"),
         ("ERROR: [082]: WAL segment 000000010000000000000017 was not archived", "archive-failing"),

@@ -12,6 +12,7 @@ from changeover.agent.backup import POINT
 from changeover.errors import Failed, LockHeld
 from changeover.executors import backup as executors
 from changeover.executors.backup import physical as actions
+from changeover.executors.backup.archive import Point
 from changeover.runner.points import MOST, NAME_BYTES, Points, name_of
 
 DEPLOYMENT = "20260115T101500-3fa2c1"
@@ -32,15 +33,13 @@ def run(repository: str | None = "backup1") -> Any:  # noqa: ANN401 - as much of
 def marks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     asked: list[tuple[str, str]] = []
 
-    def mark(_: object, name: str, before: str) -> actions.Point:
+    def mark(_: object, name: str, before: str) -> Point:
         asked.append((name, before))
         if "away" in name:
             raise Failed("the server went away", hint="look")
         if "taken" in name:
             raise LockHeld("another deployment took over", hint="look")
-        return actions.Point(
-            name=name, at="2026-01-15T10:15:00Z", deployment="x", failing="late" in name
-        )
+        return Point(name=name, at="2026-01-15T10:15:00Z", deployment="x", failing="late" in name)
 
     monkeypatch.setattr(actions, "mark", mark)
     monkeypatch.setattr(executors, "vault_of", lambda _: None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from changeover.errors import ChangeoverError, CheckRed, Failed, InvalidInput
+from changeover.errors import ChangeoverError, CheckRed, Failed, InvalidInput, LockHeld
 from changeover.ssh_failures import AgentFailed
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class ArchiveFailing(CheckRed):
     """The log of the database does not arrive in the repository."""
 
 
-class PhysicalBusy(Failed):
+class PhysicalBusy(LockHeld):
     """pgBackRest is at another backup of the cluster."""
 
 
@@ -135,6 +135,7 @@ _LEAVES: dict[str, tuple[type[ChangeoverError], str]] = {
         ),
     ),
     "physical-busy": (PhysicalBusy, "wait for it to end, then run this again"),
+    "physical-crashed": (RecoveryFailed, "dmesg and /var/log/pgbackrest on {host} say more"),
     "physical-failed": (RecoveryFailed, "/var/log/pgbackrest on {host} says more"),
     "server-older": (RecoveryFailed, "PostgreSQL 13 and later can be recovered by this"),
     "target-unreached": (RecoveryFailed, _MOMENTS),

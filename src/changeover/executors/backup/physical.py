@@ -1,10 +1,11 @@
-"""The physical backups and the archive of the log: asked for, and recovered from."""
+"""The physical backups and the archive of the log, asked for and recovered from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from changeover.executors.backup.archive import Archive, PhysicalBackup, Point
 from changeover.executors.backup.cost import Price
 from changeover.executors.backup.failures import told
 from changeover.executors.backup.records import Proof
@@ -16,108 +17,6 @@ if TYPE_CHECKING:
     from changeover.executors.backup.vault import Vault
 
 Event = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhysicalBackup:
-    """One physical backup in the repository.
-
-    Args:
-        label: Its name in the repository.
-        type: ``full``, ``differential`` or ``incremental``.
-        started: When it began, UTC.
-        finished: From when on any moment can be recovered, UTC.
-        bytes: Size of the cluster.
-        stored_bytes: What it takes in the repository.
-        damaged: Whether a page of the cluster was not as its checksum says.
-    """
-
-    label: str
-    type: str
-    started: str
-    finished: str
-    bytes: int
-    stored_bytes: int
-    damaged: bool
-
-    @classmethod
-    def read(cls, answer: Event) -> Self:
-        """Read the agent's answer."""
-        return cls(**{name: answer[name] for name in cls.__slots__})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """A moment in the log that has a name.
-
-    Args:
-        name: The name.
-        at: When, UTC.
-        deployment: Which deployment named it.
-        failing: Whether the log did not arrive in the repository then.
-        known: Whether it had the name before it was asked for; it keeps that moment.
-        before: The migration that began right after it; empty where none did.
-    """
-
-    name: str
-    at: str
-    deployment: str
-    failing: bool
-    known: bool = True
-    before: str = ""
-
-    @classmethod
-    def read(cls, answer: Event) -> Self:
-        """Read the agent's answer; a point that is listed is known."""
-        return cls(**{name: answer[name] for name in cls.__slots__ if name in answer})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Archive:
-    """What can be recovered.
-
-    Args:
-        repository: The host that keeps the repository.
-        apart: Whether that is another host than the database's.
-        backups: The physical backups, oldest first.
-        earliest: The first moment that can be recovered, UTC; ``None`` before the first backup.
-        latest: Up to when the log is in the repository, UTC; ``None`` where the server does not say.
-        failing: What the archiver was refused last and when, where nothing arrives since.
-        points: The named points, oldest first.
-        drilled: The last drill that went well: ``drilled``, ``words``, ``at``, ``rows``, ``tables``.
-        scratch_bytes: What a scratch cluster takes now; ``None`` where there is none.
-    """
-
-    repository: str
-    apart: bool
-    backups: tuple[PhysicalBackup, ...]
-    earliest: str | None
-    latest: str | None
-    failing: str | None
-    points: tuple[Point, ...]
-    drilled: Mapping[str, Any] | None
-    scratch_bytes: int | None
-
-    @classmethod
-    def read(cls, answer: Event) -> Self:
-        """Read the agent's answer."""
-        archiver = answer["archiver"] or {}
-        failing = (
-            f"{archiver['last_failed_wal']} was refused at {archiver['failed']}"
-            if archiver.get("failing")
-            else None
-        )
-        return cls(
-            repository=answer["repository"],
-            apart=answer["apart"],
-            backups=tuple(PhysicalBackup.read(one) for one in answer["backups"]),
-            earliest=answer["earliest"],
-            latest=answer["latest"],
-            failing=failing,
-            points=tuple(Point.read(one) for one in answer["points"]),
-            drilled=answer["drilled"],
-            scratch_bytes=answer["scratch_bytes"],
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from changeover.executors.backup.failures import BackupUnknown, told
-from changeover.fleet import on_each
+from changeover.fleet import action, on_each
+from changeover.ssh_failures import AgentFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ class Vault:
         database_host: The host that holds the database and the backups.
         app_hosts: The hosts whose configuration belongs into a backup.
         recipients: The age recipients it is encrypted to.
+        repository: The host that keeps the physical backups, if there is one.
     """
 
     environment: str
@@ -33,11 +35,18 @@ class Vault:
     database_host: str
     app_hosts: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
+    repository: str | None = None
 
     def ask(self, *requests: Event) -> Mapping[str, Event]:
         """Run actions on the database host in one session; return the results by action id."""
         with told(self.environment):
-            return self.run_agent(self.database_host, requests)
+            try:
+                return self.run_agent(self.database_host, requests)
+            except AgentFailed as error:
+                if error.error == "physical-crashed" and self.repository:
+                    # it says in its own words why the other one could not read it
+                    self.run_agent(self.repository, [action("backup_repository")])
+                raise
 
 
 def vault_of(fleet: Fleet) -> Vault:
@@ -63,4 +72,5 @@ def vault_of(fleet: Fleet) -> Vault:
         database_host=databases[0].name,
         app_hosts=tuple(host.name for host in environment.hosts_in("app")),
         recipients=environment.backup_recipients,
+        repository=environment.repository_host.name if environment.repository_host else None,
     )
