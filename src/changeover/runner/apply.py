@@ -8,7 +8,7 @@ from changeover import steps
 from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import lease, operate
-from changeover.runner import proof, safety
+from changeover.runner import holder, proof, safety
 from changeover.runner.own import left as own_left
 from changeover.runner.own import migration as own_migration
 from changeover.runner.own import rehearsal as own_rehearsal
@@ -36,7 +36,7 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
         case steps.Preflight():
             return proof.preflight(run, step)
         case steps.Lock():
-            lease.lock(fleet, run.lease_hosts, step.reason, step.seconds, steal=steal)
+            holder.take(run, run.lease_hosts, step.reason, step.seconds, steal=steal)
             return Outcome(says=f"held on {counted(len(run.lease_hosts), 'host')}, fenced")
         case steps.Backup():
             return safety.backup(run, step)

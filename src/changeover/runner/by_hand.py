@@ -10,7 +10,7 @@ from changeover.colour import version_of
 from changeover.errors import ChangeoverError, Interrupted
 from changeover.executors import lease
 from changeover.plan import LEASE_SECONDS
-from changeover.runner import database, endings
+from changeover.runner import database, endings, holder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,7 +61,7 @@ def leased(
     run.begin(command, None, about)
     reason = f"{command} {about or ''}".strip()
     try:
-        lease.lock(run.fleet, hosts, reason, LEASE_SECONDS, steal=False)
+        holder.take(run, hosts, reason, LEASE_SECONDS, steal=False)
         with run.holding(hosts):
             # From here on what was done is told, whatever becomes of the journal.
             run.unstoppable = True

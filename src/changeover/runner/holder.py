@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from changeover.colour import version_of
 from changeover.errors import LockHeld
+from changeover.executors import lease
+from changeover.runner import presence, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
+    from changeover.inventory import Host
+    from changeover.runner.run import Run
     from changeover.runner.survey import HostState
 
 Event = dict[str, Any]
@@ -20,18 +25,21 @@ ALIVE_SECONDS = 45
 ROLLBACK = ("rollback", "COLOUR", "->", "COLOUR")
 
 
-def refuse_alive(states: Iterable[HostState], *, hint: Callable[[Event], str]) -> None:
-    """Refuse while the controller that holds a lease was heard of lately.
+def refuse_alive(
+    states: Iterable[HostState], journals: Path, *, hint: Callable[[Event], str]
+) -> None:
+    """Refuse while the controller that holds a lease was heard of lately, and may live.
 
     Args:
         states: What the hosts said.
+        journals: Where this controller keeps the environment's journals.
         hint: Returns what to type where that controller is gone for certain, by its lease.
 
     Raises:
         LockHeld: It is at it, as far as anybody knows.
     """
     for state in states:
-        if state.lock and _alive(state.lock):
+        if state.lock and _alive(state.lock, journals):
             lock = state.lock
             raise LockHeld(
                 f"{lock['owner']} held the lease {_silent(lock):.0f} s ago: {lock['reason']}",
@@ -59,10 +67,41 @@ def wrest(lock: Event, environment: str, states: Iterable[HostState] = ()) -> st
     return f"{steal}, then changeover rollback --to {goal} --env {environment}"
 
 
-def left_alone(states: Iterable[HostState]) -> bool:
-    """Tell whether leases are held, and all of them to move users, by controllers gone silent."""
-    locks = [state.lock for state in states if state.lock and not state.lock.get("expired")]
-    return bool(locks) and all(_moves(lock) and not _alive(lock) for lock in locks)
+def left_alone(states: Iterable[HostState], journals: Path) -> bool:
+    """Tell whether leases are held, and all of them to move users, by controllers gone or silent."""
+    locks = _held(states)
+    return bool(locks) and all(_moves(lock) and not _alive(lock, journals) for lock in locks)
+
+
+def left_here(states: Iterable[HostState], journals: Path) -> bool:
+    """Tell whether leases are held, none of them to move users, by runs of this machine that are gone."""
+    locks = _held(states)
+    gone = [lock for lock in locks if presence.ended(journals, lock.get("deployment"))]
+    return bool(locks) and gone == locks and not any(map(_moves, locks))
+
+
+def take(run: Run, hosts: Sequence[Host], reason: str, seconds: int, *, steal: bool) -> None:
+    """Take the lease, also from a run of this machine that is gone and that moved no users.
+
+    Raises:
+        LockHeld: Somebody holds it who may live.
+    """
+    try:
+        lease.lock(run.fleet, hosts, reason, seconds, steal=steal)
+    except LockHeld as error:
+        states = survey.host_states(run.fleet, hosts)
+        if not left_here(states.values(), run.journal.path.parent):
+            raise
+        left = next(str(state.lock["reason"]) for state in states.values() if state.lock)
+        says = (
+            f"the lease of {left} is taken over: that was a process of this machine, and it is gone"
+        )
+        run.note({"type": "note", "says": says, "cause": error.message})
+        lease.lock(run.fleet, hosts, reason, seconds, steal=True)
+
+
+def _held(states: Iterable[HostState]) -> list[Event]:
+    return [state.lock for state in states if state.lock and not state.lock.get("expired")]
 
 
 def deployed(lock: Event | None) -> str | None:
@@ -84,8 +123,9 @@ def _moves(lock: Event) -> bool:
     return "heartbeat" in lock and kind in {"deploy", "abort", "rollback"}
 
 
-def _alive(lock: Event) -> bool:
-    return "heartbeat" in lock and not lock.get("expired") and _silent(lock) < ALIVE_SECONDS
+def _alive(lock: Event, journals: Path) -> bool:
+    beats = "heartbeat" in lock and not lock.get("expired") and _silent(lock) < ALIVE_SECONDS
+    return beats and not presence.ended(journals, lock.get("deployment"))
 
 
 def _silent(lock: Event) -> float:

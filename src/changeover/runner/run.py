@@ -18,6 +18,7 @@ from changeover.fleet import Fleet
 from changeover.journal import Journal, JournalUnwritable, new_id
 from changeover.plan import LEASE_SECONDS
 from changeover.runner import survey
+from changeover.runner.presence import Presence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from changeover.secret import Redactor
 
 Event = dict[str, Any]
+# How a run ends that somebody has to go on with.
+LEFT = {"interrupted", "mixed"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,6 +70,7 @@ class Run:
     unstoppable: bool = False
     _unjournaled: bool = False
     _heartbeat: Heartbeat | None = None
+    _presence: Presence | None = None
 
     @property
     def app_hosts(self) -> tuple[Host, ...]:
@@ -174,10 +178,13 @@ class Run:
                 **facts,
             }
         )
+        self._presence = Presence(self.journal.path)
 
     def end(self, outcome: str, exit_code: int, message: str) -> Event:
         """Journal how the run ended, let the hosts go, and return the event."""
         self.fleet.close()
+        if self._presence:
+            self._presence.end(left=outcome in LEFT)
         if self.left_open:
             met = counted(
                 self.left_open, "connection from before was", "connections from before were"

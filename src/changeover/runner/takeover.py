@@ -135,7 +135,9 @@ def _interrupted(context: Context, *, force: bool) -> tuple[Event, Seen]:
         )
     if not force:
         holder.refuse_alive(
-            states.values(), hint=lambda _: "add --force when that controller is gone for certain"
+            states.values(),
+            run.journal.path.parent,
+            hint=lambda _: "add --force when that controller is gone for certain",
         )
     return held, seen
 

@@ -54,6 +54,7 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
     if to is None:
         holder.refuse_alive(
             seen.states.values(),
+            run.journal.path.parent,
             hint=lambda lock: (
                 f"{holder.wrest(lock, run.environment.name, seen.states.values())} where it is gone for certain"
             ),

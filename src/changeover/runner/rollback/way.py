@@ -139,7 +139,7 @@ class Way:
         step = steps.Lock(id="lock", hosts=names, reason=reason, seconds=LEASE_SECONDS)
 
         def act() -> steps.Outcome:
-            steal = holder.left_alone(self.seen.states.values())
+            steal = holder.left_alone(self.seen.states.values(), self.run.journal.path.parent)
             lease.lock(self.run.fleet, self.hosts, reason, LEASE_SECONDS, steal=steal)
             return steps.Outcome(says=f"held on {', '.join(names)}, fenced")
 

@@ -1,0 +1,119 @@
+"""A run's sign of life: another process reads it, and a killed one cannot leave it behind."""
+
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from changeover.errors import LockHeld
+from changeover.runner import by_hand, presence
+from changeover.runner.presence import Presence
+from changeover.runner.rollback import back
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from .conftest import Desk, Machines
+
+HOLDS = """
+import pathlib, sys
+from changeover.runner.presence import Presence
+here = Presence(pathlib.Path(sys.argv[1]))
+print("begun", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process of this machine that is at a run called one."""
+    command = [sys.executable, "-c", HOLDS, str(tmp_path / "one.jsonl")]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        yield process
+        process.kill()
+
+
+def test_a_run_has_ended_when_its_process_was_killed(
+    tmp_path: Path, other: subprocess.Popen[str]
+) -> None:
+    assert not presence.ended(tmp_path, "one")
+
+    other.kill()
+    other.wait()
+
+    assert presence.ended(tmp_path, "one")
+
+
+def test_nobody_knows_of_runs_of_other_machines_or_of_none(tmp_path: Path) -> None:
+    (tmp_path / "two.alive").write_text("another machine, or this one before it was started anew")
+
+    assert not presence.ended(tmp_path, "two")
+    assert not presence.ended(tmp_path, "three")
+    assert not presence.ended(tmp_path / "deeper", "../two")
+
+
+def test_a_run_that_somebody_has_to_go_on_with_leaves_its_sign(tmp_path: Path) -> None:
+    for left in (True, False):
+        Presence(tmp_path / "one.jsonl").end(left=left)
+        assert presence.ended(tmp_path, "one") is left
+
+
+@pytest.fixture
+def gone(desk: Desk) -> str:
+    """A run of this machine whose process has ended; its id."""
+    journals = desk.context.run().journal.path.parent
+    journals.mkdir(parents=True, exist_ok=True)
+    Presence(journals / "gone.jsonl").end(left=True)
+    return "gone"
+
+
+def lock(reason: str, deployment: str) -> dict[str, object]:
+    beat = dt.datetime.now(dt.UTC).isoformat()
+    told = {"owner": "ann@desk", "heartbeat": beat, "silent": 0.5, "expired": False}
+    return {"reason": reason, "deployment": deployment, **told}
+
+
+def test_a_rollback_does_not_wait_for_a_deployment_of_this_machine_that_was_killed(
+    desk: Desk, machines: Machines, gone: str
+) -> None:
+    for name in ("one", "two", "three"):
+        machines[name].lock = lock("deploy 3.0.0", gone)
+
+    assert back.rollback(desk.context, to=None, backup=None)["message"].startswith("1.0.0 serves")
+
+
+def test_the_same_command_takes_the_lease_of_its_killed_run_over(
+    desk: Desk, machines: Machines, gone: str
+) -> None:
+    for name in ("one", "two", "three"):
+        machines[name].lock = lock("db migrate 3.0.0", gone)
+
+    with by_hand.leased(desk.context, "db migrate", "3.0.0", hint="again"):
+        assert machines["one"].lock is not None
+        assert machines["one"].lock["reason"] == "db migrate 3.0.0"
+
+    assert "a process of this machine, and it is gone" in desk.says()
+
+
+@pytest.mark.parametrize(
+    ("reason", "deployment"), [("db migrate 3.0.0", "elsewhere"), ("deploy 3.0.0", "gone")]
+)
+def test_a_lease_of_one_who_may_live_or_who_moved_users_is_left(
+    desk: Desk, machines: Machines, gone: str, reason: str, deployment: str
+) -> None:
+    machines["one"].lock = lock("db migrate 3.0.0", gone)
+    machines["two"].lock = lock(reason, deployment)
+
+    with pytest.raises(LockHeld), by_hand.leased(desk.context, "db migrate", "3.0.0", hint="again"):
+        pytest.fail("it was taken")
+
+    assert machines["two"].lock["reason"] == reason
