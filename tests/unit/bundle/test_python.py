@@ -87,6 +87,8 @@ def test_its_programs_run_with_its_packages_and_none_of_the_host_s(
     assert searched[:3] == ["", str(packages), f"{code}/src"]
     assert [path for path in searched if "dist-packages" in path or "site-packages" in path] == []
     assert list(place.rglob("__pycache__")) == []
+    recorded = (packages / "greeter-1.0.dist-info/RECORD").read_text().splitlines()
+    assert all((packages / line.partition(",")[0]).is_file() for line in recorded), recorded
     unit = (place / "units/web.service").read_text().splitlines()
     assert 'ExecStart="/opt/hello/releases/%i/code/.python/bin/greet" "--loud"' in unit
     assert json.loads((place / "manifest.json").read_text())["migrator"]["command"] == [
