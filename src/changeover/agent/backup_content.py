@@ -23,7 +23,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from changeover.agent import backup_extensions
+from changeover.agent.backup_subscriptions import WITHOUT
 from changeover.agent.failure import ActionError
+from changeover.agent.postgres_session import Session
 from changeover.agent.postgres_tools import Server, identifier, run
 
 if TYPE_CHECKING:
@@ -31,16 +34,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from changeover.agent.backup_store import Record
-    from changeover.agent.postgres_session import Session
 
-# Tables of extensions are the extension's to fill, and materialized views are rebuilt on restore.
+# A dump holds some rows of those tables of an extension that it declares as configuration, and the
+# extension has put the others there. Materialized views are rebuilt on restore.
 TABLES = """
 SELECT format('%I.%I', n.nspname, c.relname) AS name, c.oid::bigint AS oid
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence <> 't'
 AND left(n.nspname, 3) <> 'pg_' AND n.nspname <> 'information_schema'
-AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
-                AND d.objid = c.oid AND d.deptype = 'e')
+AND NOT EXISTS (SELECT FROM pg_extension x, unnest(x.extconfig, x.extcondition) AS k (oid, condition)
+                WHERE k.oid = c.oid AND k.condition <> '')
 ORDER BY 1"""
 COLUMNS = """
 SELECT format('%I.%I', n.nspname, c.relname) AS name, json_agg(a.attname ORDER BY a.attnum) AS columns
@@ -187,8 +190,13 @@ def compare(session: Session, manifest: Record) -> None:
         ActionError: ``backup-differs`` naming the first table or sequence that does.
     """
     found = fingerprints(session, manifest.get("hashed", "text"))
-    for table in sorted(found.keys() | manifest["tables"].keys()):
+    made = backup_extensions.tables(
+        session
+    ).keys()  # of them, some with an extension's newer version
+    for table in sorted(found.keys() - made | manifest["tables"].keys()):
         before, after = manifest["tables"].get(table), found.get(table)
+        if before is not None and before.get("extension") and not _same(before, after):
+            raise _of_extension(table, before, after)
         if before is None or after is None:
             fact = "is missing after the restore" if after is None else "was not in the dump"
             raise ActionError("backup-differs", f"{table} {fact}", table=table)
@@ -206,9 +214,26 @@ def compare(session: Session, manifest: Record) -> None:
             raise ActionError("backup-differs", message, table=name)
 
 
+def _same(one: Record, other: Record | None) -> bool:
+    return other is not None and all(one[key] == other[key] for key in ("rows", "fingerprint"))
+
+
+def _of_extension(table: str, before: Record, after: Record | None) -> ActionError:
+    """Return the failure that names a table whose rows are the app's, and in no dump."""
+    extension, rows = before["extension"], 0 if after is None else after["rows"]
+    message = (
+        f"{table} belongs to extension {extension} and is none of its configuration tables, so no dump"
+        f" holds its {before['rows']} rows, and {rows} are there after a restore: make it the app's own (ALTER"
+        f" EXTENSION {identifier(extension)} DROP TABLE {table}), or empty it where nobody needs its rows"
+    )
+    return ActionError("backup-differs", message, table=table)
+
+
 def schema(server: Server, program: Path, database: str, *options: str, major: int) -> str:
     """Return the definition of everything in a database as SQL that is the same every time."""
-    fixed = ("--schema-only", "--lock-wait-timeout=30000")
+    with Session(server, database) as session:
+        encoding = "SQL_ASCII" if session.encoding == "SQL_ASCII" else "UTF8"
+    fixed = ("--schema-only", "--lock-wait-timeout=30000", f"--encoding={encoding}", WITHOUT)
     text = run(server, [program, *fixed, *options, "-d", database], major=major)
     # current minor versions write a random key, and every version writes which one it is
     noise = ("\\restrict ", "\\unrestrict ", "-- Dumped from ", "-- Dumped by ")

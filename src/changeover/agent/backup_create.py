@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from changeover.agent import (
     backup_content,
+    backup_extensions,
     backup_manifest,
     backup_settings,
     backup_store,
+    backup_subscriptions,
     durable,
     postgres_tools,
 )
@@ -169,7 +171,9 @@ def _dump(store: Store, session: Session, wish: Wish, partial: Path) -> Record:
     begun = time.monotonic()
     command = [
         *(program, "--format=directory", f"--jobs={jobs_for(wish.jobs)}", "--compress=1"),
-        *(f"--file={partial / DUMP}", *common, "-d", store.database),
+        *(f"--file={partial / DUMP}", *common, backup_subscriptions.WITHOUT),
+        # what a client or this database asks for by default may not hold every character of it
+        *(f"--encoding={session.encoding}", "-d", store.database),
     ]
     with postgres_tools.Running(store.server, command, major=session.major) as dump:
         content = _content(session, store.database)
@@ -179,7 +183,7 @@ def _dump(store: Store, session: Session, wish: Wish, partial: Path) -> Record:
     definition = backup_content.schema(
         store.server, program, store.database, *common[:1], major=session.major
     )
-    durable.write(partial / SCHEMA, definition.encode())
+    durable.write(partial / SCHEMA, definition.encode(errors="surrogateescape"))
     seconds = {"dump": round(dumped, 2), "fingerprints": round(read, 2)}
     return manifest | content | {"seconds": seconds}
 
@@ -208,13 +212,18 @@ def _snapshot(session: Session) -> str:
 def _content(session: Session, database: str) -> dict[str, Any]:
     written = backup_content.writes(session)
     columns = backup_content.columns(session)
+    extensions = backup_extensions.tables(session)
     tables = {
         name: table | written.get(name, {}) | {"columns": columns.get(name, [])}
         for name, table in backup_content.fingerprints(session).items()
     }
+    for name in tables.keys() & extensions.keys():
+        tables[name]["extension"] = extensions[name]
     return {
+        "extensions": backup_extensions.versions(session),
         "hashed": "value",
         "counted_from": backup_content.counted_from(session),
         "tables": tables,
         "settings": backup_settings.read(session, database),
+        "subscriptions": backup_subscriptions.found(session, database),
     }

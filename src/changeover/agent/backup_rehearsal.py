@@ -48,7 +48,9 @@ def begin(store: Store, backup: str, *, jobs: int = 0) -> Record:
             backup_side.restore(store, session, directory, manifest, side, jobs)
         clone, size = store.side(backup, PURPOSE), int(manifest["database_bytes"])
         backup_side.drop(session, clone)
-        room = Room(store, session)
+        settings = manifest["settings"] | {"tablespace": None}  # that of what it is copied from
+        made = backup_settings.read(session, side) or {}
+        room = Room(store, session, backup_settings.tablespace(session, side, made)["place"])
         room.ask(size, "the rehearsal's clone")
         copy = f"{_copy(session, side, clone, size)};\n"
         try:
@@ -56,7 +58,7 @@ def begin(store: Store, backup: str, *, jobs: int = 0) -> Record:
         except BaseException:
             backup_side.discard(store, clone)
             raise
-        session.run(backup_settings.carry(clone, manifest["settings"]))
+        session.run(backup_settings.carry(clone, settings))
     with Session(store.server, clone) as inside:
         # The planner has to know the clone as it knows the live database.
         inside.run("ANALYZE")

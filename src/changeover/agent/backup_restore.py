@@ -14,6 +14,7 @@ from changeover.agent import (
     backup_settings,
     backup_side,
     backup_store,
+    backup_subscriptions,
     backup_swap,
 )
 from changeover.agent.failure import ActionError
@@ -160,4 +161,5 @@ def _conclude(store: Store, session: Session, record: Record) -> Record:
         "refused_seconds": record.get("refused_seconds"),
         "lost": lost,
         "rows_lost": sum(table["lost"] for table in lost.values()),
+        "subscriptions": [one["name"] for one in backup_subscriptions.found(session, kept)],
     }

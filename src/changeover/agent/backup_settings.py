@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from changeover.agent.failure import ActionError
 from changeover.agent.postgres_tools import identifier, literal
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from changeover.agent.postgres_session import Session
 
 BUILTIN_SINCE = 17
+DEFAULT = "pg_default"
 PROVIDERS_SINCE = 15
 # PostgreSQL stores these as lists of quoted identifiers, and wants every element by itself
 LISTS = {
@@ -40,8 +43,9 @@ def read(session: Session, database: str) -> Record | None:
         f"""SELECT d.oid::bigint AS oid, pg_get_userbyid(d.datdba) AS owner,
         pg_encoding_to_char(d.encoding) AS encoding, d.datcollate AS collate, d.datctype AS ctype,
         {locale}, d.datconnlimit AS connections, d.datallowconn AS open,
-        shobj_description(d.oid, 'pg_database') AS comment
-        FROM pg_database d WHERE d.datname = {literal(database)}"""
+        shobj_description(d.oid, 'pg_database') AS comment, t.spcname AS tablespace
+        FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace
+        WHERE d.datname = {literal(database)}"""
     )
     if not found:
         return None
@@ -62,6 +66,33 @@ def read(session: Session, database: str) -> Record | None:
     return properties | {"grants": grants, "settings": settings}
 
 
+def tablespace(session: Session, live: str, properties: Record) -> Record:
+    """Return in which tablespace a copy of a database is made: that of the live one, where there is one.
+
+    Args:
+        session: A session of the server.
+        live: The live database.
+        properties: Those of the database that is copied.
+
+    Returns:
+        ``name``, and ``place``, its directory (``None`` for the data directory).
+
+    Raises:
+        ActionError: ``tablespace-missing`` when this server has none of that name.
+    """
+    now = read(session, live) or properties
+    name = str(now.get("tablespace") or DEFAULT)  # older agents did not note it
+    places = session.rows(
+        f"""SELECT pg_tablespace_location(oid) AS place FROM pg_tablespace
+        WHERE spcname = {literal(name)}"""
+    )
+    if not places:
+        message = f"the database was in tablespace {name}, which this server does not have"
+        raise ActionError("tablespace-missing", message)
+    place = places[0]["place"]
+    return {"name": name, "place": Path(str(place)) if place else None}
+
+
 def create(database: str, properties: Record, major: int) -> str:
     """Return the statement that makes an empty database of the same encoding and locale.
 
@@ -77,6 +108,8 @@ def create(database: str, properties: Record, major: int) -> str:
         words.append(f"LOCALE_PROVIDER icu ICU_LOCALE {literal(locale)}")
     elif major >= BUILTIN_SINCE and provider == "b":
         words.append(f"LOCALE_PROVIDER builtin BUILTIN_LOCALE {literal(locale)}")
+    if properties.get("tablespace"):
+        words.append(f"TABLESPACE {identifier(properties['tablespace'])}")
     revoke = f"REVOKE ALL ON DATABASE {identifier(database)} FROM PUBLIC"
     return f"{' '.join(words)};\n{revoke};"
 
@@ -104,6 +137,8 @@ def carry(database: str, properties: Record) -> str:
         f"ALTER DATABASE {name} CONNECTION LIMIT {int(properties['connections'])}",
         f"ALTER DATABASE {name} RESET ALL",
     ]
+    if properties.get("tablespace"):
+        lines.append(f"ALTER DATABASE {name} SET TABLESPACE {identifier(properties['tablespace'])}")
     for grantor, role, privilege, grantable in _in_order(properties):
         option = " WITH GRANT OPTION" if grantable else ""
         grant = f"GRANT {privilege} ON DATABASE {name} TO {role}{option}"
@@ -151,8 +186,11 @@ def _value(setting: str, value: str) -> str:
 
 
 def same(one: Record, other: Record) -> bool:
-    """Tell whether two databases have the same owner, grants and settings."""
+    """Tell whether two databases have the same owner, grants, settings and tablespace."""
     if sorted(_in_order(one)) != sorted(_in_order(other)):
+        return False
+    places = {one.get("tablespace"), other.get("tablespace")} - {None}
+    if len(places) > 1:
         return False
     keys = ("owner", "settings", "connections", "comment", "encoding", "collate")
     return all(one[key] == other[key] for key in keys)

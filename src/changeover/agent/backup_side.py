@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from changeover.agent import (
     backup_content,
     backup_create,
+    backup_extensions,
     backup_settings,
+    backup_subscriptions,
     postgres_tools,
 )
 from changeover.agent.failure import ActionError
@@ -49,6 +51,7 @@ def drop(session: Session, database: str) -> None:
         if time.monotonic() > until:
             raise ActionError("query-slow", f"{database} is still being made by a run that is gone")
         time.sleep(POLL_SECONDS)
+    backup_subscriptions.drop(session, database)
     session.run(f"DROP DATABASE IF EXISTS {identifier(database)} WITH (FORCE)")
 
 
@@ -72,7 +75,7 @@ def readable(store: Store, session: Session, directory: Path) -> None:
 def restore(
     store: Store, session: Session, directory: Path, manifest: Record, side: str, jobs: int = 0
 ) -> Record:
-    """Restore a backup into a new database, hold it against the manifest, return the times.
+    """Restore a backup into a new database, and hold it against the manifest.
 
     Args:
         store: The app's backups.
@@ -82,25 +85,45 @@ def restore(
         side: The new database; one that is there under this name is dropped first.
         jobs: Parallel workers.
 
+    Returns:
+        ``seconds`` of both; ``extensions`` that have another version there, each with the two.
+
     Raises:
         ActionError: ``disk-too-small``, before it begins or in time for the live server;
             ``disk-full``; ``restore-failed`` with the tool's words; ``backup-differs`` naming what is
             not as it was in the dump's snapshot. Nothing of it stays.
     """
     drop(session, side)
-    room = Room(store, session)
+    tablespace = backup_settings.tablespace(session, store.database, manifest["settings"])
+    room = Room(store, session, tablespace["place"])
     room.ask(needed(manifest), "the restore beside the live one")
     begun = time.monotonic()
     try:
-        session.run(backup_settings.create(side, manifest["settings"], session.major))
+        settings = manifest["settings"] | {"tablespace": tablespace["name"]}
+        session.run(backup_settings.create(side, settings, session.major))
         _load(store, session.major, directory / backup_create.DUMP, side, jobs, room)
         restored = time.monotonic()
         check(store, session, directory, manifest, side)
+        extensions = _extensions(store, manifest, side)
     except BaseException:
         discard(store, side)
         raise
     compared = time.monotonic()
-    return {"restore": round(restored - begun, 2), "compare": round(compared - restored, 2)}
+    seconds = {"restore": round(restored - begun, 2), "compare": round(compared - restored, 2)}
+    return {"seconds": seconds, "extensions": extensions}
+
+
+def _extensions(store: Store, manifest: Record, side: str) -> Record:
+    before = manifest.get("extensions")  # older agents did not note them
+    if before is None:
+        return {}
+    with Session(store.server, side) as inside:
+        differ = backup_extensions.differing(before, backup_extensions.versions(inside))
+    for name, (then, now) in differ.items():
+        store.server.say(
+            f"extension {name} is {now} where it is restored, and {then} in the backup"
+        )
+    return differ
 
 
 def needed(manifest: Record) -> int:
@@ -123,7 +146,7 @@ def discard(store: Store, side: str) -> None:
 def _load(store: Store, major: int, dump: Path, side: str, jobs: int, room: Room) -> None:
     program = store.server.program("pg_restore", major)
     options = ("--exit-on-error", f"--jobs={backup_create.jobs_for(jobs)}", "--no-password")
-    command = [program, *options, "-d", side, dump]
+    command = [program, *options, backup_subscriptions.WITHOUT, "-d", side, dump]
     try:
         with postgres_tools.Running(store.server, command, major=major) as restoring:
             restoring.wait(watch=lambda: room.watch("a restore"))
@@ -144,7 +167,7 @@ def check(store: Store, session: Session, directory: Path, manifest: Record, sid
         backup_content.compare(inside, manifest)
     program = store.server.program("pg_dump", session.major)
     found = backup_content.schema(store.server, program, side, major=session.major)
-    wanted = (directory / backup_create.SCHEMA).read_text()
+    wanted = (directory / backup_create.SCHEMA).read_text("utf-8", "surrogateescape")
     if found == wanted:
         return
     scratch = store.side(directory.name, SCRATCH)

@@ -56,7 +56,7 @@ def _restored(store: Store, directory: Path, *, keep: bool, jobs: int) -> Record
         lsn = str(session.value("SELECT pg_current_wal_lsn()::text AS lsn"))
         kept = False
         try:
-            seconds = backup_side.restore(store, session, directory, manifest, side, jobs)
+            made = backup_side.restore(store, session, directory, manifest, side, jobs)
             kept = keep
         finally:
             if not kept:
@@ -71,5 +71,6 @@ def _restored(store: Store, directory: Path, *, keep: bool, jobs: int) -> Record
         "tables": len(manifest["tables"]) - 1,
         "kept": side if keep else None,
         "wal_bytes": own,
-        "seconds": {"read": round(read, 2)} | seconds,
+        "seconds": {"read": round(read, 2)} | made["seconds"],
+        "extensions": made["extensions"],
     }

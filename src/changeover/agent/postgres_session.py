@@ -36,6 +36,9 @@ SET intervalstyle = 'postgres'; SET extra_float_digits = 3; SET bytea_output = '
 SET lc_monetary = 'C'; SET xmloption = 'content'; SET row_security = off;
 SET default_transaction_read_only = off; SET quote_all_identifiers = off"""
 
+FACTS = """
+SELECT current_setting('server_version_num')::int AS version, current_setting('server_encoding') AS encoding"""
+
 
 class Session:
     """One connection kept open in a psql process: what it runs shares a transaction.
@@ -46,7 +49,7 @@ class Session:
     """
 
     def __init__(self, server: Server, database: str) -> None:
-        self._server = server
+        self.server = server
         self._buffer = b""
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed on exit
         options = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
@@ -65,7 +68,11 @@ class Session:
         """Give the session, set up so that no default of the database changes an answer."""
         try:
             self.run(SETTINGS)
-            self.version = int(self.value("SELECT current_setting('server_version_num')::int"))
+            facts = self.row(FACTS)
+            self.version, self.encoding = int(facts["version"]), str(facts["encoding"])
+            if self.encoding == "SQL_ASCII":
+                # it holds whatever bytes it was given: nothing is known to convert, or to check them by
+                self.run("SET client_encoding = SQL_ASCII")
             if self.major >= CLIENT_CHECK_SINCE:
                 self.run("SET client_connection_check_interval = '1s'")
         except BaseException:
@@ -111,16 +118,18 @@ class Session:
         """
         mark = f"end-{uuid.uuid4().hex}"
         try:
-            self._pipe(self._process.stdin).write(f"{statements}\n;\n\\echo {mark}\n".encode())
+            asked = f"{statements}\n;\n\\echo {mark}\n".encode(errors="surrogateescape")
+            self._pipe(self._process.stdin).write(asked)
         except BrokenPipeError:
             raise self._fault() from None
         until = time.monotonic() + seconds
         while True:
             *lines, self._buffer = self._buffer.split(b"\n")
             for line in lines:
-                if line.decode() == mark:
+                text = line.decode(errors="surrogateescape")
+                if text == mark:
                     return
-                yield line.decode()
+                yield text
             self._buffer += self._read(until, watch)
 
     def run(self, statements: str, watch: Callable[[], None] | None = None) -> None:
@@ -153,7 +162,7 @@ class Session:
                     watch()
                 if (now := time.monotonic()) - said >= BEAT_SECONDS:
                     said = now
-                    self._server.say("the database is still at work on a statement")
+                    self.server.say("the database is still at work on a statement")
                 if now > until:
                     raise ActionError("query-slow", "a statement ran past its deadline")
         chunk = os.read(output.fileno(), 1 << 16)

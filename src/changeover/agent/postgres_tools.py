@@ -78,6 +78,7 @@ class Server:
             "PGPORT": str(self.port),
             "PGUSER": SYSTEM_USER,
             "PGAPPNAME": "changeover",
+            "PGCLIENTENCODING": "UTF8",
             "PGCONNECT_TIMEOUT": "10",
             "PGOPTIONS": " ".join(options),
         }
@@ -132,7 +133,7 @@ class Running:
         self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed on exit
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed on exit
         with tempfile.TemporaryFile() as source:
-            source.write(script.encode())
+            source.write(script.encode(errors="surrogateescape"))
             source.seek(0)
             self.process = subprocess.Popen(
                 as_system_user(command, detached=bool(keep)),
@@ -197,13 +198,13 @@ class Running:
         if code != 0:
             message, cause = f"{self._name} ended with exit code {code}", self.said()
             raise ActionError(fault(cause, "tool-failed"), message, cause=cause)
-        return text_of(self._output)
+        return text_of(self._output, "surrogateescape")
 
 
-def text_of(file: IO[bytes]) -> str:
-    """Return everything a program wrote to a file."""
+def text_of(file: IO[bytes], errors: str = "replace") -> str:
+    """Return everything a program wrote to a file; ``errors`` is what becomes of bytes that are no UTF-8."""
     file.seek(0)
-    return file.read().decode(errors="replace").strip()
+    return file.read().decode(errors=errors).strip()
 
 
 def run(

@@ -245,9 +245,10 @@ def _show(desk: Desk, backup: Backup) -> None:
 def _proof_words(proof: Proof) -> str:
     spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in proof.seconds.items())
     kept = f"; kept warm as {proof.kept}" if proof.kept else ""
+    newer = f"; extensions of another version there: {proof.newer}" if proof.newer else ""
     return (
         f"{proof.backup} is proved: {counted(proof.rows, 'row')} in {counted(proof.tables, 'table')} restored "
-        f"and equal ({spent}){kept}"
+        f"and equal ({spent}){kept}{newer}"
     )
 
 

@@ -88,6 +88,7 @@ _LEAVES: dict[str, tuple[type[ChangeoverError], str]] = {
     "backup-differs": (BackupDiffers, _ANOTHER),
     "restore-failed": (BackupDiffers, _ANOTHER),
     "disk-too-small": (DiskTooSmall, "make room on {host}, then run this again"),
+    "tablespace-missing": (BackupDiffers, "make that tablespace on {host}, then run this again"),
     "disk-full": (DiskTooSmall, "make room on {host}, then run this again"),
     "backup-unknown": (BackupUnknown, "changeover backup list --env {env}"),
     "backup-name": (BackupUnknown, "changeover backup list --env {env}"),

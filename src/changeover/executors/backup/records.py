@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from changeover.counts import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 Event = dict[str, Any]
 
@@ -25,6 +25,8 @@ class Proof:
         tables: Tables compared.
         kept: The restored database, where it was left for a quick restore.
         seconds: What each part took: ``read``, ``restore``, ``compare``.
+        extensions: Those that are of another version where it is restored, each with the backup's and
+            that one.
     """
 
     backup: str
@@ -33,11 +35,18 @@ class Proof:
     tables: int
     kept: str | None
     seconds: Mapping[str, float]
+    extensions: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, answer: Event) -> Self:
         """Read the agent's answer."""
-        return cls(**{name: answer[name] for name in cls.__slots__})
+        return cls(**{name: answer[name] for name in cls.__slots__ if name in answer})
+
+    @property
+    def newer(self) -> str:
+        """Say which extensions are of another version where the backup is restored; empty for none."""
+        told = (f"{name} {now}, not {then}" for name, (then, now) in self.extensions.items())
+        return ", ".join(told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +179,7 @@ class Restored:
         lost: The same by table: ``rows_before``, ``rows_after``, ``lost``.
         warm: Whether a database that was restored earlier could be used.
         resumed: Whether an interrupted run was finished by this one.
+        subscriptions: The subscriptions of the kept database, which the restored one does not have.
     """
 
     backup: str
@@ -179,11 +189,13 @@ class Restored:
     lost: Mapping[str, Mapping[str, Any]]
     warm: bool
     resumed: bool
+    subscriptions: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, answer: Event) -> Self:
         """Read the agent's answer."""
-        return cls(**{name: answer[name] for name in cls.__slots__})
+        known = {name: answer[name] for name in cls.__slots__ if name in answer}
+        return cls(**known | {"subscriptions": tuple(answer.get("subscriptions", ()))})
 
     @property
     def left(self) -> str:
@@ -197,7 +209,8 @@ class Restored:
         )
         columns = columns_held(self.lost)
         said = f", and so are the values of columns that it does not have: {columns}"
-        return f"{rows} kept in {self.kept}{said if columns else ''}"
+        stay = f"; what it subscribes to still goes there, and nothing of it here: {', '.join(self.subscriptions)}"
+        return f"{rows} kept in {self.kept}{said if columns else ''}{stay if self.subscriptions else ''}"
 
 
 def columns_held(lost: Mapping[str, Mapping[str, Any]]) -> str:

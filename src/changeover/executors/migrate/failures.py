@@ -22,7 +22,7 @@ class DatabaseStarting(CheckRed):
 
 
 class ServerTooOld(CheckRed):
-    """The server is older than PostgreSQL 12."""
+    """The server is older than PostgreSQL 13."""
 
 
 class ServerIsStandby(CheckRed):

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from changeover.database import Database
     from changeover.executors.migrate.session import Connection
 
-OLDEST = 120000
+# An older one does not drop a database that somebody is in, which a proof of a backup does.
+OLDEST = 130000
 FACTS = """
     SELECT current_setting('server_version'),
            pg_is_in_recovery(),
@@ -54,7 +55,7 @@ def probe(database: Database) -> ServerFacts:
     Raises:
         DatabaseUnreachable: Nobody answers.
         DatabaseRefused: Wrong password, unknown database or role, or no line in pg_hba.conf.
-        ServerTooOld: Older than PostgreSQL 12.
+        ServerTooOld: Older than PostgreSQL 13.
         ServerIsStandby: It is read-only.
         PoolerBetween: A pooler answers in its place.
     """
