@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover.agent import backup_extensions
+from changeover.agent import backup_extensions, backup_large
 from changeover.agent.backup_subscriptions import WITHOUT
 from changeover.agent.failure import ActionError
 from changeover.agent.postgres_session import Session
@@ -75,11 +75,7 @@ AND left(schemaname, 3) <> 'pg_' ORDER BY 1"""
 POSITIONS = """
 SELECT format('%I.%I', schemaname, sequencename) AS name, last_value FROM pg_sequences
 WHERE left(schemaname, 3) <> 'pg_'"""
-LARGE_HASHES = """
-SELECT hashtextextended(oid::text || ':' || encode(lo_get(oid), 'hex'), 0) AS h
-FROM pg_largeobject_metadata"""
-LARGE_OBJECTS = f"""
-SELECT count(*) AS rows, coalesce(sum(h), 0)::text AS fingerprint FROM ({LARGE_HASHES}) x"""
+LARGE_OBJECTS = backup_large.SUM.format(backup_large.HASHES)
 WRITES = """
 SELECT format('%I.%I', schemaname, relname) AS name, relid::bigint AS oid, n_tup_ins AS inserted,
 n_tup_upd AS updated, n_tup_del AS deleted FROM pg_stat_user_tables"""
@@ -87,7 +83,7 @@ n_tup_upd AS updated, n_tup_del AS deleted FROM pg_stat_user_tables"""
 COUNTED_FROM = """
 SELECT coalesce(greatest(d.stats_reset, least(b.stats_reset, a.stats_reset))::text, '') AS counted_from
 FROM pg_stat_database d, pg_stat_bgwriter b, pg_stat_archiver a WHERE d.datname = current_database()"""
-LARGE = "large objects"
+LARGE = backup_large.NAME
 
 
 def tables(session: Session) -> list[str]:
@@ -145,19 +141,30 @@ class Fingerprints:
         row = " # ".join(known[column] for column in named) or "0"
         return _summed(self.session, table, f"hashint8extended(0, {row})")
 
+    def large(self) -> Record:
+        """Return the same of all large objects."""
+        hashes = backup_large.WHOLE if self._hashes is None else backup_large.HASHES
+        return self.session.row(backup_large.SUM.format(hashes))
+
 
 def _summed(session: Session, table: str, hashed: str) -> Record:
-    return session.row(
-        f"SELECT count(*) AS rows, coalesce(sum({hashed}), 0)::text AS fingerprint "
-        f"FROM ONLY {table} AS r"
-    )
+    try:
+        return session.row(
+            f"SELECT count(*) AS rows, coalesce(sum({hashed}), 0)::text AS fingerprint "
+            f"FROM ONLY {table} AS r"
+        )
+    except ActionError as error:
+        if error.error != "value-too-large":
+            raise
+        message = f"{table} holds a row of more than 1 GB as text, which no dump can hold"
+        raise ActionError(error.error, message, cause=error.cause, table=table) from error
 
 
 def fingerprints(session: Session, how: str = "value") -> Record:
     """Return the fingerprint of every table, and of the large objects, by name."""
     prints, named = Fingerprints(session, how), columns(session)
     found = {table: prints.of(table, named.get(table, [])) for table in tables(session)}
-    return found | {LARGE: session.row(LARGE_OBJECTS)}
+    return found | {LARGE: prints.large()}
 
 
 def sequences(session: Session) -> Record:

@@ -12,7 +12,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover.agent import backup_columns, backup_content, backup_manifest, backup_store
+from changeover.agent import (
+    backup_columns,
+    backup_content,
+    backup_large,
+    backup_manifest,
+    backup_store,
+)
 from changeover.agent.postgres_session import Session
 from changeover.agent.postgres_tools import literal
 
@@ -28,6 +34,7 @@ RESTORED = "restored.json"
 LEDGER = "changeover."
 CLUSTER = "SELECT system_identifier::text AS id FROM pg_control_system()"
 NUMBER = "SELECT oid::bigint AS oid FROM pg_database WHERE datname = current_database()"
+LARGE_HASHES = f"SELECT h FROM ({backup_large.HASHES}) x"
 LATER_OBJECTS = """
 SELECT count(*) AS rows FROM pg_largeobject_metadata m
 WHERE {row} OR EXISTS (SELECT FROM pg_largeobject o WHERE o.loid = m.oid AND {page})"""
@@ -165,7 +172,7 @@ def _table(
     prints: Fingerprints, name: str, before: Record | None, columns: list[str], written: Record
 ) -> Record:
     if name == backup_content.LARGE:
-        now = prints.session.row(backup_content.LARGE_OBJECTS)
+        now = prints.large()
         same = before is not None and before["fingerprint"] == now["fingerprint"]
         return {"rows_then": (before or now)["rows"], "rows_now": now["rows"], "changed": not same}
     if before is None:
@@ -246,7 +253,7 @@ def lost(store: Store, before: str, after: Session) -> Record:
         objects = old.row(backup_content.LARGE_OBJECTS), after.row(backup_content.LARGE_OBJECTS)
         if objects[0] != objects[1]:
             rows = (one["rows"] for one in objects)
-            found[backup_content.LARGE] = _left(old, after, backup_content.LARGE_HASHES, *rows)
+            found[backup_content.LARGE] = _left(old, after, LARGE_HASHES, *rows)
         return found
 
 

@@ -16,7 +16,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from changeover.agent import backup_content
+from changeover.agent import backup_content, backup_large
 from changeover.agent.postgres_tools import identifier, literal
 
 if TYPE_CHECKING:
@@ -35,10 +35,8 @@ CROSS JOIN LATERAL unnest(p.conkey) WITH ORDINALITY AS k (number, place)
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number
 JOIN pg_type t ON t.oid = a.atttypid
 WHERE p.contype = 'p' GROUP BY 1"""
-LARGE_OBJECTS = """
-SELECT oid::bigint AS first, 0 AS second,
-hashtextextended(oid::text || ':' || encode(lo_get(oid), 'hex'), 0) AS content, {key} AS clear
-FROM pg_largeobject_metadata"""
+LARGE_OBJECTS = f"""
+SELECT oid::bigint AS first, 0 AS second, h AS content, {{key}} AS clear FROM ({backup_large.HASHES}) x"""
 PARTS = 1 << 14
 
 

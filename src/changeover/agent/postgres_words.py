@@ -23,7 +23,12 @@ QUOTING = re.compile(
 )
 CAUSE_CHARACTERS = 4000
 # What a complaint is about, where what was asked for is not to blame.
-FAULTS = {"No space left on device": "disk-full", "Disk quota exceeded": "disk-full"}
+FAULTS = {
+    "No space left on device": "disk-full",
+    "Disk quota exceeded": "disk-full",
+    "invalid memory alloc request size": "value-too-large",
+    "Cannot enlarge string buffer": "value-too-large",
+}
 
 
 def fault(text: str, otherwise: str) -> str:

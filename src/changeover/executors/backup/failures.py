@@ -24,6 +24,10 @@ class DiskTooSmall(CheckRed):
     """The dump, or the restore beside the live database, would fill the disk."""
 
 
+class RowTooLarge(CheckRed):
+    """A row is over 1 GB as text, which PostgreSQL does not write: no dump can hold it."""
+
+
 class BackupUnknown(InvalidInput):
     """There is no such backup, or its name cannot be one."""
 
@@ -89,6 +93,10 @@ _LEAVES: dict[str, tuple[type[ChangeoverError], str]] = {
     "restore-failed": (BackupDiffers, _ANOTHER),
     "disk-too-small": (DiskTooSmall, "make room on {host}, then run this again"),
     "tablespace-missing": (BackupDiffers, "make that tablespace on {host}, then run this again"),
+    "value-too-large": (
+        RowTooLarge,
+        "find the value with max(pg_column_size(...)), and keep it in parts of less than 500 MB",
+    ),
     "disk-full": (DiskTooSmall, "make room on {host}, then run this again"),
     "backup-unknown": (BackupUnknown, "changeover backup list --env {env}"),
     "backup-name": (BackupUnknown, "changeover backup list --env {env}"),
