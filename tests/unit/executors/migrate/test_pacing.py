@@ -54,3 +54,16 @@ def test_a_key_that_takes_too_long_by_itself_is_not_stopped() -> None:
 
     assert stops == [pytest.approx(0.15)] * 6 + [None] * 4
     assert walked(pace, 3.0, 5) == 1
+
+
+def test_where_every_batch_costs_more_than_the_target_it_does_not_come_to_single_keys() -> None:
+    pace, sizes = Pace(5000, 0.1), []
+    for _ in range(60):
+        pace.took(pace.size, 0.15 + pace.size * 0.00001)
+        sizes.append(pace.size)
+
+    assert min(sizes[30:]) > 500
+
+
+def test_it_never_goes_below_what_it_is_told() -> None:
+    assert walked(Pace(500, 0.001, 500), 0.01, 30) == 500

@@ -13,7 +13,7 @@ from psycopg.rows import tuple_row
 
 from changeover.executors.migrate import ledger
 from changeover.executors.migrate.backfill.keyset import Keyset
-from changeover.executors.migrate.backfill.pacing import Pace
+from changeover.executors.migrate.backfill.pacing import SMALLEST, Pace
 from changeover.executors.migrate.backfill.pressure import Pressure
 from changeover.executors.migrate.backfill.progress import Progress
 from changeover.executors.migrate.placing import placing_failures
@@ -34,7 +34,7 @@ LIMITS = "SELECT set_config('statement_timeout', %s, true), set_config('lock_tim
 LATER_ON_DISK = "SET LOCAL synchronous_commit = off"
 # Row locks of others are seen in pg_locks by every role, unlike wait events in pg_stat_activity.
 WAITING = """
-    SELECT set_config('statement_timeout', %s, true),
+    SELECT set_config('statement_timeout', %s, true), extract(epoch FROM clock_timestamp() - now())::float8,
         (SELECT count(DISTINCT pid) FROM pg_locks
          WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))
 """
@@ -54,13 +54,15 @@ class _Step:
         span: Its keys; None when there was none left.
         rows: How many rows it changed.
         waiting: How many sessions waited for its locks at its end.
-        seconds: How long it held them.
+        seconds: How long it held them, by this process's clock.
+        held_seconds: The same by the server's: what came between here and there is not in it.
     """
 
     span: Span | None
     rows: int = 0
     waiting: int = 0
     seconds: float = 0.0
+    held_seconds: float = 0.0
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -101,7 +103,8 @@ def run_batches(turn: Turn, move: Move, batch: Batch, recorded: StatementRow | N
     pressure = Pressure(turn, name, batch, keys.table, total)
     done = recorded.rows_done if recorded else 0
     progress = Progress(turn.report, name, keys=max(total - left, 0), rows=done, total=total)
-    pace = Pace(batch.size, batch.target_seconds)
+    # Nobody waits for a clone, and what watches it there takes time of its own.
+    pace = Pace(batch.size, batch.target_seconds, batch.size if turn.observer else SMALLEST)
     walk = _Walk(turn=turn, move=move, keys=keys, pace=pace, after=after)
     while True:
         pressure.wait()
@@ -119,7 +122,7 @@ def run_batches(turn: Turn, move: Move, batch: Batch, recorded: StatementRow | N
         if step.span.ends:
             break
         walk.after = step.span.last
-        pace.took(step.span.keys, step.seconds)
+        pace.took(step.span.keys, step.held_seconds)
         pressure.give_way(step.waiting, step.seconds)
     tell(turn, move, move.statements[0], "executed", (time.monotonic() - begun) * 1000)
 
@@ -160,7 +163,8 @@ def _batch(walk: _Walk) -> _Step:
             ledger.done(*record, how="executed", milliseconds=milliseconds)
     seconds = time.perf_counter() - begun
     found = waiting.fetchone() if waiting else None
-    return _Step(span=span, rows=rows, waiting=found[1] if found else 0, seconds=seconds)
+    held, others = (found[1], found[2]) if found else (seconds, 0)
+    return _Step(span=span, rows=rows, waiting=others, seconds=seconds, held_seconds=held)
 
 
 def _change(walk: _Walk, span: Span) -> int:
