@@ -6,6 +6,7 @@ is encrypted before it comes, and leaves as it came.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from changeover.agent import (
     backup_rehearsal,
     backup_restore,
     backup_retention,
+    backup_unfinished,
     backup_verify,
     names,
     physical,
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
     from changeover.agent.call import Call, Result
     from changeover.agent.parameters import Parameters
+
+    Action = Callable[[Call, Parameters], Result]
 
 BACKUPS = "var/backups/changeover"
 MOST_CONTENT = 48 << 20
@@ -91,11 +95,11 @@ def _list(call: Call, parameters: Parameters) -> Result:
     parameters.only()
     store = store_of(call)
     backups = backup_retention.found(store)
-    try:
+    beside = None  # no server is no reason to show no backup
+    with contextlib.suppress(ActionError):
         beside = backup_leftovers.found(store, [one["backup"] for one in backups])
-    except ActionError:
-        return {"backups": backups, "databases": None}  # no server is no reason to show no backup
-    return {"backups": backups, "databases": beside}
+    unfinished = backup_unfinished.told(store)
+    return {"backups": backups, "databases": beside, "unfinished": unfinished}
 
 
 def _attach(call: Call, parameters: Parameters) -> Result:
@@ -145,12 +149,16 @@ def _diff(call: Call, parameters: Parameters) -> Result:
 def _restore(call: Call, parameters: Parameters) -> Result:
     parameters.only("backup", "jobs")
     backup, jobs = parameters.text("backup"), int(parameters.number("jobs", 0, most=64))
-    return backup_restore.restore(store_of(call), backup, call.deployment, jobs=jobs)
+    return backup_restore.restore(
+        store_of(call), backup, call.deployment, jobs=jobs, heard=call.heard
+    )
 
 
 def _due(call: Call, parameters: Parameters) -> Result:
     parameters.only("keep")
-    return backup_retention.due(store_of(call), int(parameters.number("keep", least=1)))
+    store = store_of(call)
+    due = backup_retention.due(store, int(parameters.number("keep", least=1)))
+    return due | {"unfinished": backup_unfinished.told(store)}
 
 
 def _retain(call: Call, parameters: Parameters) -> Result:
@@ -235,7 +243,17 @@ def _drill(call: Call, parameters: Parameters) -> Result:
     return physical_recovery.drill(store, archive, parameters.text("at", ""))
 
 
-ACTIONS: dict[str, Callable[[Call, Parameters], Result]] = {
+def _tended(act: Action) -> Action:
+    """Return an action that first opens what a restore that was cut off left shut."""
+
+    def tending(call: Call, parameters: Parameters) -> Result:
+        backup_unfinished.tend(store_of(call))
+        return act(call, parameters)
+
+    return tending
+
+
+_ACTS: dict[str, Action] = {
     "backup_create": _create,
     "backup_list": _list,
     "backup_attach": _attach,
@@ -259,3 +277,4 @@ ACTIONS: dict[str, Callable[[Call, Parameters], Result]] = {
     "backup_drill": _drill,
     "backup_schema": _schema,
 }
+ACTIONS = {name: _tended(act) for name, act in _ACTS.items()}

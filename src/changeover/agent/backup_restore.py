@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
 from changeover.agent import (
     backup_content,
+    backup_create,
+    backup_gate,
     backup_manifest,
     backup_price,
     backup_settings,
@@ -22,43 +25,63 @@ from changeover.agent.postgres_session import Session
 from changeover.agent.postgres_tools import literal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from changeover.agent.backup_store import Record, Store
 
 
-def restore(store: Store, backup: str, deployment: str, *, jobs: int = 0) -> Record:
+def _always() -> bool:
+    return True
+
+
+def restore(
+    store: Store,
+    backup: str,
+    deployment: str,
+    *,
+    jobs: int = 0,
+    heard: Callable[[], bool] = _always,
+) -> Record:
     """Make a backup the live database, and keep the one that was live under another name.
 
-    Nothing live is touched before the restored database was held against the backup. A run that
-    was interrupted is finished first; when it was this one's, that is all there is to do.
+    Nothing live is touched before the restored database was held against the backup. A restore that
+    was cut off is finished first, by whatever deployment it was begun. Where it was to the same backup,
+    that is all: users may have written since, and a second exchange would leave their rows behind.
 
     Args:
         store: The app's backups.
         backup: Which one.
-        deployment: What this is part of; a re-run has the same.
+        deployment: What this is part of.
         jobs: Parallel workers.
+        heard: Tells whether anybody still waits for the answer; else a re-run is to give it again.
 
     Returns:
         ``kept``, the name of the database that was live; ``refused_seconds``, for how long
-        connections were refused; ``lost`` by table and ``rows_lost``; ``warm``, ``resumed``.
+        connections were refused, where that was seen; ``lost`` by table and ``rows_lost``, both
+        ``None`` where they could not be counted, with ``uncounted``, why; ``slots`` of logical
+        replication that stay with the kept database; ``warm``, ``resumed``, ``at`` when it was begun;
+        ``earlier``, the same of a restore to another backup that was finished first.
 
     Raises:
         ActionError: As of a verification, with nothing touched; ``prepared-transactions``;
-            ``settings-differ``; ``swap-failed``.
+            ``settings-differ``; ``swap-failed``; ``swap-unknown``; ``restored-before``.
     """
-    with store.lock() as lock, Session(store.server, backup_side.MAINTENANCE) as session:
+    with store.lock() as lock:
         directory = store.present(backup)
-        done = _unfinished(store, session, lock)
-        manifest = backup_manifest.check(directory)
-        if done and done["backup"] == backup and _is_it(store, done, deployment, manifest):
-            return _conclude(store, session, done) | {"resumed": True}
-        backup_swap.conclude(store)
-        record = _prepare(store, session, directory, manifest, jobs)
-        backup_swap.begin(store, record | {"deployment": deployment})
-        refused = backup_swap.swap(store, session, record, lock)
-        record["refused_seconds"] = round(refused, 3)
-        return _conclude(store, session, record) | {"resumed": False}
+        with Session(store.server, backup_side.MAINTENANCE) as session:
+            done = _unfinished(store, session, lock)
+            if done and done["backup"] == backup:
+                return _finished(store, session, directory, done, heard)
+            earlier = _conclude(store, done, _always) if done else None
+            backup_swap.conclude(store)
+            manifest = backup_manifest.check(directory)
+            record = _prepare(store, session, directory, manifest, jobs)
+            record["deployment"] = deployment
+            backup_swap.begin(store, record)
+            refused = backup_swap.swap(store, session, record, lock)
+        record["refused_seconds"] = None if refused is None else round(refused, 3)
+        return _conclude(store, record, heard) | {"resumed": False, "earlier": earlier}
 
 
 def _unfinished(store: Store, session: Session, lock: int) -> Record | None:
@@ -69,16 +92,41 @@ def _unfinished(store: Store, session: Session, lock: int) -> Record | None:
     return record
 
 
-def _is_it(store: Store, done: Record, deployment: str, manifest: Record) -> bool:
-    """Tell whether a finished swap is what is asked for now, and not an old one of that backup."""
-    if done["deployment"] == deployment:
+def _finished(
+    store: Store, session: Session, directory: Path, done: Record, heard: Callable[[], bool]
+) -> Record:
+    """Finish a restore to this backup whose databases were exchanged, and exchange nothing again.
+
+    Raises:
+        ActionError: ``restored-before`` where the definitions are others than the backup's by now:
+            whoever asks for the backup does not get what he asks for. It is finished all the same.
+    """
+    same = _as_defined(store, session, directory)
+    answer = _conclude(store, done, heard)
+    if same:
+        return answer | {"resumed": True, "earlier": None}
+    count = "uncounted" if answer["lost"] is None else f"{answer['rows_lost']}"
+    message = (
+        f"{done['backup']} was made live at {done['at']} by a restore that was cut off, which is"
+        f" finished now (rows left behind: {count}, kept in {answer['kept']}); the definitions of"
+        f" {store.database} were changed since, so it is not what the backup holds any more"
+    )
+    raise ActionError("restored-before", message)
+
+
+def _as_defined(store: Store, session: Session, directory: Path) -> bool:
+    """Tell whether the live database has the definitions of a backup."""
+    try:
+        manifest = backup_manifest.check(directory)
+    except ActionError:
+        return True  # it was whole when it was restored, and there is nothing else to hold against
+    wanted = (directory / backup_create.SCHEMA).read_text()
+    program = store.server.program("pg_dump", session.major)
+    found = backup_content.schema(store.server, program, store.database, major=session.major)
+    if found == wanted:
         return True
-    with Session(store.server, store.database) as session:
-        try:
-            backup_content.compare(session, manifest)
-        except ActionError:
-            return False
-        return True
+    scratch = store.side(directory.name, backup_side.SCRATCH)
+    return found == backup_side.settled(store, session, wanted, scratch, manifest["settings"])
 
 
 def _prepare(
@@ -89,8 +137,7 @@ def _prepare(
     side = store.side(directory.name)
     warm = _is_warm(store, session, directory, manifest, side)
     if not warm:
-        backup_side.readable(store, session, directory)
-        backup_side.restore(store, session, directory, manifest, side, jobs)
+        _restore_beside(store, session, directory, manifest, jobs)
     with Session(store.server, side) as inside:
         inside.run("ANALYZE")
     properties = live or manifest["settings"]
@@ -111,8 +158,31 @@ def _prepare(
         "side_oid": carried["oid"],
         "failed": _name_to_keep(store, session),
         "warm": warm,
+        "slots": _slots(session, store.database),
         **session.row(later),
     }
+
+
+def _restore_beside(
+    store: Store, session: Session, directory: Path, manifest: Record, jobs: int
+) -> None:
+    """Restore a backup beside the live database; what is not equal to it does not stay."""
+    side = store.side(directory.name)
+    backup_side.readable(store, session, directory)
+    try:
+        backup_side.restore(store, session, directory, manifest, side, jobs)
+    except Exception:
+        with contextlib.suppress(ActionError):  # why it is red is what is told
+            backup_side.drop(session, side)
+        raise
+
+
+def _slots(session: Session, database: str) -> list[str]:
+    """Return the logical replication slots of a database: they stay with it, whatever it is called."""
+    slots = (
+        f"SELECT slot_name AS name FROM pg_replication_slots WHERE database = {literal(database)}"
+    )
+    return [str(row["name"]) for row in session.rows(f"{slots} AND NOT temporary ORDER BY 1")]
 
 
 def _name_to_keep(store: Store, session: Session) -> str:
@@ -145,21 +215,41 @@ def _is_warm(store: Store, session: Session, directory: Path, manifest: Record, 
     return True
 
 
-def _conclude(store: Store, session: Session, record: Record) -> Record:
-    """Count what was left behind, note since when rows are new, and forget the swap."""
-    kept = backup_swap.name_of(session, record["live_oid"])
-    with Session(store.server, store.database) as live:
-        live.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        live.run("SELECT 1")
-        lost = backup_price.lost(store, kept, live) if kept else {}
+def _conclude(store: Store, record: Record, heard: Callable[[], bool]) -> Record:
+    """Count what was left behind, note since when rows are new, and forget the swap.
+
+    The restored database is live by now: where rows cannot be counted, that is told, and is no
+    failure of the restore. Where nobody hears the answer, the swap is not forgotten.
+    """
+    kept, lost, uncounted = record["failed"] if record["live_oid"] else None, None, ""
+    subscriptions: list[str] = []
+    try:
+        with backup_gate.entered(store) as session:
+            kept = backup_swap.name_of(session, record["live_oid"])
+            subscriptions = [one["name"] for one in backup_subscriptions.found(session, kept)]
+        lost = _lost(store, kept) if kept else {}
+    except (ActionError, ValueError) as error:
+        uncounted = getattr(error, "cause", None) or str(error)
     backup_price.note(store, record)
-    backup_swap.conclude(store)
+    store.server.say("the restored database is live, and what it leaves behind is known")
+    if heard():
+        backup_swap.conclude(store)
     return {
         "backup": record["backup"],
+        "at": record["at"],
         "kept": kept,
         "warm": record["warm"],
         "refused_seconds": record.get("refused_seconds"),
         "lost": lost,
-        "rows_lost": sum(table["lost"] for table in lost.values()),
-        "subscriptions": [one["name"] for one in backup_subscriptions.found(session, kept)],
+        "rows_lost": None if lost is None else sum(table["lost"] for table in lost.values()),
+        "uncounted": uncounted,
+        "subscriptions": subscriptions,
+        "slots": record.get("slots", []),
     }
+
+
+def _lost(store: Store, kept: str) -> Record:
+    with Session(store.server, store.database) as live:
+        live.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        live.run("SELECT 1")
+        return backup_price.lost(store, kept, live)

@@ -7,8 +7,9 @@ those are thrown out and waited for: who comes later is turned away at the gate.
 
 Both renames are one transaction. The whole swap is one script in a process of its own that does not
 end with the agent and holds the store's lock: killing the agent in the middle neither leaves the
-gate closed nor lets a second agent in. If that process or the server dies instead, what the catalog
-says about the recorded object ids tells which database is which.
+gate closed nor lets a second agent in. If that process, its session or the server dies instead, the
+agent opens the gate in a session of its own, and what the catalog says about the recorded object ids
+tells which database is which. Where both die, whoever asks next about the app's backups opens it.
 """
 
 # ruff: noqa: S608 - names in statements are quoted
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover.agent import backup_store, durable, postgres_tools
+from changeover.agent import backup_gate, backup_store, durable, postgres_tools
 from changeover.agent.failure import ActionError
 from changeover.agent.postgres_tools import identifier, literal
 
@@ -31,6 +32,7 @@ SWAP_SECONDS = 60.0
 # a worker of its own; a new try throws them out sooner. All tries together end within 15 s.
 PATIENCE_SECONDS = (0.5, 0.5, 1, 2, 6)
 CLOSING = """
+SET application_name = {session};
 SET lock_timeout = '10s'; SET statement_timeout = '20s'; SET client_min_messages = error;
 ALTER DATABASE {side} ALLOW_CONNECTIONS false;
 SELECT extract(epoch FROM clock_timestamp());
@@ -100,31 +102,62 @@ def conclude(store: Store) -> None:
     durable.remove(store.root / RECORD)
 
 
-def swap(store: Store, session: Session, record: Record, lock: int) -> float:
+def swap(store: Store, session: Session, record: Record, lock: int) -> float | None:
     """Exchange the databases and return for how many seconds connections were refused.
 
     Args:
         store: The app's backups.
-        session: A session in the maintenance database.
-        record: As ``begin`` got it.
+        session: A session in the maintenance database; it may end with the server meanwhile.
+        record: As ``begin`` got it; forgotten where the exchange did not happen.
         lock: The descriptor of the store's lock.
+
+    Returns:
+        ``None`` where the exchange happened and its process died before it told the moments.
 
     Raises:
         ActionError: ``swap-failed``; the live database is the one before, and accepts connections.
+            ``swap-unknown`` where the server answers nobody, so that this cannot be told.
     """
-    psql = store.server.program("psql", session.major)
-    command = [psql, "-X", "-q", "-A", "-t", "-d", "postgres"]
-    with postgres_tools.Running(
-        store.server, command, major=session.major, script=_script(session, record), keep=(lock,)
-    ) as running:
-        answers = running.wait(SWAP_SECONDS)
-        said = running.said()
-    if not swapped(session, record):
-        reopen(session, record)
+    refused, said = _exchange(store, session, record, lock)
+    try:
+        with backup_gate.entered(store) as own:
+            backup_gate.end(own, record)
+            backup_gate.reopen(own, record)
+            done = swapped(own, record)
+            there = oid(own, record["live"]) is not None
+    except ActionError as error:
+        message = (
+            f"whether {record['live']} was exchanged is not known, and it may refuse connections"
+        )
+        cause = "\n".join(filter(None, (said, error.cause or error.message)))
+        raise ActionError("swap-unknown", message, cause=cause) from error
+    if not done:
+        if there:
+            conclude(store)
         message = f"{record['live']} could not be exchanged; it is as it was and open"
         raise ActionError("swap-failed", message, cause=said)
-    closed, opened = map(float, answers.split())
-    return opened - closed
+    return refused
+
+
+def _exchange(
+    store: Store, session: Session, record: Record, lock: int
+) -> tuple[float | None, str]:
+    """Run the exchange in its process; return for how long the gate was shut, and what was said."""
+    psql = store.server.program("psql", session.major)
+    command = [psql, "-X", "-q", "-A", "-t", "-d", "postgres"]
+    script = _script(session, record)
+    with postgres_tools.Running(
+        store.server, command, major=session.major, script=script, keep=(lock,)
+    ) as running:
+        try:
+            moments = running.wait(SWAP_SECONDS).split()
+        except ActionError as error:
+            return None, "\n".join(filter(None, (error.message, error.cause)))
+        said = running.said()
+    if len(moments) != len(("closed", "opened")):
+        return None, said
+    closed, opened = map(float, moments)
+    return opened - closed, said
 
 
 def _script(session: Session, record: Record) -> str:
@@ -141,9 +174,9 @@ def _script(session: Session, record: Record) -> str:
     tries = [TRY.format(**words, patience=patience) for patience in PATIENCE_SECONDS]
     return "".join(
         [
-            CLOSING.format(live=live, side=side),
+            CLOSING.format(live=live, side=side, session=literal(backup_gate.session_name(record))),
             *tries,
-            OPENING.format(live=live, oids=_oids(record)),
+            OPENING.format(live=live, oids=backup_gate.oids(record)),
         ]
     )
 
@@ -166,17 +199,6 @@ def swapped(session: Session, record: Record) -> bool:
     return oid(session, record["live"]) == int(record["side_oid"])
 
 
-def reopen(session: Session, record: Record) -> None:
-    """Let connections into every database of a swap again, by whatever name it has now."""
-    closed = f"SELECT datname FROM pg_database WHERE oid IN ({_oids(record)}) AND NOT datallowconn"
-    for row in session.rows(closed):
-        session.run(f"ALTER DATABASE {identifier(row['datname'])} ALLOW_CONNECTIONS true")
-
-
-def _oids(record: Record) -> str:
-    return f"{int(record['side_oid'])}, {int(record['live_oid'] or 0)}"
-
-
 def finish(store: Store, session: Session, record: Record, lock: int) -> bool:
     """Bring an interrupted swap to one of its two ends; tell whether the restored one is live.
 
@@ -185,5 +207,7 @@ def finish(store: Store, session: Session, record: Record, lock: int) -> bool:
     """
     if oid(session, record["live"]) is None and oid(session, record["side"]) == record["side_oid"]:
         swap(store, session, record, lock)
-    reopen(session, record)
+        return True
+    backup_gate.end(session, record)
+    backup_gate.reopen(session, record)
     return swapped(session, record)

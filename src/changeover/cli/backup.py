@@ -8,22 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from changeover.cli import backup_physical, options
+from changeover.cli import backup_physical, backup_words, options
 from changeover.cli.desk import Desk, context_of, open_desk
 from changeover.counts import counted
 from changeover.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from changeover.executors.backup import Backup, BesideDue, Due, Price, Proof, Restored
+    from changeover.executors.backup import Backup, Unfinished
 
 app = typer.Typer(no_args_is_help=True)
 
-MEGABYTE = 1_000_000
-KINDS = {
-    "failed": "kept by a restore: was live before it",
-    "warm": "kept warm: a restore to its backup is one swap",
-    "leftover": "restored from a backup that is gone",
-}
 Name = Annotated[str, typer.Argument(help="The backup, as `backup list` names it.")]
 Warm = Annotated[
     bool,
@@ -84,14 +78,15 @@ def list_(
         _show(desk, backup)
     if not found:
         desk.output.note("no backups yet")
-    beside = backups.beside(context)
-    for database in beside or ():
+    aside = backups.aside(context)
+    for database in aside.databases or ():
         desk.output.data(
             {"type": "database", **dataclasses.asdict(database)},
-            f"{database.name}  {database.bytes / MEGABYTE:.1f} MB  {KINDS[database.kind]}",
+            f"{database.name}  {database.bytes / backup_words.MEGABYTE:.1f} MB  {backup_words.KINDS[database.kind]}",
         )
-    if beside is None:
+    if aside.databases is None:
         desk.output.note("the server does not say which databases are beside the live one")
+    _warn(desk, aside.unfinished)
     backup_physical.show(desk)
 
 
@@ -109,7 +104,9 @@ def verify(
 
     desk = open_desk(env, app, json_lines=json)
     proof = backups.verify(context_of(desk), backup, keep=keep)
-    desk.output.data({"type": "proof", **dataclasses.asdict(proof)}, _proof_words(proof))
+    desk.output.data(
+        {"type": "proof", **dataclasses.asdict(proof)}, backup_words.proof_words(proof)
+    )
 
 
 @app.command()
@@ -161,7 +158,9 @@ def restore(
     desk.output.note(found.words())
     ask(yes=yes, question=f"go back to {at or chosen} on {desk.environment.name}?")
     done = backups.restore(context, chosen)
-    desk.output.data({"type": "restored", **dataclasses.asdict(done)}, _restored_words(done, found))
+    desk.output.data(
+        {"type": "restored", **dataclasses.asdict(done)}, backup_words.restored_words(done, found)
+    )
 
 
 @app.command()
@@ -180,10 +179,11 @@ def prune(
     desk = open_desk(env, app, json_lines=json)
     context = context_of(desk)
     due = backups.due(context, keep)
+    _warn(desk, due.unfinished)
     if not due.names:
         desk.output.data({"type": "pruned", "backups": [], "databases": []}, "nothing to remove")
         return
-    desk.output.note(_due_words(due))
+    desk.output.note(backup_words.due_words(due))
     ask(yes=yes, question=f"remove them from {desk.environment.name} for good?")
     gone = backups.retain(context, keep, due.names)
     names = ", ".join((*gone.backups, *gone.databases))
@@ -217,6 +217,13 @@ def open_(
         desk.output.data({"type": "file", "path": str(to / name)}, str(to / name))
 
 
+def _warn(desk: Desk, unfinished: Unfinished | None) -> None:
+    """Tell of a restore that is not finished: no database beside the live one goes until it is."""
+    if unfinished is not None:
+        words = unfinished.words(desk.environment.name)
+        desk.output.data({"type": "unfinished", **dataclasses.asdict(unfinished)}, words)
+
+
 def _write(folder: Path, files: dict[str, bytes]) -> None:
     try:
         folder.mkdir(mode=0o700)
@@ -237,57 +244,6 @@ def _show(desk: Desk, backup: Backup) -> None:
         origin = f"recovered to {backup.recovered['words']}" if backup.recovered else "no release"
         text = (
             f"{backup.backup}  {backup.release or origin:<8} "
-            f"{backup.bytes / MEGABYTE:.1f} MB  {counted(backup.rows, 'row')}  {proved}"
+            f"{backup.bytes / backup_words.MEGABYTE:.1f} MB  {counted(backup.rows, 'row')}  {proved}"
         )
     desk.output.data({"type": "backup", **dataclasses.asdict(backup)}, text)
-
-
-def _proof_words(proof: Proof) -> str:
-    spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in proof.seconds.items())
-    kept = f"; kept warm as {proof.kept}" if proof.kept else ""
-    newer = f"; extensions of another version there: {proof.newer}" if proof.newer else ""
-    return (
-        f"{proof.backup} is proved: {counted(proof.rows, 'row')} in {counted(proof.tables, 'table')} restored "
-        f"and equal ({spent}){kept}{newer}"
-    )
-
-
-def _due_words(due: Due) -> str:
-    lines = ["what goes, and does not come back:"]
-    lines += [f"  {backup}  the backup" for backup in due.backups]
-    for database in due.databases:
-        size = f"{database.bytes / MEGABYTE:.1f} MB"
-        lines.append(f"  {database.name}  {size}  {KINDS[database.kind]}")
-        lines += [f"    {line}" for line in _held_words(database)]
-    return "\n".join(lines)
-
-
-def _held_words(database: BesideDue) -> list[str]:
-    if database.rows_lost is None:
-        return ["its rows cannot be counted"]
-    rows = counted(database.rows_lost, "row that", "rows that")
-    return [
-        f"{rows} the live database does not have",
-        *(
-            f"{table}: {counted(facts['lost'] or 0, 'row')}"
-            for table, facts in database.lost.items()
-        ),
-        *([f"values of columns that only it has: {database.columns}"] if database.columns else []),
-    ]
-
-
-def _restored_words(done: Restored, price: Price) -> str:
-    refused = (
-        ""
-        if done.refused_seconds is None
-        else f", connections refused {done.refused_seconds:.2f} s"
-    )
-    lines = [f"{done.backup} is live{refused}; {done.left}"]
-    lines += [
-        f"  {table}: {counted(facts['lost'] or 0, 'row')}" for table, facts in done.lost.items()
-    ]
-    if price.left_at_most is not None and done.rows_lost > price.left_at_most:
-        lines.append(f"more than the {price.left_at_most} told before: written until the swap")
-    if done.kept:
-        lines.append("changeover db diff shows which rows, and what came back")
-    return "\n".join(lines)

@@ -39,9 +39,9 @@ def found(context: Context) -> tuple[backups.Backup, ...]:
     return backups.list_(backups.vault_of(context.run().fleet))
 
 
-def beside(context: Context) -> tuple[backups.Beside, ...] | None:
-    """Return the databases beside the live one, oldest first; ``None`` when no server says."""
-    return backups.beside(backups.vault_of(context.run().fleet))
+def aside(context: Context) -> backups.Aside:
+    """Return what there is beside the live database."""
+    return backups.aside(backups.vault_of(context.run().fleet))
 
 
 def verify(context: Context, backup: str, *, keep: bool) -> backups.Proof:

@@ -127,8 +127,12 @@ def _counted(outcome: migrations.MigrateOutcome) -> str:
 def restore(run: Run, step: RestoreDatabase) -> Outcome:
     """Make the backup the live database; the one that was live is kept under another name."""
     restored = backups.restore(backups.vault_of(run.fleet), step.backup)
-    refused = restored.refused_seconds or 0.0
+    for warning in restored.warnings:
+        run.note({"type": "warning", "says": f"warning: {warning}"})
     return Outcome(
-        says=f"{restored.backup} is live after {refused:.2f} s of refused connections; {restored.left}",
-        figures={"refused_seconds": refused, "rows_lost": restored.rows_lost},
+        says=f"{restored.happened}; {restored.left}",
+        figures={
+            "refused_seconds": restored.refused_seconds or 0.0,
+            "rows_lost": restored.rows_lost,
+        },
     )

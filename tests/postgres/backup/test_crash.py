@@ -45,6 +45,7 @@ for line in sys.stdin.buffer:
 real.stdin.close()
 sys.exit(real.wait())
 """
+SWAPPING = "FROM pg_stat_activity WHERE application_name LIKE 'changeover swap %'"
 BETWEEN = """SELECT count(*) FROM pg_stat_activity
 WHERE state = 'idle in transaction' AND query LIKE '%RENAME TO%'"""
 
@@ -98,8 +99,8 @@ def runs(process: Path) -> bool:
 def gone(site: Site) -> bool:
     """Tell whether no session of ours is left on the server."""
     rows = site.shop.server.run(
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name IN ('changeover', 'pg_dump')"
-        " OR application_name LIKE 'pg_restore%'"
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'changeover%'"
+        " OR application_name = 'pg_dump' OR application_name LIKE 'pg_restore%'"
     )
     return bool(rows == [(0,)])
 
@@ -117,6 +118,10 @@ def stalled(site: Site) -> Iterator[tuple[Site, Stall, Any, list[int]]]:
 Stalled = tuple["Site", Stall, Any, list[int]]
 
 
+def told(site: Site) -> Any:  # noqa: ANN401 - JSON
+    return site.act("backup_list")["unfinished"]
+
+
 def test_a_swap_goes_on_without_its_agent_and_the_rerun_says_what_it_did(
     stalled: Stalled,
 ) -> None:
@@ -124,20 +129,81 @@ def test_a_swap_goes_on_without_its_agent_and_the_rerun_says_what_it_did(
     gate = f"SELECT datallowconn FROM pg_database WHERE datname = '{site.shop.name}'"  # noqa: S608
     assert site.shop.server.run(gate) == [(False,)], "nobody may enter while names change"
     assert not answers(site)
+    site.act("backup_list")
+    assert not answers(site), "who asks while it is under way leaves it alone"
     agent.kill()
     stall.release()
     until(lambda: answers(site))
     assert site.shop.value("SELECT count(*) FROM audit") == 10
+    site.shop.rows("INSERT INTO audit VALUES ('written on the restored one')")
+    assert (told(site)["backup"], told(site)["live"]) == ("one", True)
 
-    done = site.agent("backup_restore", backup="one").last()
+    done = site.agent("backup_restore", backup="one", deployment="another").last()
 
     assert done["type"] == "done", done
     assert done["result"]["resumed"]
     assert done["result"]["rows_lost"] == 1
     assert site.databases() == {site.shop.name, done["result"]["kept"]}
+    assert site.shop.value("SELECT count(*) FROM audit") == 11, "what users wrote since stays live"
+    assert told(site) is None
 
 
-def test_the_swap_and_its_agent_killed_between_the_renames_converge_by_a_rerun(
+def test_a_restore_that_was_cut_off_is_not_passed_off_as_one_after_the_definitions_changed(
+    stalled: Stalled,
+) -> None:
+    site, stall, agent, _ = stalled
+    agent.kill()
+    stall.release()
+    until(lambda: answers(site))
+    site.shop.rows("ALTER TABLE audit ADD COLUMN at timestamptz")
+
+    done = site.agent("backup_restore", backup="one", deployment="another").last()
+
+    assert done["error"] == "restored-before"
+    assert "rows left behind: 1" in done["message"]
+    again = site.agent("backup_restore", backup="one", deployment="third").last()
+    assert (again["type"], again["result"]["resumed"]) == ("done", False), again
+    assert len(site.databases()) == 3
+
+
+def test_the_rows_that_a_restore_left_that_was_cut_off_are_counted_before_another_backups(
+    stalled: Stalled,
+) -> None:
+    site, stall, agent, _ = stalled
+    agent.kill()
+    stall.release()
+    until(lambda: answers(site))
+    site.create("two")
+
+    done = site.agent("backup_restore", backup="two").last()["result"]
+
+    assert (done["rows_lost"], done["earlier"]["backup"]) == (0, "one")
+    assert done["earlier"]["rows_lost"] == 1
+    assert site.databases() == {site.shop.name, done["kept"], done["earlier"]["kept"]}
+
+
+@pytest.mark.parametrize("killed", ["session", "process"])
+def test_a_swap_whose_session_or_process_dies_opens_the_gate_again_and_says_so(
+    stalled: Stalled, killed: str
+) -> None:
+    site, stall, agent, processes = stalled
+    if killed == "session":
+        site.shop.server.run(f"SELECT pg_terminate_backend(pid) {SWAPPING}")
+    else:
+        for process in processes:
+            os.kill(process, signal.SIGKILL)
+    stall.release()
+
+    failed = agent.last()
+
+    assert answers(site)
+    assert failed["error"] == "swap-failed"
+    assert "is as it was and open" in failed["message"]
+    assert site.shop.value("SELECT count(*) FROM audit") == 11
+    assert told(site) is None
+
+
+def test_a_gate_that_was_left_shut_by_all_that_died_is_opened_by_whoever_asks_next(
     stalled: Stalled,
 ) -> None:
     site, stall, agent, processes = stalled
@@ -149,27 +215,31 @@ def test_the_swap_and_its_agent_killed_between_the_renames_converge_by_a_rerun(
     assert site.shop.name in site.databases(), "both renames or none"
     assert not answers(site)
 
-    done = site.agent("backup_restore", backup="one").last()
+    assert told(site) is None, "nothing was exchanged"
 
-    assert done["type"] == "done", done
     assert answers(site)
+    assert site.shop.value("SELECT count(*) FROM audit") == 11
+    done = site.agent("backup_restore", backup="one").last()
+    assert done["type"] == "done", done
     assert done["result"]["warm"], "what was restored before the crash is not restored again"
     assert done["result"]["rows_lost"] == 1
     assert site.shop.value("SELECT count(*) FROM audit") == 10
 
 
-def test_a_server_that_crashes_between_the_renames_converges_by_a_rerun(stalled: Stalled) -> None:
+def test_a_server_that_crashes_between_the_renames_is_waited_for_and_opened(
+    stalled: Stalled,
+) -> None:
     site, stall, agent, _ = stalled
     site.shop.server.stop(signal.SIGQUIT)
     stall.release()
     site.shop.server.start()
-    assert agent.last()["type"] == "failed"
 
-    done = site.agent("backup_restore", backup="one").last()
+    assert agent.last()["error"] == "swap-failed"
 
-    assert done["type"] == "done", done
     assert answers(site)
-    assert site.shop.value("SELECT count(*) FROM audit") == 10
+    assert site.shop.value("SELECT count(*) FROM audit") == 11
+    done = site.agent("backup_restore", backup="one").last()
+    assert done["type"] == "done", done
     assert done["result"]["rows_lost"] == 1
 
 

@@ -63,7 +63,8 @@ def test_pruning_keeps_those_that_failed_last_names_what_goes_and_touches_nothin
     assert agreed == [first]
     assert site.act("backup_retain", keep=2, agreed=agreed)["databases"] == [first]
     assert site.databases() == {site.shop.name, side, second, third, *others}
-    assert site.act("backup_due", keep=2) == {"backups": [], "databases": []}
+    due = site.act("backup_due", keep=2)
+    assert (due["backups"], due["databases"]) == ([], [])
 
 
 def test_what_would_go_is_told_with_the_rows_that_the_live_database_does_not_have(
@@ -144,9 +145,13 @@ def test_nothing_beside_goes_while_a_restore_is_unfinished(site: Site) -> None:
     store = Store(
         root=site.backups, app="shop", database=site.shop.name, server=Server(socket="", port=0)
     )
-    backup_swap.begin(store, {"backup": "one"})
+    number = site.shop.value("SELECT oid::int FROM pg_database WHERE datname = current_database()")
+    facts = {"backup": "one", "at": "2026-01-01T00:00:00Z", "deployment": "d"}
+    numbers = {"live": site.shop.name, "live_oid": 0, "side_oid": number}
+    backup_swap.begin(store, facts | numbers)
 
-    assert site.act("backup_due", keep=1)["databases"] == []
+    due = site.act("backup_due", keep=1)
+    assert (due["databases"], due["unfinished"]) == ([], facts | {"live": True})
     assert site.act("backup_retain", keep=1, agreed=failed)["databases"] == []
     assert set(failed) < site.databases()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
 from types import SimpleNamespace
@@ -10,8 +11,10 @@ import psycopg
 import pytest
 from tests.postgres.moments import until
 
-from changeover.agent import backup_restore
+from changeover.agent import backup_manifest, backup_restore
+from changeover.agent.backup_store import Store
 from changeover.agent.failure import ActionError
+from changeover.agent.postgres_tools import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,3 +198,50 @@ def test_two_restores_within_a_second_keep_both_databases(
     name = site.shop.name
     assert kept == [f"{name}_failed_20270115080000", f"{name}_failed_20270115080001"]
     assert {name, *kept} <= site.databases()
+
+
+def test_a_restore_whose_rows_cannot_be_counted_is_a_restore_all_the_same(site: Site) -> None:
+    site.create()
+    site.shop.rows("CREATE TABLE unread AS SELECT 1 AS n; CHECKPOINT")
+    file = site.shop.value("SELECT pg_relation_filepath('unread')")
+    (site.shop.server.data / file).unlink()
+
+    done = site.act("backup_restore", backup="one")
+
+    assert (done["lost"], done["rows_lost"]) == (None, None)
+    assert "could not open file" in done["uncounted"]
+    assert site.shop.value("SELECT to_regclass('unread') IS NULL")
+    assert site.databases() == {site.shop.name, done["kept"]}
+    assert site.act("backup_list")["unfinished"] is None
+
+
+def test_an_answer_that_nobody_hears_is_given_again_by_the_rerun(site: Site) -> None:
+    site.create()
+    site.shop.rows("INSERT INTO audit VALUES ('left behind')")
+    reach = Server(socket=str(site.shop.server.directory), port=site.shop.server.port)
+    store = Store(root=site.backups, app="shop", database=site.shop.name, server=reach)
+    first = backup_restore.restore(store, "one", "first", heard=lambda: False)
+    site.shop.rows("INSERT INTO audit VALUES ('written on the restored one')")
+
+    again = site.act("backup_restore", backup="one")
+
+    assert (first["resumed"], again["resumed"]) == (False, True)
+    assert (first["rows_lost"], again["rows_lost"]) == (1, 1)
+    assert site.shop.value("SELECT count(*) FROM audit") == 11
+    assert site.databases() == {site.shop.name, first["kept"]}
+
+
+def test_a_restore_that_is_not_equal_to_its_backup_leaves_nothing_beside(site: Site) -> None:
+    site.create()
+    directory = site.backups / "one"
+    manifest = json.loads((directory / "manifest.json").read_text())
+    manifest["tables"]["public.audit"]["rows"] += 1
+    content = json.dumps(manifest).encode()
+    (directory / "manifest.json").write_bytes(content)
+    (directory / "SHA256SUMS").write_bytes(backup_manifest.sums(content, manifest["members"]))
+
+    with pytest.raises(ActionError) as caught:
+        site.act("backup_restore", backup="one")
+
+    assert caught.value.error == "backup-differs"
+    assert site.databases() == {site.shop.name}

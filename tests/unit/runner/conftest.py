@@ -13,7 +13,7 @@ import pytest
 
 from changeover.database import Database
 from changeover.errors import ChangeoverError
-from changeover.executors.backup.records import Restored
+from changeover.executors.backup.restored import Restored
 from changeover.executors.migrate import Rehearsals
 from changeover.executors.migrate.ledger import MigrationRow
 from changeover.line import Line, Reply
@@ -33,6 +33,14 @@ if TYPE_CHECKING:
 OLD, NEW = "1.0.0-aaaaaaaa", "3.0.0-bbbbbbbb"
 MOMENT = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 Event = dict[str, Any]
+RESTORED = {
+    "kept": "kept",
+    "refused_seconds": 0.2,
+    "rows_lost": 3,
+    "lost": {},
+    "warm": False,
+    "resumed": False,
+}
 
 
 @dataclass
@@ -47,6 +55,8 @@ class Machine:
     contracted: list[str] = field(default_factory=list)
     running: list[str] = field(default_factory=lambda: [OLD, NEW])
     pending: Event | None = None
+    unfinished: Event | None = None
+    restored: Event = field(default_factory=lambda: dict(RESTORED))
     lock: Event | None = None
     reachable: bool = True
     asked: list[str] = field(default_factory=list)
@@ -166,15 +176,14 @@ class Machine:
         return {}
 
     def _backup_list(self, _: Event) -> Event:
-        return {"backups": self.backups, "databases": []}
+        return {"backups": self.backups, "databases": [], "unfinished": self.unfinished}
 
     def _backup_estimate(self, action: Event) -> Event:
         return self.estimate | {"backup": action["backup"]}
 
     def _backup_restore(self, action: Event) -> Event:
-        facts = {"kept": "kept", "refused_seconds": 0.2, "rows_lost": 3, "lost": {}}
-        assert {*facts, "backup", "warm", "resumed"} == set(Restored.__slots__)
-        return {"backup": action["backup"], "warm": False, "resumed": False, **facts}
+        assert {*self.restored, "backup"} < set(Restored.__slots__)
+        return {"backup": action["backup"], **self.restored}
 
 
 class MachineLine(Line):

@@ -152,6 +152,18 @@ def test_a_backup_is_swapped_in_where_users_are_back_already(
     assert ("one", "revert") not in machines.order
 
 
+def test_a_restore_whose_rows_could_not_be_counted_is_a_restore(
+    desk: Desk, machines: Machines
+) -> None:
+    uncounted = {"lost": None, "rows_lost": None, "uncounted": "too slow", "slots": ["cdc"]}
+    machines["three"].restored |= uncounted
+
+    assert rollback(desk, backup="b1").startswith("1.0.0 serves again, proved")
+
+    assert "are kept in kept, and could not be counted: too slow; changeover db diff" in desk.says()
+    assert "logical replication slots stay with kept: cdc" in desk.says()
+
+
 def test_no_database_is_swapped_while_a_lost_host_may_write_to_it(
     desk: Desk, machines: Machines
 ) -> None:
@@ -299,6 +311,40 @@ def test_a_swap_that_failed_leaves_the_old_version_serving(desk: Desk, machines:
     assert (error.exit_code, machines["one"].live) == (4, OLD)
     assert error.message.startswith("1.0.0 serves again on one, two; the database is not the back")
     assert error.hint == "changeover backup restore b1 --env demo"
+
+
+@pytest.mark.parametrize(
+    ("live", "says"),
+    [
+        (True, "the database is the backup's, and what that left behind is not counted yet: three"),
+        (False, "whether the database is the backup's is not known, since the restore is under"),
+    ],
+)
+def test_a_restore_that_was_cut_off_is_told_by_what_is_live(
+    desk: Desk, machines: Machines, live: bool, says: str
+) -> None:
+    three = machines["three"]
+    cut_off = {"backup": "b1", "at": "2026-03-01T03:00:00Z", "deployment": "d", "live": live}
+    three.unfinished = cut_off
+    three.on("backup_restore", lambda: three.refuse("query-slow", "the session is gone"))
+
+    error = failed(lambda: rollback(desk, backup="b1"))
+
+    assert error.exit_code == 4
+    assert error.message.startswith(f"1.0.0 serves again on one, two; {says}")
+    assert error.hint == "changeover backup restore b1 --env demo"
+
+
+def test_what_is_live_is_left_open_where_the_database_host_is_lost_in_the_restore(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["three"].on("backup_restore", machines["three"].lose)
+
+    error = failed(lambda: rollback(desk, backup="b1"))
+
+    assert error.exit_code == 4
+    assert "; whether the database is the backup's is not known: three" in error.message
+    assert error.hint.startswith("changeover backup list --env demo tells; then changeover backup")
 
 
 @pytest.mark.parametrize(

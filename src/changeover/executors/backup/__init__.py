@@ -11,22 +11,26 @@ from changeover.executors.backup.failures import (
     DiskTooSmall,
     NotEncryptable,
     NotOpened,
+    RestoredBefore,
     SwapRefused,
+    SwapUnknown,
 )
 from changeover.executors.backup.records import (
+    Aside,
     Backup,
     Beside,
     BesideDue,
     Due,
     Proof,
     Pruned,
-    Restored,
+    Unfinished,
     newest_before,
     newest_taken,
 )
+from changeover.executors.backup.restored import Restored
 from changeover.executors.backup.vault import Vault, vault_of
 from changeover.executors.backup.work import (
-    beside,
+    aside,
     create,
     diff,
     due,
@@ -39,6 +43,7 @@ from changeover.executors.backup.work import (
 )
 
 __all__ = [
+    "Aside",
     "Backup",
     "BackupDamaged",
     "BackupDiffers",
@@ -55,11 +60,14 @@ __all__ = [
     "Proof",
     "Pruned",
     "Restored",
+    "RestoredBefore",
     "SwapRefused",
+    "SwapUnknown",
     "TableDifference",
     "TablePrice",
+    "Unfinished",
     "Vault",
-    "beside",
+    "aside",
     "create",
     "diff",
     "due",

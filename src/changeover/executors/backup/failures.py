@@ -5,7 +5,14 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from changeover.errors import ChangeoverError, CheckRed, Failed, InvalidInput, LockHeld
+from changeover.errors import (
+    ChangeoverError,
+    CheckRed,
+    Failed,
+    InvalidInput,
+    LockHeld,
+    Mixed,
+)
 from changeover.ssh_failures import AgentFailed
 
 if TYPE_CHECKING:
@@ -46,6 +53,14 @@ class NotOpened(InvalidInput):
 
 class SwapRefused(Failed):
     """The restored database could not take the live one's place; the live one is as it was."""
+
+
+class SwapUnknown(Mixed):
+    """The server went away during the exchange: nobody can tell which database is live."""
+
+
+class RestoredBefore(Failed):
+    """A restore to this backup that was cut off is finished, and the database was changed since."""
 
 
 class NoArchive(InvalidInput):
@@ -105,9 +120,17 @@ _LEAVES: dict[str, tuple[type[ChangeoverError], str]] = {
         SwapRefused,
         "commit or roll back the prepared transactions on {host}, then run this again",
     ),
-    "swap-failed": (
-        SwapRefused,
-        "run this again; changeover status --env {env} shows what is live",
+    "swap-failed": (SwapRefused, "correct the cause, then run this again"),
+    "swap-unknown": (
+        SwapUnknown,
+        (
+            "start PostgreSQL on {host}, then: changeover backup list --env {env}, which opens the"
+            " database and says what is live"
+        ),
+    ),
+    "restored-before": (
+        RestoredBefore,
+        "run this again to go back to it once more; changeover db diff --env {env} compares the two",
     ),
     "no-archive": (
         NoArchive,

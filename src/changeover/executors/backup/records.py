@@ -147,11 +147,60 @@ class BesideDue(Beside):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unfinished:
+    """A restore that was begun and not finished, or that nobody heard the end of.
+
+    Args:
+        backup: To which backup.
+        at: When it was begun, UTC.
+        deployment: What began it.
+        live: Whether the restored database is the live one; ``None`` where no server says.
+    """
+
+    backup: str
+    at: str
+    deployment: str
+    live: bool | None
+
+    def words(self, environment: str) -> str:
+        """Return it in a sentence, with what finishes it."""
+        begun = f"a restore to {self.backup} that {self.deployment} began at {self.at}"
+        again = f"changeover backup restore {self.backup} --env {environment}"
+        if self.live:
+            return (
+                f"{begun} was cut off after {self.backup} had become live: {again} counts what it left"
+                " behind, and exchanges nothing again"
+            )
+        known = "nothing was exchanged" if self.live is False else "whether it is live is not known"
+        return f"{begun} is under way or was cut off; {known}: {again} finishes it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """What there is beside the live database.
+
+    Args:
+        databases: The databases, oldest first; ``None`` when no server says.
+        unfinished: The restore that is not finished, if there is one.
+    """
+
+    databases: tuple[Beside, ...] | None
+    unfinished: Unfinished | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """What retention would remove: backups by id, databases with what they hold."""
+    """What retention would remove: backups by id, databases with what they hold.
+
+    Args:
+        backups: The backups.
+        databases: The databases beside the live one.
+        unfinished: The restore because of which none of these goes, if there is one.
+    """
 
     backups: tuple[str, ...]
     databases: tuple[BesideDue, ...]
+    unfinished: Unfinished | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -165,52 +214,6 @@ class Pruned:
 
     backups: tuple[str, ...]
     databases: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Restored:
-    """A backup became the live database.
-
-    Args:
-        backup: Its id.
-        kept: The database that was live, by the name it has now.
-        refused_seconds: For how long connections were refused; ``None`` when an earlier run did it.
-        rows_lost: Rows that the kept database has and the live one has not.
-        lost: The same by table: ``rows_before``, ``rows_after``, ``lost``.
-        warm: Whether a database that was restored earlier could be used.
-        resumed: Whether an interrupted run was finished by this one.
-        subscriptions: The subscriptions of the kept database, which the restored one does not have.
-    """
-
-    backup: str
-    kept: str | None
-    refused_seconds: float | None
-    rows_lost: int
-    lost: Mapping[str, Mapping[str, Any]]
-    warm: bool
-    resumed: bool
-    subscriptions: tuple[str, ...] = ()
-
-    @classmethod
-    def read(cls, answer: Event) -> Self:
-        """Read the agent's answer."""
-        known = {name: answer[name] for name in cls.__slots__ if name in answer}
-        return cls(**known | {"subscriptions": tuple(answer.get("subscriptions", ()))})
-
-    @property
-    def left(self) -> str:
-        """Say what is left behind: the rows that a price gives before, counted."""
-        if self.kept is None:
-            return "there was no database before"
-        rows = counted(
-            self.rows_lost,
-            f"row that {self.backup} does not have is",
-            f"rows that {self.backup} does not have are",
-        )
-        columns = columns_held(self.lost)
-        said = f", and so are the values of columns that it does not have: {columns}"
-        stay = f"; what it subscribes to still goes there, and nothing of it here: {', '.join(self.subscriptions)}"
-        return f"{rows} kept in {self.kept}{said if columns else ''}{stay if self.subscriptions else ''}"
 
 
 def columns_held(lost: Mapping[str, Mapping[str, Any]]) -> str:

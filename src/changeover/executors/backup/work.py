@@ -10,20 +10,22 @@ from changeover.executors.backup.configuration import MEMBER, collect, encrypt
 from changeover.executors.backup.cost import Price
 from changeover.executors.backup.difference import Difference
 from changeover.executors.backup.records import (
+    Aside,
     Backup,
     Beside,
     BesideDue,
     Due,
     Proof,
     Pruned,
-    Restored,
+    Unfinished,
 )
+from changeover.executors.backup.restored import Restored
 from changeover.fleet import action
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from changeover.executors.backup.vault import Vault
+    from changeover.executors.backup.vault import Event, Vault
 
 
 def create(
@@ -100,14 +102,25 @@ def restore(vault: Vault, backup: str) -> Restored:
         BackupDamaged: It cannot be trusted; nothing live was touched.
         BackupDiffers: Likewise.
         SwapRefused: The exchange did not happen; the live database is the one before.
+        SwapUnknown: The server answers nobody, so that nobody can tell which one is live.
+        RestoredBefore: A run that was cut off had made it live, and the definitions changed since.
     """
     return Restored.read(vault.ask(action("backup_restore", backup=backup))["backup_restore"])
 
 
-def beside(vault: Vault) -> tuple[Beside, ...] | None:
-    """Return the databases beside the live one, oldest first; ``None`` when no server says."""
-    databases = vault.ask(action("backup_list"))["backup_list"]["databases"]
-    return None if databases is None else tuple(Beside(**one) for one in databases)
+def aside(vault: Vault) -> Aside:
+    """Return what there is beside the live database."""
+    listed = vault.ask(action("backup_list"))["backup_list"]
+    databases = listed["databases"]
+    return Aside(
+        databases=None if databases is None else tuple(Beside(**one) for one in databases),
+        unfinished=_unfinished(listed),
+    )
+
+
+def _unfinished(answer: Event) -> Unfinished | None:
+    found = answer.get("unfinished")
+    return Unfinished(**found) if found else None
 
 
 def diff(vault: Vault, database: str | None = None, *, examples: int = 0) -> Difference:
@@ -129,7 +142,9 @@ def due(vault: Vault, keep: int) -> Due:
     """Return what ``retain`` would remove, with the rows that would go."""
     answer = vault.ask(action("backup_due", keep=keep))["backup_due"]
     databases = tuple(BesideDue(**one) for one in answer["databases"])
-    return Due(backups=tuple(answer["backups"]), databases=databases)
+    return Due(
+        backups=tuple(answer["backups"]), databases=databases, unfinished=_unfinished(answer)
+    )
 
 
 def retain(vault: Vault, keep: int, agreed: Sequence[str]) -> Pruned:

@@ -8,6 +8,7 @@ from changeover.colour import version_of
 from changeover.executors import lease, operate
 from changeover.runner import endings, retreat
 from changeover.runner.own import back as own_back
+from changeover.runner.rollback import database_live
 from changeover.runner.rollback.way import DRAIN_SECONDS
 from changeover.runner.undo import in_rollback as undone
 
@@ -75,10 +76,9 @@ def failed(way: Way, error: ChangeoverError) -> ChangeoverError:
     if way.at == "revert":
         return _went_nowhere(way, error)
     where = f"{way.version} serves again on {retreat.listed(way.back)}"
-    if way.at == "restore":
-        message = f"{where}; the database is not the backup's: {error.message}"
-        again = f"changeover backup restore {way.backup} --env {name}"
-        return endings.mixed(run, message, error, hint=again)
+    if way.at == "restore" and way.backup:
+        said, again = database_live.told(run, way.backup, error)
+        return endings.mixed(run, f"{where}; {said}: {error.message}", error, hint=again)
     if way.lost_apps:
         return _half(way, f"{where}, and {way.at} is red: {error.message}")
     message = f"{where}, and is not proved: {way.at}: {error.message}{_not_asked(way)}"
