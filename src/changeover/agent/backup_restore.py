@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -137,7 +136,8 @@ def _prepare(
     side = store.side(directory.name)
     warm = _is_warm(store, session, directory, manifest, side)
     if not warm:
-        _restore_beside(store, session, directory, manifest, jobs)
+        backup_side.readable(store, session, directory)
+        backup_side.restore(store, session, directory, manifest, side, jobs)
     with Session(store.server, side) as inside:
         inside.run("ANALYZE")
     properties = live or manifest["settings"]
@@ -161,20 +161,6 @@ def _prepare(
         "slots": _slots(session, store.database),
         **session.row(later),
     }
-
-
-def _restore_beside(
-    store: Store, session: Session, directory: Path, manifest: Record, jobs: int
-) -> None:
-    """Restore a backup beside the live database; what is not equal to it does not stay."""
-    side = store.side(directory.name)
-    backup_side.readable(store, session, directory)
-    try:
-        backup_side.restore(store, session, directory, manifest, side, jobs)
-    except Exception:
-        with contextlib.suppress(ActionError):  # why it is red is what is told
-            backup_side.drop(session, side)
-        raise
 
 
 def _slots(session: Session, database: str) -> list[str]:
