@@ -119,7 +119,7 @@ def _as_defined(store: Store, session: Session, directory: Path) -> bool:
         manifest = backup_manifest.check(directory)
     except ActionError:
         return True  # it was whole when it was restored, and there is nothing else to hold against
-    wanted = (directory / backup_create.SCHEMA).read_text()
+    wanted = (directory / backup_create.SCHEMA).read_text("utf-8", "surrogateescape")
     program = store.server.program("pg_dump", session.major)
     found = backup_content.schema(store.server, program, store.database, major=session.major)
     if found == wanted:
