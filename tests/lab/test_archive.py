@@ -64,10 +64,12 @@ set -e
 cd /
 last=$(runuser -u postgres -- psql -qAt -c 'SELECT pg_walfile_name(pg_switch_wal()) FROM (SELECT txid_current()) AS x')
 until [ "$(runuser -u postgres -- psql -qAt -c 'SELECT last_archived_wal FROM pg_stat_archiver')" = "$last" ]; do sleep 0.05; done
+mv /etc/pgbackrest.conf /etc/pgbackrest.conf.away
 runuser -u postgres -- psql -q nox_api -c "INSERT INTO users (id, email) VALUES (gen_random_uuid(), 'late@rows.test')"
 systemctl kill --signal=KILL postgresql@15-main
-while systemctl is-active --quiet postgresql@15-main; do sleep 0.05; done
-rm -r /var/lib/postgresql/15/main /var/backups/changeover
+systemctl stop postgresql@15-main
+rm -rf /var/lib/postgresql/15/main /var/backups/changeover/*
+mv /etc/pgbackrest.conf.away /etc/pgbackrest.conf
 runuser -u postgres -- /usr/lib/postgresql/15/bin/initdb --pgdata=/var/lib/postgresql/15/main --encoding=UTF8 --locale=C.UTF-8 >/dev/null
 systemctl reset-failed postgresql@15-main
 systemctl start postgresql@15-main
