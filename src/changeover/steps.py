@@ -210,7 +210,7 @@ class Undo(Step):
     """Undo migrations that an older version cannot live with, by their revert files, newest first.
 
     Args:
-        version: The version whose schema the database has.
+        version: The version that is left.
         migrations: Their ids, in the order they ran.
     """
 
@@ -218,6 +218,11 @@ class Undo(Step):
     says: ClassVar[str] = "undo what the old version cannot live with"
     version: str
     migrations: tuple[str, ...]
+
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """The releases that the migrations are of."""
+        return tuple(dict.fromkeys(each.partition("/")[0] for each in self.migrations))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from changeover.release import lineage
 from changeover.tunnel import open_tunnel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from changeover.inventory import Environment, Host
     from changeover.migrations.records import MigrationFolder
@@ -85,8 +85,15 @@ def exceed(run: Run, number: int) -> None:
 
 def migration_folders(releases: Mapping[str, Release], version: str) -> tuple[MigrationFolder, ...]:
     """Return the migrations of a version and of all versions it grew from, oldest first."""
+    return folders_of(releases, lineage(releases, version))
+
+
+def folders_of(
+    releases: Mapping[str, Release], versions: Iterable[str]
+) -> tuple[MigrationFolder, ...]:
+    """Return the migrations of exactly these versions, in their order."""
     return tuple(
         folder.load(releases[name].migrations, name)
-        for name in lineage(releases, version)
+        for name in versions
         if releases[name].migrations.is_dir()
     )

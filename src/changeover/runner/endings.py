@@ -99,3 +99,9 @@ def reasons(lost: Mapping[str, ChangeoverError]) -> Sequence[str]:
         error.message if host in error.message else f"{host}: {error.message}"
         for host, error in lost.items()
     ]
+
+
+def look(run: Run) -> str:
+    """Return what to type where nobody knows which hosts went back."""
+    name = run.environment.name
+    return f"changeover status --env {name} shows each host, then changeover abort --env {name}"

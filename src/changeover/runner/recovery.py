@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from changeover import steps
-from changeover.errors import ChangeoverError, Failed, Mixed, RolledBack
+from changeover.errors import ChangeoverError, Failed, Mixed
 from changeover.executors import lease, operate
-from changeover.plan import DEADMAN_SECONDS, ROLLBACK_CLOSING_SECONDS
-from changeover.runner import endings, retreat
+from changeover.runner import endings, retreat, sending_back
 from changeover.runner.own import back as own_back
 from changeover.runner.own import migrator as own
 from changeover.runner.own.left import OwnMigratorRuns
+from changeover.runner.undo.unasked import mend
 
 if TYPE_CHECKING:
     from changeover.plan import Plan
     from changeover.runner.run import Run
+    from changeover.runner.undo.unasked import Mended
 
-STOP_SECONDS = 5
 UNLEASED = ("preflight", "lock")
 SWITCHED = ("switch", "smoke", "confirm")
 CONFIRMED = ("drain", "unlock")
@@ -39,12 +39,21 @@ def recover(
     refused = lease.taken(run.fleet, error)
     if refused and red.id not in UNLEASED:
         return endings.taken(run, refused, red.id)
+    try:
+        return _taken_back(run, plan, red, error, resumed=resumed)
+    except lease.LeaseTaken as overtaken:
+        return endings.taken(run, overtaken, red.id)
+
+
+def _taken_back(
+    run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError, *, resumed: bool
+) -> ChangeoverError:
     if red.id in CONFIRMED:
         return _stays(run, plan, red, error)
     if red.id == "switch" and not resumed and _moved_nobody(run, plan):
         return _before_switch(run, plan, red, error)
     if red.id in SWITCHED:
-        return _after_switch(run, plan, red, error, resumed=resumed)
+        return sending_back.send_back(run, plan, red, error, resumed=resumed)
     if resumed and plan.situation.live != plan.colour:
         return _before_switch_again(run, plan, red, error)
     return _before_switch(run, plan, red, error)
@@ -61,14 +70,14 @@ def _before_switch_again(
         return _stays(run, plan, red, error)
     if red.id in UNLEASED:
         message = f"{plan.colour} serves, unfinished, and {red.id} is red: {error.message}"
-        return endings.mixed(run, message, error, hint=_look(run))
-    return _after_switch(run, plan, red, error, resumed=True)
+        return endings.mixed(run, message, error, hint=endings.look(run))
+    return sending_back.send_back(run, plan, red, error, resumed=True)
 
 
 def gave_up(run: Run, error: ChangeoverError, second: ChangeoverError) -> ChangeoverError:
     """End where going back could not be done to its end, for a reason nobody thought of."""
     message = f"{error.message}; going back stopped half way: {second.message}"
-    return endings.mixed(run, message, second, hint=_look(run))
+    return endings.mixed(run, message, second, hint=endings.look(run))
 
 
 def _states(run: Run) -> list[dict[str, Any]]:
@@ -112,7 +121,11 @@ def _before_switch(
         if running is not None:
             return running
     if "start" in begun:
-        operate.stop(run.fleet, run.app_hosts, plan.colour, STOP_SECONDS)
+        operate.stop(run.fleet, run.app_hosts, plan.colour, sending_back.STOP_SECONDS)
+    if serving and red.id not in UNLEASED:
+        mended = mend(run, serving, plan.version)
+        if mended.undone or (mended.error and (mended.judged or _breaks(plan, begun))):
+            return _mended(run, plan, mended, f"{red.id}: {error.message}; {said}", error)
     lease.unlock(run.fleet, run.lease_hosts)
     if red.id in UNLEASED:
         error.message = f"{error.message}; nothing was changed"
@@ -121,6 +134,32 @@ def _before_switch(
     elif error.exit_code == Failed.exit_code:
         error.message = f"{red.id}: {error.message}; {said}, nothing is half done"
     run.end("mixed" if isinstance(error, Mixed) else "failed", error.exit_code, error.message)
+    return error
+
+
+def _breaks(plan: Plan, begun: set[str]) -> bool:
+    """Tell whether migrations were begun that the old version may not be able to live with."""
+    names = {step.id for step in plan.steps if isinstance(step, steps.Migrate)}
+    return plan.situation.verdict.kind != "instant" and not begun.isdisjoint(names)
+
+
+def _mended(
+    run: Run, plan: Plan, mended: Mended, message: str, error: ChangeoverError
+) -> ChangeoverError:
+    """End where users stayed on a version that could not live with what stood in the database."""
+    if mended.error is not None:
+        return sending_back.unmended(run, mended.error, message, error)
+    try:
+        retreat.prove(run, str(plan.situation.live), run.app_hosts)
+    except ChangeoverError as second:
+        if refused := lease.taken(run.fleet, second):
+            raise refused from second
+        smoke = f"changeover smoke --env {run.environment.name} shows what users get"
+        message = f"{message}, and is not proved: {second.message}{mended.words}"
+        return endings.mixed(run, message, second, hint=smoke)
+    lease.unlock(run.fleet, run.lease_hosts)
+    error.message = f"{message}, proved{mended.words}"
+    run.end("failed", error.exit_code, error.message)
     return error
 
 
@@ -150,101 +189,6 @@ def _migrator_cut_off(
     return None
 
 
-def _after_switch(
-    run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError, *, resumed: bool
-) -> ChangeoverError:
-    try:
-        return _send_back(run, plan, red, error, resumed=resumed)
-    except lease.LeaseTaken as refused:
-        return endings.taken(run, refused, red.id)
-
-
-def _send_back(
-    run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError, *, resumed: bool
-) -> ChangeoverError:
-    before, version = plan.situation.live, plan.situation.live_version
-    step = steps.Revert(
-        id="revert",
-        hosts=plan.situation.app_hosts,
-        colour=before,
-        closing_seconds=ROLLBACK_CLOSING_SECONDS,
-    )
-    try:
-        behind = retreat.send(run, step, run.app_hosts)
-    except ChangeoverError as second:
-        if refused := lease.taken(run.fleet, second):
-            raise refused from second
-        message = f"{error.message}; no host went back to {before or 'nothing'}: {second.message}"
-        return endings.mixed(run, message, second, hint=_look(run))
-    back = retreat.but(run.app_hosts, behind)
-    try:
-        if before is not None:
-            retreat.prove(run, before, back)
-    except ChangeoverError as second:
-        if refused := lease.taken(run.fleet, second):
-            raise refused from second
-        message = (
-            f"{error.message}; {version} serves again on {retreat.listed(back)}, and is not "
-            f"proved: {second.message}"
-        )
-        operate.stop(run.fleet, back, plan.colour, STOP_SECONDS)
-        if not behind:
-            smoke = f"changeover smoke --env {run.environment.name} shows what users get"
-            return endings.mixed(run, message, second, hint=smoke)
-        return _behind(run, plan, behind, message, _alone(plan, red.id, resumed=resumed))
-    operate.stop(run.fleet, back, plan.colour, STOP_SECONDS)
-    if behind:
-        said = f"{error.message}; {version or 'nothing'} serves again on {retreat.listed(back)}"
-        return _behind(run, plan, behind, said, _alone(plan, red.id, resumed=resumed))
-    lease.unlock(run.fleet, run.lease_hosts)
-    return _taken_back(run, plan, error)
-
-
-def _alone(plan: Plan, step: str, *, resumed: bool) -> str:
-    """Say what a host does by itself that nobody reaches: one that was told to stay, stays."""
-    before = plan.situation.live_version
-    if before is None:
-        return ""
-    if step == "confirm" or resumed:
-        return (
-            f"; a host that heard the confirmation stays on {plan.version}, any other goes back to "
-            f"{before} by itself within {DEADMAN_SECONDS} s"
-        )
-    return f"; each host goes back to {before} by itself within {DEADMAN_SECONDS} s"
-
-
-def _behind(
-    run: Run, plan: Plan, behind: dict[str, ChangeoverError], message: str, alone: str
-) -> ChangeoverError:
-    """End where some hosts did not go back: until they do, or take themselves back, all is mixed."""
-    lost = endings.one_of(behind)
-    name, version = run.environment.name, plan.situation.live_version
-    again = f"changeover rollback --to {version}" if version else "changeover abort"
-    return endings.mixed(
-        run,
-        f"{message}; not known to be back: {lost.host} ({lost.message}){alone}",
-        lost,
-        hint=f"keep users from {lost.host}; when it answers, {again} --env {name}",
-    )
-
-
-def _taken_back(run: Run, plan: Plan, error: ChangeoverError) -> ChangeoverError:
-    version = plan.situation.live_version
-    if version is None:
-        error.message = f"{error.message}; nothing was live before and nothing is"
-        run.end("failed", error.exit_code, error.message)
-        return error
-    stands = own_back.stands(run, version, plan.version)
-    message = f"{error.message}; rolled back: {version} serves again, proved{stands}"
-    end = run.end("rolled-back", RolledBack.exit_code, message)
-    return RolledBack(
-        str(end["message"]),
-        hint=f"changeover report {run.fleet.deployment} --env {run.environment.name}",
-        host=error.host,
-        cause=error.cause,
-    )
-
-
 def interrupted(
     run: Run, plan: Plan, step: str, *, resumed: bool = False, going_back: bool = False
 ) -> ChangeoverError:
@@ -264,7 +208,9 @@ def interrupted(
     hint = f"changeover resume --env {name} goes on, changeover abort --env {name} takes it back"
     if step in SWITCHED or going_back:
         sure = "" if step == "confirm" or resumed else ", which is not confirmed"
-        says = f"users may be on {plan.version}{sure}{_alone(plan, step, resumed=resumed)}"
+        says = (
+            f"users may be on {plan.version}{sure}{sending_back.alone(plan, step, resumed=resumed)}"
+        )
     elif step in CONFIRMED:
         says = f"{plan.version} serves and is confirmed"
         hint = (
@@ -280,8 +226,3 @@ def interrupted(
         says = f"{says}; it was going back"
     message = f"interrupted at {step}: {says}"
     return endings.interrupted(run, message, hint=hint, free=False)
-
-
-def _look(run: Run) -> str:
-    name = run.environment.name
-    return f"changeover status --env {name} shows each host, then changeover abort --env {name}"

@@ -14,7 +14,7 @@ from changeover.runner.points import Points
 from changeover.steps import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from changeover.migrations.records import Migration, MigrationFolder
     from changeover.runner.run import Run
@@ -71,9 +71,8 @@ def migrate(run: Run, step: Migrate) -> Outcome:
 def undo(run: Run, step: Undo) -> Outcome:
     """Undo the step's migrations by their revert files, the newest first, within one deadline."""
     releases = load_releases(run.root, run.app.app)
-    folders = database.migration_folders(releases, step.version)
     # An older release's contract may have come on top of a newer one's expand.
-    touched = [each for each in folders if not set(step.migrations).isdisjoint(_ids(each))]
+    touched = database.folders_of(releases, step.releases)
     points = Points(run, len(step.migrations))
     with database.owner_database(run.environment, run.app) as place:
         outcome = migrations.revert(
@@ -113,10 +112,6 @@ def redo(run: Run, step: Undo) -> tuple[str, ...]:
 
 def _all_of(folders: Iterable[MigrationFolder]) -> list[Migration]:
     return [migration for folder in folders for migration in folder.migrations]
-
-
-def _ids(folder: MigrationFolder) -> Iterator[str]:
-    return (migration.id for migration in folder.migrations)
 
 
 def _counted(outcome: migrations.MigrateOutcome) -> str:

@@ -15,8 +15,10 @@ from changeover.colour import version_of
 from changeover.counts import counted
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, operate
-from changeover.runner import endings, forward, holder, recovery, retreat, stages, survey
+from changeover.runner import endings, forward, holder, retreat, stages, survey
 from changeover.runner.own import back as own_back
+from changeover.runner.sending_back import STOP_SECONDS
+from changeover.runner.undo.unasked import Mended, mend
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -174,6 +176,7 @@ class _Taking:
     pending: Event | None
     behind: dict[str, ChangeoverError] = field(default_factory=dict)
     moved: bool = False
+    mended: Mended = field(default_factory=Mended)
 
     @property
     def hosts(self) -> list[Host]:
@@ -215,13 +218,18 @@ class _Taking:
             of=str(self.pending["deployment"]) if self.pending else None,
             closing_seconds=planning.ROLLBACK_CLOSING_SECONDS,
         )
+        if self.goal is not None:
+            goal, lost = version_of(self.goal), self.seen.lost
+            self.mended = mend(run, goal, self.version, lost=lost)
         self.behind = retreat.send(run, revert, self.app_hosts)
         self.moved = True
         back = retreat.but(self.app_hosts, self.behind)
         for colour in sorted(self.started):
-            operate.stop(run.fleet, back, colour, recovery.STOP_SECONDS).check()
+            operate.stop(run.fleet, back, colour, STOP_SECONDS).check()
         if self.goal is not None:
             retreat.prove(run, self.goal, back)
+        if self.mended.error is not None and self.mended.judged:
+            raise self.mended.error
         lease.unlock(run.fleet, self.hosts)
 
     @property
@@ -236,7 +244,10 @@ class _Taking:
         without = (
             f". Not done: the lease there was not given back ({lost}), it expires" if lost else ""
         )
-        said = self._said + (", proved" if self.goal else "") + without
+        unread = self.mended.error
+        unsure = f"; {unread.message}" if unread else ""
+        proved = ", proved" if self.goal else ""
+        said = f"{self._said}{proved}{self.mended.words}{unsure}{without}"
         goal = version_of(self.goal) if self.goal else None
         return self.run.end("done", 0, said + own_back.stands(self.run, goal, self.version))
 
@@ -261,6 +272,9 @@ class _Taking:
             return endings.mixed(self.run, message, error, hint=hint, goes_on=True)
         if self.lost_apps:
             return self._half(f"{self._said}, and is not proved: {error.message}")
+        if error is self.mended.error:
+            message = f"{self._said}; {error.message}"
+            return endings.mixed(self.run, message, error, hint=error.hint)
         message = f"{self._said}, and is not proved: {error.message}"
         hint = f"changeover smoke --env {name} shows what users get"
         return endings.mixed(self.run, message, error, hint=hint)

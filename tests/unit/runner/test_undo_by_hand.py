@@ -39,8 +39,13 @@ class Clones:
     def clone(self, _: object, backup: str) -> tuple[Clone, Look]:
         return Clone(backup=backup, database="clone", restored=False, seconds=0.0), BEFORE
 
-    def move(self, place: Database, *_: object, **limits: object) -> migrate.MigrateOutcome:
-        what = "undo" if "only" in limits else "again"
+    def undo(self, place: Database, *_: object, **__: object) -> migrate.MigrateOutcome:
+        return self._did("undo", place)
+
+    def again(self, place: Database, *_: object, **__: object) -> migrate.MigrateOutcome:
+        return self._did("again", place)
+
+    def _did(self, what: str, place: Database) -> migrate.MigrateOutcome:
         self.did.append(f"{what} {place.name}")
         return migrate.MigrateOutcome(done=(DROP,), unchanged=(), retries=0, seconds=0.0)
 
@@ -69,8 +74,8 @@ def clones(desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch) -> C
     monkeypatch.setattr("changeover.runner.safety.Points.before", lambda *_: None)
     for name, act in (("clone", made.clone), ("look", made.look), ("drop", made.drop)):
         monkeypatch.setattr(f"changeover.executors.backup.rehearsal.{name}", act)
-    monkeypatch.setattr("changeover.executors.migrate.revert", made.move)
-    monkeypatch.setattr("changeover.executors.migrate.apply", made.move)
+    monkeypatch.setattr("changeover.executors.migrate.revert", made.undo)
+    monkeypatch.setattr("changeover.executors.migrate.apply", made.again)
     monkeypatch.setattr("changeover.executors.migrate.remember", made.remember)
     return made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -213,3 +214,10 @@ def test_users_move_right_after_what_their_version_needs_is_undone(
     )
 
     assert [step.id for step in undone.order(placing, undo)] == ["place", "undo", *tried]
+
+
+def test_a_live_version_needs_nothing_of_what_a_later_one_left() -> None:
+    left = steps.Undo(id="undo", hosts=("three",), version="1.0.0", migrations=(RENAME,))
+
+    assert undone.needed(left) == ()
+    assert undone.needed(replace(left, version="3.0.0")) == (RENAME,)

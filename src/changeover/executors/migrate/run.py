@@ -59,6 +59,7 @@ def apply(
     database: Database,
     *folders: MigrationFolder,
     phases: tuple[Phase, ...] = PHASES,
+    only: Collection[str] | None = None,
     before: Before = _unheard,
     **limits: Unpack[Limits],
 ) -> MigrateOutcome:
@@ -68,6 +69,7 @@ def apply(
         database: Where, as the owner role.
         folders: The migrations of releases, the oldest release first.
         phases: Which of them.
+        only: Their ids, where not all of these phases are meant.
         before: Hears of each migration right before it begins; of one that is gone on with, nothing.
         limits: What bounds the run, all of it together.
 
@@ -76,7 +78,8 @@ def apply(
     """
 
     def forward(turn: Turn, known: Mapping[str, MigrationRow]) -> list[Migration]:
-        pending = [each for folder in folders for each in to_apply(folder, phases, known)]
+        due = [each for folder in folders for each in to_apply(folder, phases, known)]
+        pending = [each for each in due if only is None or each.id in only]
         check_keys(turn.work, pending)
         tell_unrehearsed(turn, pending, "apply")
         for migration in pending:

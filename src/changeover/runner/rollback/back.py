@@ -67,6 +67,9 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
     if backup is None:
         _exceed_ledger(run, seen)
         way.check = partial(_undone, context, run, seen, way)
+        if not way.steps:
+            # Users are where they are to be; a later version may have left what theirs cannot live with.
+            _undone(context, run, seen, way)
     run.begin("rollback", way.live, way.colour, steps=way.steps, lost=sorted(seen.lost))
     try:
         with run.holding(way.hosts):
@@ -212,9 +215,10 @@ def _undone(context: Context, run: Run, seen: Seen, way: Way) -> steps.Undo | No
         says = (
             f"the way back is revert: {names} is undone first{since}; what was written since stays"
         )
-        way.undo = found
-        told = {"kind": "revert", "migrations": names, "steps": way.steps, "says": says}
-        run.note({"type": "way-back", **told})
+        known, way.undo = way.undo, found
+        if known != found:
+            told = {"kind": "revert", "migrations": names, "steps": way.steps, "says": says}
+            run.note({"type": "way-back", **told})
     return found
 
 

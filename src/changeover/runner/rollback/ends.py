@@ -107,9 +107,11 @@ def _stays(way: Way, error: ChangeoverError) -> ChangeoverError:
     if way.undo is None or way.at in {"lock", "place"}:
         run.end("failed", error.exit_code, f"{error.message}; nothing was changed")
         return error
+    contract = any("/contract/" in name for name in way.undo.migrations)
+    anew = "changeover finalize" if contract else f"a deployment of {way.undo.releases[-1]}"
     error.message += (
         f"; users stay on {version_of(way.live or '')}. Of {', '.join(way.undo.migrations)} "
-        "what was undone stays undone: this again goes on, changeover finalize runs them again"
+        f"what was undone stays undone: this again goes on, {anew} runs them again"
     )
     run.end("failed", error.exit_code, error.message)
     return error

@@ -105,7 +105,7 @@ class Way:
         restores = ["restore"] if self.backup else []
         proofs = retreat.proofs(self.run)
         placing = [step.id for step in undone.order(self.placing, self.undo)]
-        needed = moves or restores or self.unproved
+        needed = moves or restores or self.unproved or self.undo
         return ["lock", *placing, *moves, *restores, *proofs] if needed else []
 
     def walk(self) -> None:

@@ -1,4 +1,4 @@
-"""Undo a version's contract migrations by hand, where that is proved to lose nothing; no user is moved."""
+"""Undo a version's migrations by hand, where that is proved to lose nothing; no user is moved."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from changeover import steps, verdict
+from changeover.colour import version_of
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
+from changeover.release import lineage
 from changeover.runner import by_hand, database, safety, survey
 from changeover.runner.undo import judgement as undoing
 from changeover.runner.undo import trial as undo_trial
@@ -21,8 +23,9 @@ class UndoLossy(InvalidInput):
 
 
 def revert(context: Context, version: str) -> tuple[str, ...]:
-    """Undo what stands of a version's contract migrations, and return the ids in the order they ran.
+    """Undo what stands of a version's migrations, and return the ids in the order they ran.
 
+    Of a version that is live, or was before the live one, that is contract alone: users need the rest.
     It is tried first on a clone of a proved backup of what is there now.
 
     Raises:
@@ -37,9 +40,18 @@ def revert(context: Context, version: str) -> tuple[str, ...]:
     with database.owner_database(context.environment, context.declared) as place:
         standing = {row.id for row in migrate.standing(place)}
         known, fence = migrate.recall(place), migrate.fence(place)
-    contract = [each for folder in folders for each in folder.of(("contract",))]
-    due = [each for each in contract if each.release == version and each.id in standing]
-    if not due or host is None:
+    ran = [
+        each
+        for folder in folders
+        for each in folder.migrations
+        if each.release == version and each.id in standing
+    ]
+    if not ran or host is None:
+        return ()
+    live = _live(context, version)
+    used = version in lineage(context.releases, version_of(live))
+    due = [each for each in ran if each.phase == "contract" or not used]
+    if not due:
         return ()
     found = verdict.undoing(undoing.facts(due, folders, known))
     if found.kind != "revert":
@@ -47,7 +59,6 @@ def revert(context: Context, version: str) -> tuple[str, ...]:
             f"{version} is not undone: {found.because}",
             hint=f"changeover backup list --env {name} shows what there is to go back to",
         )
-    live = _live(context, version)
     backup = by_hand.backup(host, live)
     names = tuple(each.id for each in due)
     trial = steps.Undo(id="rehearse", hosts=(host.name,), version=version, migrations=names)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from changeover import duration, steps
 from changeover.errors import ChangeoverError
 from changeover.executors import migrate, operate
+from changeover.release.figures import version_order
 from changeover.runner import database, endings, safety
 
 if TYPE_CHECKING:
@@ -43,11 +44,18 @@ class PutBack:
 def needed(undo: steps.Undo | None) -> tuple[str, ...]:
     """Return the migrations of an undoing that the live version does not run without.
 
-    Contract migrations take away what the live version needs no more, and it ran before they did.
+    Contract migrations take away what the live version needs no more, and it ran before they did; and
+    it knows nothing of a later version's.
     """
     if undo is None:
         return ()
-    return tuple(each for each in undo.migrations if each.split("/")[1] != "contract")
+    lived = version_order(undo.version)
+    split = ((each, *each.split("/")[:2]) for each in undo.migrations)
+    return tuple(
+        name
+        for name, release, phase in split
+        if phase != "contract" and version_order(release) <= lived
+    )
 
 
 def order(placing: Sequence[steps.AnyStep], undo: steps.Undo | None) -> list[steps.AnyStep]:

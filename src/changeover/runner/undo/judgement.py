@@ -9,6 +9,7 @@ from changeover import steps, verdict
 from changeover.executors import migrate
 from changeover.migrations import hazards, losses
 from changeover.release import lineage, load_releases
+from changeover.release.figures import version_order
 from changeover.release.reading import unknown_version
 from changeover.runner import database
 
@@ -59,7 +60,8 @@ def in_the_way(
         app: Whose it is.
         releases: Every release of the app.
         version: The version to go back to.
-        live: The version that is live.
+        live: The version that is left; the same one where users stay, and what a later version has
+            left is asked for.
 
     Raises:
         VersionUnknown: One of both is not in this checkout.
@@ -127,13 +129,23 @@ def _standing(
     for each in (version, live):
         if each not in releases:
             raise unknown_version(app.app, each, releases)
-    between = later(releases, live, version)
-    folders = database.migration_folders(releases, live)
-    if not any(each.release in between for each in folders):
+    between = later(releases, live, version) | _newer(releases, version)
+    if not any(releases[each].migrations.is_dir() for each in between):
         return _Standing()
     with database.owner_database(environment, app) as place:
         ran, known = migrate.standing(place), migrate.recall(place)
+    # A release that never ran is not read: what is wrong in its files keeps nobody from going back.
+    more = between.intersection(row.release for row in ran)
+    names = dict.fromkeys((*lineage(releases, live), *sorted(more, key=version_order)))
+    folders = database.folders_of(releases, names)
     return _Standing(ran=ran, facts=tuple(stood(ran, folders, known, between)))
+
+
+def _newer(releases: Mapping[str, Release], version: str) -> frozenset[str]:
+    """Return the later versions that a version did not grow from: one that went back may have left some."""
+    kept = lineage(releases, version)
+    later_ones = (each for each in releases if version_order(each) > version_order(version))
+    return frozenset(later_ones) - frozenset(kept)
 
 
 def later(releases: Mapping[str, Release], version: str, before: str | None) -> frozenset[str]:

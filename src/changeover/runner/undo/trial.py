@@ -37,7 +37,7 @@ def attempt(run: Run, step: steps.Undo) -> Outcome:
             not touched.
         ChangeoverError: A statement failed on the clone.
     """
-    folders = database.migration_folders(load_releases(run.root, run.app.app), step.version)
+    folders = database.folders_of(load_releases(run.root, run.app.app), step.releases)
     observer = migrate.Observer()
     with cloned(run) as clone:
         _there_and_back(step, folders, clone.place, observer)
@@ -69,15 +69,10 @@ def _there_and_back(
         observer=observer,
         report=observer.timed,
     )
-    touched = [
-        folder
-        for folder in folders
-        if any(each.id in step.migrations for each in folder.migrations)
-    ]
     migrate.apply(
         clone,
-        *touched,
-        phases=("contract",),
+        *folders,
+        only=step.migrations,
         deadline_seconds=DEADLINE_SECONDS,
         report=lambda _: None,
     )
