@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from changeover.agent import backup_tables
 from changeover.agent.postgres_tools import identifier, literal
 
 if TYPE_CHECKING:
@@ -40,11 +41,15 @@ def filled(session: Session, table: str, columns: Sequence[str]) -> dict[str, in
     if not columns:
         return {}
     names = ", ".join(map(literal, columns))
-    known = session.rows(UNWRITTEN.format(table=literal(table), names=names))
+    known = session.rows(
+        UNWRITTEN.format(table=literal(backup_tables.relation(table)), names=names)
+    )
     counts = [f"count(*) FILTER (WHERE {_written(column)})" for column in known]
     if not counts:
         return {}
-    found = session.value(f"SELECT json_build_array({', '.join(counts)}) AS n FROM ONLY {table} r")
+    found = session.value(
+        f"SELECT json_build_array({', '.join(counts)}) AS n FROM {backup_tables.source(table)} r"
+    )
     return {column["name"]: number for column, number in zip(known, found, strict=True) if number}
 
 

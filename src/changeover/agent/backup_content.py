@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from changeover.agent import backup_extensions, backup_large
 from changeover.agent.backup_subscriptions import WITHOUT
+from changeover.agent.backup_tables import NAMED, columns, source, tables
 from changeover.agent.failure import ActionError
 from changeover.agent.postgres_session import Session
 from changeover.agent.postgres_tools import Server, identifier, run
@@ -35,23 +36,8 @@ if TYPE_CHECKING:
 
     from changeover.agent.backup_store import Record
 
-# A dump holds some rows of those tables of an extension that it declares as configuration, and the
-# extension has put the others there. Materialized views are rebuilt on restore.
-TABLES = """
-SELECT format('%I.%I', n.nspname, c.relname) AS name, c.oid::bigint AS oid
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND c.relpersistence <> 't'
-AND left(n.nspname, 3) <> 'pg_' AND n.nspname <> 'information_schema'
-AND NOT EXISTS (SELECT FROM pg_extension x, unnest(x.extconfig, x.extcondition) AS k (oid, condition)
-                WHERE k.oid = c.oid AND k.condition <> '')
-ORDER BY 1"""
-COLUMNS = """
-SELECT format('%I.%I', n.nspname, c.relname) AS name, json_agg(a.attname ORDER BY a.attnum) AS columns
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE c.relkind = 'r' AND left(n.nspname, 3) <> 'pg_' GROUP BY 1"""
-HASHES = """
-SELECT format('%I.%I', n.nspname, c.relname) AS name, json_object_agg(a.attname, format('coalesce(' || CASE
+HASHES = f"""
+SELECT {NAMED} AS name, json_object_agg(a.attname, format('coalesce(' || CASE
 WHEN t.typnamespace <> 'pg_catalog'::regnamespace THEN 'hashtextextended(ROW(r.%1$I)::text COLLATE "C", %3$L)'
 WHEN t.typname IN ('int2', 'int4', 'int8', 'oid') THEN 'hashint8extended(%3$L, r.%1$I::bigint)'
 WHEN t.typname = 'bool' THEN 'hashint8extended(%3$L, r.%1$I::int)'
@@ -66,7 +52,7 @@ a.attname, t.typname, hashtextextended(a.attname::text COLLATE "C", 0))) AS colu
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type t ON t.oid = a.atttypid
-WHERE c.relkind = 'r' AND left(n.nspname, 3) <> 'pg_' GROUP BY 1"""
+WHERE c.relkind IN ('r', 'p') AND left(n.nspname, 3) <> 'pg_' GROUP BY 1"""
 SEQUENCES = """
 SELECT format('%I.%I', schemaname, sequencename) AS name, last_value,
 sign(increment_by)::int AS direction
@@ -76,24 +62,11 @@ POSITIONS = """
 SELECT format('%I.%I', schemaname, sequencename) AS name, last_value FROM pg_sequences
 WHERE left(schemaname, 3) <> 'pg_'"""
 LARGE_OBJECTS = backup_large.SUM.format(backup_large.HASHES)
-WRITES = """
-SELECT format('%I.%I', schemaname, relname) AS name, relid::bigint AS oid, n_tup_ins AS inserted,
-n_tup_upd AS updated, n_tup_del AS deleted FROM pg_stat_user_tables"""
 # A crash resets the whole server's statistics and forgets when a database's were reset.
 COUNTED_FROM = """
 SELECT coalesce(greatest(d.stats_reset, least(b.stats_reset, a.stats_reset))::text, '') AS counted_from
 FROM pg_stat_database d, pg_stat_bgwriter b, pg_stat_archiver a WHERE d.datname = current_database()"""
 LARGE = backup_large.NAME
-
-
-def tables(session: Session) -> list[str]:
-    """Return the quoted names of all tables that hold the database's own rows."""
-    return [row["name"] for row in session.rows(TABLES)]
-
-
-def columns(session: Session) -> dict[str, list[str]]:
-    """Return the column names of every table, in order."""
-    return {row["name"]: row["columns"] for row in session.rows(COLUMNS)}
 
 
 def fingerprint(session: Session, table: str, named: Sequence[str] | None = None) -> Record:
@@ -151,7 +124,7 @@ def _summed(session: Session, table: str, hashed: str) -> Record:
     try:
         return session.row(
             f"SELECT count(*) AS rows, coalesce(sum({hashed}), 0)::text AS fingerprint "
-            f"FROM ONLY {table} AS r"
+            f"FROM {source(table)} AS r"
         )
     except ActionError as error:
         if error.error != "value-too-large":
@@ -175,14 +148,6 @@ def sequences(session: Session) -> Record:
 def positions(session: Session) -> Record:
     """Return the last value of every sequence by name, of those that cycle, too; ``None`` for none."""
     return {row["name"]: row["last_value"] for row in session.rows(POSITIONS)}
-
-
-def writes(session: Session) -> Record:
-    """Return the server's own counts of rows written, by table, with its ``oid``.
-
-    They lag by up to ten seconds.
-    """
-    return {row.pop("name"): row for row in session.rows(WRITES)}
 
 
 def counted_from(session: Session) -> str:

@@ -14,6 +14,7 @@ from changeover.agent import (
     backup_settings,
     backup_store,
     backup_subscriptions,
+    backup_tables,
     durable,
     postgres_tools,
 )
@@ -202,7 +203,7 @@ def _snapshot(session: Session) -> str:
 
     TRUNCATE and rewrites do not obey snapshots. The locks keep them out from before the snapshot.
     """
-    tables = ", ".join(f"ONLY {name}" for name in backup_content.tables(session))
+    tables = ", ".join(backup_tables.source(name) for name in backup_tables.tables(session))
     session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     if tables:
         session.run(f"LOCK TABLE {tables} IN ACCESS SHARE MODE")
@@ -210,8 +211,8 @@ def _snapshot(session: Session) -> str:
 
 
 def _content(session: Session, database: str) -> dict[str, Any]:
-    written = backup_content.writes(session)
-    columns = backup_content.columns(session)
+    written = backup_tables.writes(session)
+    columns = backup_tables.columns(session)
     extensions = backup_extensions.tables(session)
     tables = {
         name: table | written.get(name, {}) | {"columns": columns.get(name, [])}

@@ -16,6 +16,7 @@ from changeover.agent import (
     backup_rows,
     backup_settings,
     backup_side,
+    backup_tables,
 )
 from changeover.agent.failure import ActionError
 from changeover.agent.postgres_session import Session
@@ -85,15 +86,15 @@ def _chosen(store: Store, beside: Sequence[Record], database: str) -> Record:
 
 def _tables(store: Store, old: Session, new: Session, examples: int) -> dict[str, Record | None]:
     sides = (old, new)
-    columns = [backup_content.columns(side) for side in sides]
+    columns = [backup_tables.columns(side) for side in sides]
     keys = [backup_rows.keys(side) for side in sides]
-    there = [set(backup_content.tables(side)) for side in sides]
+    there = [set(backup_tables.tables(side)) for side in sides]
     found: dict[str, Record | None] = {}
     for name in sorted(there[0] | there[1]):
         store.server.say(f"comparing the rows of {name}")
         first, second = (known.get(name, []) for known in columns)
         both = [column for column in second if column in first]
-        if not both:
+        if not both and (first or second or not all(name in one for one in there)):
             found[name] = _apart(*(_rows(*pair, name) for pair in zip(sides, there, strict=True)))
             continue
         key = keys[1].get(name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover.agent import backup_content, backup_manifest
+from changeover.agent import backup_content, backup_manifest, backup_tables
 from changeover.agent.backup_price import LEDGER, WRITES
 from changeover.agent.postgres_session import Session
 from changeover.agent.postgres_tools import literal
@@ -28,9 +28,8 @@ pg_wal_lsn_diff(pg_current_wal_lsn(), {lsn})::bigint AS wal_bytes,
 counted_from, coalesce(nullif(counted_from, '')::timestamptz > {since}::timestamptz, false) AS reset
 FROM ({counted_from}) AS c"""
 COUNTS = f"""
-SELECT name, oid, pg_stat_get_tuples_inserted(oid::oid) AS inserted,
-pg_stat_get_tuples_updated(oid::oid) AS updated, pg_stat_get_tuples_deleted(oid::oid) AS deleted
-FROM ({backup_content.TABLES}) AS t"""  # noqa: S608 - our own query
+SELECT t.name, t.oid, w.inserted, w.updated, w.deleted
+FROM ({backup_tables.TABLES}) AS t JOIN ({backup_tables.WRITES}) AS w ON w.name = t.name"""  # noqa: S608 - our own query
 
 
 def estimate(store: Store, backup: str) -> Record:

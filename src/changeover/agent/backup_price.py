@@ -18,6 +18,7 @@ from changeover.agent import (
     backup_large,
     backup_manifest,
     backup_store,
+    backup_tables,
 )
 from changeover.agent.postgres_session import Session
 from changeover.agent.postgres_tools import literal
@@ -87,12 +88,12 @@ def priced(store: Store, backup: str, manifest: Record, own: int) -> Record:
         session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         since = _first_transaction(store, session, backup, manifest)
         written = _writes(session, manifest)
-        there = backup_content.columns(session)
+        there = backup_tables.columns(session)
         prints = backup_content.Fingerprints(session, manifest.get("hashed", "text"))
         found: Record = {}
-        for name in _own(set(backup_content.tables(session)) | set(manifest["tables"])):
+        for name in _own(set(backup_tables.tables(session)) | set(manifest["tables"])):
             before = manifest["tables"].get(name)
-            table = _table(prints, name, before, there.get(name, []), written)
+            table = _table(prints, name, before, there.get(name), written)
             if table.pop("changed"):
                 found[name] = table | _moved(session, name, table, since)
         return {
@@ -133,7 +134,7 @@ def _writes(session: Session, manifest: Record) -> Record:
         return {}
     here = (session.value(CLUSTER), session.value(NUMBER))
     same = here == (manifest["cluster"], manifest["settings"]["oid"])
-    return backup_content.writes(session) if same else {}
+    return backup_tables.writes(session) if same else {}
 
 
 def _moved(session: Session, name: str, table: Record, since: int | None) -> Record:
@@ -146,7 +147,7 @@ def _moved(session: Session, name: str, table: Record, since: int | None) -> Rec
     query = (
         LATER_OBJECTS.format(row=_later(since, "m"), page=_later(since, "o"))
         if name == backup_content.LARGE
-        else f"SELECT count(*) AS rows FROM ONLY {name} AS r WHERE {_later(since, 'r')}"
+        else f"SELECT count(*) AS rows FROM {backup_tables.source(name)} AS r WHERE {_later(since, 'r')}"
     )
     left = int(session.value(query))
     return {"left_at_most": left, "back_at_most": max(0, then - (now - left))}
@@ -169,7 +170,11 @@ def _sum(counts: Iterable[int | None]) -> int | None:
 
 
 def _table(
-    prints: Fingerprints, name: str, before: Record | None, columns: list[str], written: Record
+    prints: Fingerprints,
+    name: str,
+    before: Record | None,
+    columns: list[str] | None,
+    written: Record,
 ) -> Record:
     if name == backup_content.LARGE:
         now = prints.large()
@@ -178,7 +183,7 @@ def _table(
     if before is None:
         rows = prints.of(name, [])["rows"]
         return {"rows_then": None, "rows_now": rows, "changed": True, "inserted": rows}
-    if not columns:
+    if columns is None:
         return {"rows_then": before["rows"], "rows_now": None, "changed": True}
     kept = [column for column in before["columns"] if column in columns]
     now = prints.of(name, kept)
@@ -230,13 +235,13 @@ def lost(store: Store, before: str, after: Session) -> Record:
         ``filled`` where columns that the other does not have hold values: by column, in how many rows.
     """
     with Session(store.server, before) as old:
-        old_columns, new_columns = backup_content.columns(old), backup_content.columns(after)
-        new_tables = set(backup_content.tables(after))
+        old_columns, new_columns = backup_tables.columns(old), backup_tables.columns(after)
+        new_tables = set(backup_tables.tables(after))
         found: Record = {}
-        for name in _own(backup_content.tables(old)):
+        for name in _own(backup_tables.tables(old)):
             store.server.say(f"counting the rows of {name} that are left behind")
             both = [one for one in new_columns.get(name, []) if one in old_columns[name]]
-            if name not in new_tables or not both:
+            if name not in new_tables or (old_columns[name] and not both):
                 rows = backup_content.fingerprint(old, name)["rows"]
                 found[name] = {"rows_before": rows, "rows_after": None, "lost": rows}
                 continue
@@ -244,7 +249,8 @@ def lost(store: Store, before: str, after: Session) -> Record:
             kept = backup_content.fingerprint(after, name, both)
             filled = backup_columns.filled(old, name, _without(old_columns[name], both))
             if kept != whole:
-                hashes = f"SELECT {backup_content.row_hash(both)} FROM ONLY {name} AS r"
+                hashed, rows = backup_content.row_hash(both), backup_tables.source(name)
+                hashes = f"SELECT {hashed} FROM {rows} AS r"
                 found[name] = _left(old, after, hashes, whole["rows"], kept["rows"])
             elif filled:
                 found[name] = {"rows_before": whole["rows"], "rows_after": kept["rows"], "lost": 0}

@@ -5,7 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from changeover.agent import backup_content, backup_manifest, backup_settings, backup_side
+from changeover.agent import (
+    backup_content,
+    backup_manifest,
+    backup_settings,
+    backup_side,
+    backup_tables,
+)
 from changeover.agent.failure import ActionError
 from changeover.agent.postgres_room import Room
 from changeover.agent.postgres_session import Session
@@ -108,10 +114,10 @@ def _contents(session: Session) -> Record:
 
     A column that was dropped and added again is the table's last one.
     """
-    named = backup_content.columns(session)
+    named = backup_tables.columns(session)
     return {
         table: backup_content.fingerprint(session, table, sorted(named.get(table, [])))
-        for table in backup_content.tables(session)
+        for table in backup_tables.tables(session)
     } | {backup_content.LARGE: session.row(backup_content.LARGE_OBJECTS)}
 
 

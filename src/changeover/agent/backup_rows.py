@@ -16,7 +16,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from changeover.agent import backup_content, backup_large
+from changeover.agent import backup_content, backup_large, backup_tables
 from changeover.agent.postgres_tools import identifier, literal
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def by_key(table: str, key: Key, columns: Sequence[str], *, shown: bool) -> str:
     return (
         f"SELECT hashtextextended({text}, 0) AS first, hashtextextended({text}, 1) AS second, "
         f"{backup_content.row_hash(list(columns))} AS content, {clear} AS clear "
-        f"FROM ONLY {table} AS r"
+        f"FROM {backup_tables.source(table)} AS r"
     )
 
 
@@ -119,7 +119,7 @@ def by_content(table: str, columns: Sequence[str]) -> str:
     hashed = backup_content.row_hash(list(columns))
     return (
         f"SELECT {hashed} AS first, 0 AS second, {hashed} AS content, NULL AS clear "
-        f"FROM ONLY {table} AS r"
+        f"FROM {backup_tables.source(table)} AS r"
     )
 
 
