@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.postgres import moments
+from tests.postgres.conftest import connect
 
 from changeover.executors import migrate
 from changeover.executors.migrate import failures, patience
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.postgres
 SLOW = "1.0.0/expand/001_slow"
+WAITS = """SELECT coalesce(max(extract(epoch FROM clock_timestamp() - state_change)), 0) * 1000
+    FROM pg_stat_activity WHERE wait_event = 'virtualxid'"""
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +77,7 @@ def test_a_statement_without_a_rehearsal_or_within_its_bound_is_left_alone_and_t
     assert done.done == (SLOW, "1.0.0/expand/002_alone")
     assert [each["says"] for each in told if each["type"] == "unrehearsed"] == [
         (
-            f"1 statement of {SLOW} never ran in a rehearsal as written now:"
+            f"2 statements of {SLOW}, 1.0.0/expand/002_alone never ran in a rehearsal as written now:"
             " the deadline of 10 min alone bounds what that takes"
         )
     ]
@@ -119,3 +124,38 @@ def test_undoing_is_stopped_as_well_and_says_what_is_undone_and_what_is_not(
     assert states == {first: "reverting", second: "reverted"}
     there = "SELECT to_regclass('first') IS NOT NULL AND to_regclass('kept') IS NOT NULL"
     assert shop.value(there) is True
+
+
+INDEX = {
+    "expand/001_table.sql": "CREATE TABLE many (id int); INSERT INTO many SELECT generate_series(1, 20);"
+    " CREATE FUNCTION late(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS"
+    " $$BEGIN PERFORM pg_sleep(0.1); RETURN n; END$$",
+    "expand/002_index.sql": "CREATE INDEX CONCURRENTLY many_late ON many (late(id))",
+}
+BUILD: Any = ("1.0.0/expand/002_index", "apply", 1)
+
+
+def test_an_index_that_is_built_far_longer_than_rehearsed_is_stopped_and_leaves_nothing(
+    shop: Shop, release: Release
+) -> None:
+    folder = release(INDEX)
+
+    with pytest.raises(failures.SlowerThanRehearsed, match="What it made is gone"):
+        migrate.apply(shop.owner, folder, rehearsed={BUILD: 2.0})
+
+    assert shop.value("SELECT to_regclass('many_late') IS NULL") is True
+    assert [each.state for each in migrate.status(shop.owner, folder)] == ["applied", "partial"]
+    shop.rows("TRUNCATE many")
+    assert migrate.apply(shop.owner, folder, rehearsed={BUILD: 2.0}).done == (BUILD[0],)
+
+
+def test_what_a_build_waits_for_others_is_not_counted(shop: Shop, release: Release) -> None:
+    table, index = INDEX.items()
+    migrate.apply(shop.owner, release(dict([table])))
+    folder = release({index[0]: index[1].replace("late(id)", "id")})
+    with connect(shop.owner) as reader, ThreadPoolExecutor(1) as aside:
+        reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM many")
+        built = aside.submit(migrate.apply, shop.owner, folder, rehearsed={BUILD: 2.0})
+        moments.until(lambda: shop.value(WAITS) > 4 * patience.LEAST_MILLISECONDS)
+        reader.execute("COMMIT")
+        assert built.result().done == (BUILD[0],)

@@ -13,6 +13,7 @@ from changeover.counts import counted
 from changeover.executors.migrate.failures import SlowerThanRehearsed
 from changeover.executors.migrate.moves import Move, segments
 from changeover.executors.migrate.session import row
+from changeover.executors.migrate.working import Working
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +35,7 @@ def allowed_milliseconds(rehearsed: float) -> float:
 
 
 def tell_unrehearsed(turn: Turn, migrations: Sequence[Migration], direction: Direction) -> None:
-    """Say of statements that run in a transaction, and that no rehearsal measured, what bounds them."""
+    """Say of statements that no rehearsal measured what bounds them; batches are bounded one by one."""
     rehearsed = turn.rehearsed
     if rehearsed is None:
         return
@@ -43,8 +44,7 @@ def tell_unrehearsed(turn: Turn, migrations: Sequence[Migration], direction: Dir
         for migration in migrations
         if direction == "revert" or migration.batch is None
         for statement in Move(migration=migration, direction=direction).statements
-        if statement.effect.transactional
-        and (migration.id, direction, statement.number) not in rehearsed
+        if (migration.id, direction, statement.number) not in rehearsed
     ]
     if not unknown:
         return
@@ -69,8 +69,7 @@ def no_longer_than_rehearsed(turn: Turn, move: Move, statement: Statement) -> It
     Raises:
         SlowerThanRehearsed: It did; nothing of its transaction stays.
     """
-    known = turn.rehearsed or {}
-    rehearsed = known.get((move.migration.id, move.direction, statement.number))
+    rehearsed = _rehearsed(turn, move, statement)
     if rehearsed is None:
         yield
         return
@@ -83,15 +82,47 @@ def no_longer_than_rehearsed(turn: Turn, move: Move, statement: Statement) -> It
     except psycopg.errors.QueryCanceled as error:
         if turn.deadline.passed or (time.monotonic() - begun) * 1000 < allowed:
             raise  # the deadline's, or somebody else's doing
-        raise SlowerThanRehearsed(
-            f"{move.where(statement)}: {statement.effect.kind} was stopped after"
-            f" {allowed / 1000:.1f} s; in its rehearsal it took {rehearsed / 1000:.3f} s."
-            f" {_stands(turn, move, statement)}",
-            host=turn.database.shown_host,
-            cause=str(error).strip(),
-            hint=f"see what keeps the database busy; {_again(turn, move)}",
-        ) from error
+        raise _slower(turn, move, statement, allowed, error) from error
     _set(turn, str(usual[0]) if usual else "0")
+
+
+@contextlib.contextmanager
+def no_longer_alone(turn: Turn, move: Move, statement: Statement) -> Iterator[None]:
+    """Have what runs outside a transaction cancelled where it works far longer than in its rehearsal.
+
+    Such a statement may wait for old snapshots of others for as long as these live: that is not counted.
+
+    Raises:
+        SlowerThanRehearsed: It did; what it left is the caller's to take away.
+    """
+    rehearsed = _rehearsed(turn, move, statement)
+    allowed = None if rehearsed is None else allowed_milliseconds(rehearsed)
+    turn.working = Working(None if allowed is None else allowed / 1000)
+    try:
+        yield
+    except psycopg.errors.QueryCanceled as error:
+        if allowed is None or not turn.working.overran or turn.deadline.passed:
+            raise
+        raise _slower(turn, move, statement, allowed, error) from error
+
+
+def _rehearsed(turn: Turn, move: Move, statement: Statement) -> float | None:
+    known = turn.rehearsed or {}
+    return known.get((move.migration.id, move.direction, statement.number))
+
+
+def _slower(
+    turn: Turn, move: Move, statement: Statement, allowed: float, error: psycopg.Error
+) -> SlowerThanRehearsed:
+    rehearsed = _rehearsed(turn, move, statement) or 0.0
+    return SlowerThanRehearsed(
+        f"{move.where(statement)}: {statement.effect.kind} was stopped after"
+        f" {allowed / 1000:.1f} s; in its rehearsal it took {rehearsed / 1000:.3f} s."
+        f" {_stands(turn, move, statement)}",
+        host=turn.database.shown_host,
+        cause=str(error).strip(),
+        hint=f"see what keeps the database busy; {_again(turn, move)}",
+    )
 
 
 def _stands(turn: Turn, move: Move, statement: Statement) -> str:
@@ -102,10 +133,15 @@ def _stands(turn: Turn, move: Move, statement: Statement) -> str:
         if statement in segment:
             break
         kept += len(segment)
-    said = f"Its transaction was rolled back: nothing of {name} is {done}"
+    gone = (
+        "Its transaction was rolled back"
+        if statement.effect.transactional
+        else "What it made is gone"
+    )
+    said = f"{gone}: nothing of {name} is {done}"
     if kept:
         of = f"{kept} of {counted(len(move.statements), 'statement')}"
-        said = f"Its transaction was rolled back: {name} is {done} by {of}"
+        said = f"{gone}: {name} is {done} by {of}"
     if turn.ended:
         said += f"; {', '.join(turn.ended)} {'was' if len(turn.ended) == 1 else 'were'} before, and stays so"
     return said

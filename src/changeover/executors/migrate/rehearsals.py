@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from changeover.database import Database
     from changeover.executors.migrate.ledger import Direction
+    from changeover.executors.migrate.limits import Limits
     from changeover.executors.migrate.moves import Place
     from changeover.executors.migrate.session import Connection
-    from changeover.executors.migrate.turn import Limits
     from changeover.migrations.records import Migration, Statement
 
 EXISTS = "SELECT to_regclass('changeover.measurement') IS NOT NULL"

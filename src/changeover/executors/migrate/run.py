@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from changeover.database import Database
     from changeover.executors.migrate.ledger import Direction, MigrationRow, StatementRow
-    from changeover.executors.migrate.turn import Limits, Turn
+    from changeover.executors.migrate.limits import Limits
+    from changeover.executors.migrate.turn import Turn
     from changeover.migrations.records import Migration, MigrationFolder, Statement
 
     Before = Callable[[str, Direction], None]

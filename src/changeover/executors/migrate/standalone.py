@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from changeover.executors.migrate import ledger
-from changeover.executors.migrate.failures import StatementFailed
+from changeover.executors.migrate.failures import SlowerThanRehearsed, StatementFailed
 from changeover.executors.migrate.leftovers import Finding, clear, look
+from changeover.executors.migrate.patience import no_longer_alone
 from changeover.executors.migrate.placing import placing_failures
 from changeover.executors.migrate.segment import execute, tell
 
@@ -36,6 +37,7 @@ def run_standalone(
 
     Raises:
         StatementFailed: PostgreSQL refused it; an invalid index it left was removed again.
+        SlowerThanRehearsed: It was at work far longer than in its rehearsal; the same was removed.
         IndexForeign: An invalid index that we did not start bears the name.
         IndexDiffers: Another object bears the name.
     """
@@ -57,7 +59,7 @@ def run_standalone(
 
     try:
         how = turn.retried(attempt, move.migration.id)
-    except StatementFailed:
+    except (StatementFailed, SlowerThanRehearsed):
         _tidy(turn, move, statement, intent)
         raise
     milliseconds = (time.monotonic() - begun) * 1000
@@ -95,7 +97,11 @@ def _run(turn: Turn, move: Move, statement: Statement, finding: Finding) -> None
         if earlier.effect.kind == "SET":
             execute(turn, move, earlier)
     watched = turn.observer.alone(move, statement) if turn.observer else None
-    with placing_failures(turn, move, statement), watched or contextlib.nullcontext():
+    with (
+        no_longer_alone(turn, move, statement),
+        placing_failures(turn, move, statement),
+        watched or contextlib.nullcontext(),
+    ):
         turn.work.execute((finding.instead or statement.sql).encode())
 
 

@@ -8,7 +8,7 @@ import dataclasses
 import random
 import secrets
 import time
-from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
 import psycopg
 
@@ -24,18 +24,17 @@ from changeover.executors.migrate.session import (
     break_off,
     connect,
 )
+from changeover.executors.migrate.working import Working
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from changeover.database import Database
     from changeover.executors.migrate.ledger import Mandate
-    from changeover.executors.migrate.moves import Place
+    from changeover.executors.migrate.limits import Limits, Rehearsed, Report
     from changeover.executors.migrate.observation import Observer
     from changeover.executors.migrate.session import Connection
 
-    Report = Callable[[dict[str, object]], None]
-    Rehearsed = Mapping[Place, float]
 
 Result = TypeVar("Result")
 WATCH_SECONDS = 0.04  # under half of the lock timeout, so that a blocker is seen before we let go
@@ -46,26 +45,6 @@ PAUSE_SECONDS_MOST = 2.0
 CANCEL_SECONDS = 20.0
 DEADLINE_SECONDS = 600.0
 LOCK_TIMEOUT_MILLISECONDS = 100  # what readers may have to wait behind us
-
-
-class Limits(TypedDict, total=False):
-    """What bounds a run.
-
-    Args:
-        fence: The deployment's fencing number; None, the default, keeps the ledger's highest.
-        deadline_seconds: For everything, waiting for locks included.
-        lock_timeout_milliseconds: How long a statement queues for a lock before it lets others by.
-        report: Receives one event a statement, retry and migration.
-        observer: Watches what each statement does; for a rehearsal.
-        rehearsed: What statements took in a rehearsal, in milliseconds; None bounds none by it.
-    """
-
-    fence: int | None
-    deadline_seconds: float
-    lock_timeout_milliseconds: int
-    report: Report
-    observer: Observer | None
-    rehearsed: Rehearsed | None
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -84,6 +63,8 @@ class Turn:
         rehearsed: What statements took in a rehearsal.
         retries: How often a lock was not to be had.
         ended: The migrations that it has brought to their end.
+        blockers: Who was seen in the way last.
+        working: How long what runs now has been at work.
     """
 
     database: Database
@@ -98,6 +79,7 @@ class Turn:
     retries: int = 0
     ended: list[str] = dataclasses.field(default_factory=list)
     blockers: tuple[Blocker, ...] = ()
+    working: Working = dataclasses.field(default_factory=Working)
     _silent: bool = False
     _queue: Queue = dataclasses.field(default_factory=Queue)
     _thread: concurrent.futures.ThreadPoolExecutor = dataclasses.field(
@@ -130,6 +112,7 @@ class Turn:
         """
         self.blockers = ()
         self._queue = Queue()
+        self.working = Working()
         future = self._thread.submit(action)
         lost: psycopg.Error | None = None
         try:
@@ -216,7 +199,8 @@ class Turn:
                         "says": f"waiting{self._in_the_way()}",
                     }
                 )
-            if self.deadline.passed or self._queue.overstays(one.pid for one in seen):
+            late = self.deadline.passed or self.working.overruns(waits=bool(seen))
+            if late or self._queue.overstays(one.pid for one in seen):
                 self._cancel(future)
 
     def _cancel(self, future: concurrent.futures.Future[Result]) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from changeover.database import Database
     from changeover.executors.migrate.adoption.baseline import Baseline
     from changeover.executors.migrate.adoption.proof import Proof
-    from changeover.executors.migrate.turn import Limits
+    from changeover.executors.migrate.limits import Limits
     from changeover.migrations.records import MigrationFolder
 
 

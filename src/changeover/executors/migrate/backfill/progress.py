@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from changeover.counts import counted
 
 if TYPE_CHECKING:
-    from changeover.executors.migrate.turn import Report
+    from changeover.executors.migrate.limits import Report
 
 REPORT_SECONDS = 1.0
 WINDOW_SECONDS = 30.0  # speed is that of late: what was before a pause says little

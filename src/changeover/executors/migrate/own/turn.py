@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from changeover.database import Database
     from changeover.executors.migrate.data.results import Before, Result
+    from changeover.executors.migrate.limits import Limits
     from changeover.executors.migrate.session import Connection
-    from changeover.executors.migrate.turn import Limits, Turn
+    from changeover.executors.migrate.turn import Turn
     from changeover.migrations.checks import Checks
 
 OwnState = Literal["running", "applied", "failed", "undoing", "undone"]
