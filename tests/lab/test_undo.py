@@ -96,6 +96,13 @@ def host_state(lab: Lab) -> Event:
     return found
 
 
+def way_back(user: User) -> Event:
+    """Return what `status` tells of the way back of this checkout's own releases."""
+    told = user.run("status", "--json").stdout.splitlines()
+    found: Event = next(each for each in map(json.loads, told) if each["type"] == "way-back")
+    return found
+
+
 def kill_after(user: User, event: str, *words: str) -> None:
     """Start a command and kill it as soon as it has told an event."""
     with user.start(*words) as process:
@@ -115,6 +122,7 @@ def test_a_way_back_that_loses_rows_is_told_before_anything_moves(user: User) ->
 
     told = done(user, "plan", "8.0.0")
     assert f"after finalize: restore: {FIRST} (it leaves other rows in public.users)" in told
+    assert "leaves behind what is written after the backup that finalize makes\n  in the " in told
     sql(user.lab, "UPDATE users SET old_token_field = NULL")
 
 
@@ -147,10 +155,14 @@ def test_a_killed_way_back_is_ended_by_the_same_command_and_loses_no_row(user: U
     own_migrations(user, {UNDO: "ALTER TABLE users ADD COLUMN old_token_field varchar(255)"})
     said = done(user, "rollback", status=2)
     assert f"{FIRST} was never undone in a rehearsal: the way back is the backup" in said
-    assert "at most 1 row was inserted or changed" in said
+    assert "inserted or changed that 2" in said  # the app notes what it measures all the while
     assert "public.users: 3 rows then, 4 rows now; 1 left behind" in said
     assert "changeover backup restore 2" in said
     assert host_state(lab) == before
+    event = way_back(user)
+    (users,) = (one for one in event["price"]["tables"] if one["table"] == "public.users")
+    assert (event["kind"], users["inserted"], users["updated"]) == ("restore", 1, 0)
+    assert event["command"].startswith(f"changeover backup restore {event['price']['backup']} ")
 
     own_migrations(user, FILES)
     kill_after(user, "migration-reverted", "rollback")
