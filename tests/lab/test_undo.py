@@ -126,11 +126,30 @@ def test_a_way_back_that_loses_rows_is_told_before_anything_moves(user: User) ->
     sql(user.lab, "UPDATE users SET old_token_field = NULL")
 
 
-def test_undoing_by_hand_is_tried_on_a_clone_of_what_is_there_now(user: User) -> None:
+def finalized_through_an_outage(user: User) -> None:
+    """Kill a finalize between two contract migrations, and PostgreSQL with it; end it afterwards."""
+    kill_after(user, "migration-applied", "finalize", "--yes")
+    user.lab.ssh("host1", "systemctl stop postgresql@15-main")
+    done(user, "lock", "steal", "--reason", "it is gone")
+    told = done(user, "rollback", status=6)
+    assert "finalize has begun to take away what 7.0.0 needs of the database" in told
+    told = done(user, "status")
+    assert "way back to 7.0.0: unknown: finalize has begun to take away what 7.0.0 needs" in told
+    done(user, "finalize", "--yes", status=6)
+
+    user.lab.ssh("host1", "systemctl start postgresql@15-main")
+    assert (sql(user.lab, STATES), sql(user.lab, COLUMNS)) == ("applied", "1")
+    done(user, "finalize", "--yes")
+    assert sql(user.lab, STATES) == "applied,applied"
+
+
+def test_a_finalize_goes_on_after_an_outage_and_undoing_by_hand_is_tried_on_a_clone(
+    user: User,
+) -> None:
     lab = user.lab
     own_migrations(user, FILES)
     done(user, "deploy", "8.0.0", "--yes")
-    done(user, "finalize", "--yes")
+    finalized_through_an_outage(user)
     sql(lab, WRITE.replace("since@", "by-hand@"))
 
     said = done(user, "db", "revert", "8.0.0")

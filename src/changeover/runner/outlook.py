@@ -9,6 +9,7 @@ from changeover.colour import version_of
 from changeover.runner import bake, endings, freshness, restore_price
 from changeover.runner.own import back as own_back
 from changeover.runner.rollback import goal as goals
+from changeover.runner.rollback.back import contract_begun
 from changeover.runner.undo import judgement as undoing
 from changeover.verdict import Verdict
 
@@ -41,7 +42,9 @@ def outlook(context: Context, states: Sequence[HostState]) -> Iterator[Event]:
         window = bake.window(context.environment, context.release(version), states)
         if window.seconds:
             yield window.as_event()
-        yield _way_back(context, version, version_of(goal) if goal else None, placed=placed)
+        to = version_of(goal) if goal else None
+        begun = contract_begun(apps, to) if to else ""
+        yield _way_back(context, version, to, placed=placed, begun=begun)
         if aged := _aged(context):
             yield aged
     except Exception as error:  # noqa: BLE001 - what the hosts said was told, whatever is wrong beside
@@ -62,7 +65,7 @@ def _looking(context: Context) -> Run:
     return run
 
 
-def _way_back(context: Context, version: str, to: str | None, *, placed: bool) -> Event:
+def _way_back(context: Context, version: str, to: str | None, *, placed: bool, begun: str) -> Event:
     if to is None:
         found = Verdict(
             kind="refused", because="the hosts record no common version before this one"
@@ -71,7 +74,8 @@ def _way_back(context: Context, version: str, to: str | None, *, placed: bool) -
         try:
             found, before = _judged(context, version, to, placed=placed)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the database, the hosts were told
-            return _event(to, "unknown", endings.known(error).message)
+            why = endings.known(error).message
+            return _event(to, "unknown", f"{begun}: {why}" if begun else why)
         if found.kind == "restore":
             return _restore(context, to, found, before, placed=placed)
     return _event(to, found.kind, found.because)

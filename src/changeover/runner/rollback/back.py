@@ -24,10 +24,12 @@ from changeover.runner.undo import in_rollback as undone
 from changeover.runner.undo import judgement as undoing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from changeover import steps
     from changeover.runner.run import Event, Run
     from changeover.runner.stages import Context
-    from changeover.runner.survey import Seen
+    from changeover.runner.survey import HostState, Seen
 
 
 def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
@@ -232,16 +234,26 @@ def _unchecked(run: Run, seen: Seen, version: str, why: str) -> None:
     Raises:
         LedgerUnread: The hosts remember that contract migrations of a later version were begun.
     """
-    begun = {version_of(colour) for state in seen.apps for colour in state.contracted}
-    if later := [each for each in begun if version_order(each) > version_order(version)]:
+    if begun := contract_begun(seen.apps, version):
         name = run.environment.name
         raise LedgerUnread(
-            f"finalize has begun to take away what {version} needs of the database (contract of"
-            f" {', '.join(sorted(later))}), and the ledger does not say how far it came: {why}",
+            f"{begun}: {why}",
             hint=f"make the database answer, then changeover rollback --to {version} --env {name}",
         )
     says = f"warning: not checked whether {version} can still read the database: {why}"
     run.note({"type": "warning", "says": says})
+
+
+def contract_begun(states: Iterable[HostState], version: str) -> str:
+    """Say what hosts remember of contract migrations of versions later than one; empty for nothing."""
+    begun = {version_of(colour) for state in states for colour in state.contracted}
+    later = [each for each in begun if version_order(each) > version_order(version)]
+    if not later:
+        return ""
+    return (
+        f"finalize has begun to take away what {version} needs of the database (contract of"
+        f" {', '.join(sorted(later))}), and the ledger does not say how far it came"
+    )
 
 
 def price(run: Run, backup: str) -> str:
