@@ -56,9 +56,8 @@ TARGET = Target(
 
 
 def backup(name: str, finished: str, *, proved: bool = True) -> dict[str, Any]:
-    facts = {"backup": name, "at": finished, "rows": 1, "tables": 1, "kept": None, "seconds": {}}
-    assert set(facts) == set(Proof.__slots__)
-    return {"backup": name, "finished": finished, "proved": facts if proved else None}
+    proof: dict[str, Any] = dict.fromkeys(Proof.__slots__, "") | {"seconds": {}}
+    return {"backup": name, "finished": finished, "proved": proof if proved else None}
 
 
 @pytest.fixture(autouse=True)
