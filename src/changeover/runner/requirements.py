@@ -32,6 +32,7 @@ def outcome(
             return preflight.Server(
                 version=found.version,
                 size_bytes=found.size_bytes,
+                log_bytes=found.log_bytes,
                 migrates=migrates,
                 unarchived=found.unarchived,
             )

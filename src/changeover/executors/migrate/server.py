@@ -19,6 +19,7 @@ FACTS = """
            pg_is_in_recovery(),
            coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
            pg_database_size(current_database()),
+           pg_size_bytes(current_setting('max_wal_size')),
            pg_backend_pid(),
            (SELECT format('%s is not taken, and nothing since %s UTC', last_failed_wal, to_char(coalesce(
                 last_archived_time, stats_reset) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'))
@@ -37,6 +38,7 @@ class ServerFacts:
         primary: Whether it takes writes.
         ssl: Whether this session is encrypted by the server itself.
         size_bytes: Size of the database.
+        log_bytes: How much log the server keeps, about, before it writes over it.
         unarchived: Which file of its log the archive does not take, and since when; ``None`` where all
             is taken or nothing is archived.
     """
@@ -46,6 +48,7 @@ class ServerFacts:
     primary: bool
     ssl: bool
     size_bytes: int
+    log_bytes: int
     unarchived: str | None = None
 
 
@@ -69,7 +72,7 @@ def facts(connection: Connection, database: Database) -> ServerFacts:
     again = row(connection, "SELECT pg_backend_pid()")
     if found is None or again is None:
         raise AssertionError
-    version, standby, ssl, size, process, unarchived = found
+    version, standby, ssl, size, log, process, unarchived = found
     number = connection.info.server_version
     where = f"{database.name} on {database.shown_host}"
     # A pooler hands out a cancel key of its own, so the process it announced is not the one at work.
@@ -98,5 +101,6 @@ def facts(connection: Connection, database: Database) -> ServerFacts:
         primary=True,
         ssl=ssl,
         size_bytes=size,
+        log_bytes=log,
         unarchived=unarchived,
     )

@@ -17,6 +17,8 @@ WRITTEN_BY = {"app": ("releases", "uploads"), "db": ("backups", "database")}
 # What the agent asks for before it begins: a dump is at most as large as the database, and a restore beside it
 # needs some more for indexes and sorting.
 SHARES = {"backups": 1.0, "database": 1.2}
+# What the agent leaves free beside the log of the server, which passes its limit a little.
+LOG_RESERVE = 128 << 20
 # The clone that migrations are rehearsed on, beside the restored one.
 REHEARSAL = {"database": 1.0}
 
@@ -73,8 +75,20 @@ def _finding(
         )
     if better is not None and free < size_bytes(better):
         warn = f"{_size(size_bytes(better))} is recommended", f"plan for more disk on {host}"
+    log = 0 if server is None else _log_bytes(places, server)
+    if log and needed <= free < needed + log:
+        warn = (
+            f"{_size(needed + log)} is needed where the log of the server comes to {_size(log)}",
+            f"free or add disk on {host}",
+        )
     has = f"disk: {_size(free)} free under {where}"
     yield Finding.ranked("disk", host, has if red or warn else has + enough, red=red, warn=warn)
+
+
+def _log_bytes(places: Sequence[Disk], server: Server) -> int:
+    """Return what the agent leaves to the log of the server, where that lies with its data."""
+    there = any(place.purpose == "database" for place in places)
+    return server.log_bytes + LOG_RESERVE if there and server.log_bytes else 0
 
 
 def _share(purpose: str, server: Server | None) -> float:

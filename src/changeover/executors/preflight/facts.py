@@ -51,12 +51,14 @@ class Server:
     Args:
         version: Its version.
         size_bytes: How large the app's database is.
+        log_bytes: How much log the server may keep.
         migrates: Whether the release has migrations, which are rehearsed on one copy more.
         unarchived: Which file of its log the archive does not take, and since when, where that is so.
     """
 
     version: str
     size_bytes: int
+    log_bytes: int = 0
     migrates: bool = False
     unarchived: str | None = None
 

@@ -29,6 +29,7 @@ def found(
     groups: tuple[str, ...] = ("app", "db"),
     asked: Requirements = ASKED,
     size: int = 0,
+    log: int = 0,
     migrates: bool = False,
     shared: bool = False,
     free: dict[str, int] | None = None,
@@ -43,7 +44,7 @@ def found(
         )
         for number, (purpose, path) in enumerate(PATHS.items())
     ]
-    server = Server(version="15.8", size_bytes=size, migrates=migrates)
+    server = Server(version="15.8", size_bytes=size, log_bytes=log, migrates=migrates)
     return list(disks("web1", groups, given, asked, server))
 
 
@@ -100,6 +101,14 @@ def test_the_measured_database_counts_for_its_backup_and_its_restore() -> None:
             f"disk: 30.0 GB free under {PATHS['database']}, at least 33.6 GB is needed{copies}",
         ),
     ]
+
+
+def test_the_log_that_the_server_may_keep_is_told_where_it_may_not_fit() -> None:
+    (said,) = found(groups=("db",), size=10 * GB, log=9 * GB, shared=True, asked=NOTHING_ASKED)
+    assert said.status == "warn"
+    assert "31.1 GB is needed where the log of the server comes to 9.1 GB" in said.message
+    (said,) = found(groups=("db",), size=10 * GB, log=7 * GB, shared=True, asked=NOTHING_ASKED)
+    assert said.status == "ok"
 
 
 def test_both_copies_count_where_they_share_a_file_system() -> None:
