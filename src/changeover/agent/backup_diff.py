@@ -186,6 +186,11 @@ def _apart(kept: int | None, live: int | None) -> Record:
     return _told(0, 0, None, tally) | {"rows_kept": kept, "rows_live": live, "uncompared": []}
 
 
+def scratch(store: Store) -> str:
+    """Return the name of the database that definitions are loaded into to be compared."""
+    return store.side("definition", "diff")
+
+
 def _schema(store: Store, kept: str) -> list[str]:
     """Return the lines by which the definitions differ: ``-`` is the kept one's, ``+`` the live one's.
 
@@ -203,8 +208,8 @@ def _schema(store: Store, kept: str) -> list[str]:
         if texts[0] == texts[1]:
             return []
         settings = backup_settings.read(session, kept) or {}
-        scratch = store.side("definition", "diff")
         with store.lock():
-            texts = [backup_side.settled(store, session, text, scratch, settings) for text in texts]
+            place = scratch(store)
+            texts = [backup_side.settled(store, session, text, place, settings) for text in texts]
     one, other = (text.splitlines() for text in texts)
     return list(difflib.unified_diff(one, other, n=1, lineterm=""))[NAMED_LINES:]

@@ -10,7 +10,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from changeover.agent import backup_price, backup_side, backup_swap
+from changeover.agent import (
+    backup_diff,
+    backup_price,
+    backup_rehearsal,
+    backup_side,
+    backup_slots,
+    backup_swap,
+)
 from changeover.agent.failure import ActionError
 from changeover.agent.postgres_session import Session
 from changeover.agent.postgres_tools import literal
@@ -28,7 +35,9 @@ def found(store: Store, backups: Sequence[str]) -> list[Record]:
     """Return the databases beside the live one, oldest first: ``name``, ``kind`` and ``bytes``.
 
     A kind is ``failed`` (was live before a restore), ``warm`` (restored from a backup that is
-    there) or ``leftover`` (restored from one that is gone, or loaded for a proof that was cut off).
+    there), ``leftover`` (restored from one that is gone, or loaded for a proof that was cut off) or
+    ``scratch`` (made for a rehearsal or a comparison: one that was cut off, or is under way).
+    ``slots`` of logical replication are told with those that have any.
 
     Args:
         store: The app's backups.
@@ -39,7 +48,7 @@ def found(store: Store, backups: Sequence[str]) -> list[Record]:
 
 
 def due(store: Store, backups: Sequence[str], keep: int) -> list[Record]:
-    """Return what retention would remove: leftovers and all but the ``keep`` newest failed ones.
+    """Return what retention would remove: leftovers, scratch, and all but the ``keep`` newest failed ones.
 
     Each has what ``found`` tells, ``rows_lost`` and ``lost`` by table: its rows that the live
     database does not have, ``None`` where they cannot be counted. While a restore is unfinished
@@ -68,7 +77,7 @@ def _due(store: Store, backups: Sequence[str], keep: int) -> list[Record]:
     beside = found(store, backups)
     failed = [one for one in beside if one["kind"] == "failed"]
     older = failed[: max(0, len(failed) - keep)]
-    return [one for one in beside if one["kind"] == "leftover"] + older
+    return [one for one in beside if one["kind"] in {"leftover", "scratch"}] + older
 
 
 def _held(store: Store, database: str) -> Record:
@@ -94,11 +103,22 @@ def _found(store: Store, session: Session, backups: Sequence[str]) -> list[Recor
             kind, moment = "warm", _moment(warm[name])
         elif left and IDENTITY.fullmatch(left):
             kind, moment = "leftover", _moment(left)
+        elif (tried := _tried(store, name)) is not None:
+            kind, moment = "scratch", _moment(tried)
         else:
             continue
         size = session.value(f"SELECT pg_database_size({literal(name)}) AS bytes")
-        beside.append((moment, {"name": name, "bytes": size, "kind": kind}))
+        facts = {"name": name, "bytes": size, "kind": kind}
+        beside.append((moment, facts | {"slots": backup_slots.found(session, name)}))
     return [one for _, one in sorted(beside, key=lambda pair: (pair[0], pair[1]["name"]))]
+
+
+def _tried(store: Store, name: str) -> str | None:
+    """Return the backup that a rehearsal's clone is of; empty for a comparison's scratch database."""
+    rehearsed = store.beside(name, backup_rehearsal.PURPOSE)
+    if rehearsed and IDENTITY.fullmatch(rehearsed):
+        return rehearsed
+    return "" if name == backup_diff.scratch(store) else None
 
 
 def _moment(backup: str) -> str:

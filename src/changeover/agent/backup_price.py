@@ -17,6 +17,7 @@ from changeover.agent import (
     backup_content,
     backup_large,
     backup_manifest,
+    backup_slots,
     backup_store,
     backup_tables,
 )
@@ -67,7 +68,8 @@ def price(store: Store, backup: str) -> Record:
         ``tables`` that changed, each with ``rows_then``, ``rows_now``, ``left_at_most``,
         ``back_at_most`` and the server's counts of rows ``inserted``, ``updated``, ``deleted``
         (``None`` where it has forgotten them, or has counted in another database);
-        ``rows_written``, the sum of those counts, at least the growth in rows.
+        ``rows_written``, the sum of those counts, at least the growth in rows;
+        ``slots`` of logical replication, which would stay with the database that is left.
     """
     directory = store.present(backup)
     manifest = backup_manifest.load(directory)
@@ -101,6 +103,7 @@ def priced(store: Store, backup: str, manifest: Record, own: int) -> Record:
             "since": manifest["started"],
             "wal_bytes": _wal(session, manifest, own),
             "tables": found,
+            "slots": backup_slots.found(session, store.database),
             "rows_written": sum(_written(table) for table in found.values()),
             **{kind: _sum(table[kind] for table in found.values()) for kind in MOVED},
         }

@@ -15,6 +15,7 @@ from changeover.agent import (
     backup_price,
     backup_settings,
     backup_side,
+    backup_slots,
     backup_store,
     backup_subscriptions,
     backup_swap,
@@ -158,17 +159,9 @@ def _prepare(
         "side_oid": carried["oid"],
         "failed": _name_to_keep(store, session),
         "warm": warm,
-        "slots": _slots(session, store.database),
+        "slots": backup_slots.found(session, store.database),
         **session.row(later),
     }
-
-
-def _slots(session: Session, database: str) -> list[str]:
-    """Return the logical replication slots of a database: they stay with it, whatever it is called."""
-    slots = (
-        f"SELECT slot_name AS name FROM pg_replication_slots WHERE database = {literal(database)}"
-    )
-    return [str(row["name"]) for row in session.rows(f"{slots} AND NOT temporary ORDER BY 1")]
 
 
 def _name_to_keep(store: Store, session: Session) -> str:

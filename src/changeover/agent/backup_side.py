@@ -66,6 +66,8 @@ def readable(store: Store, session: Session, directory: Path) -> None:
         archive = directory / backup_create.DUMP
         postgres_tools.run(store.server, [program, "--file=/dev/null", archive])
     except ActionError as error:
+        if error.error != "tool-failed" or not error.cause:
+            raise  # a reader that was killed says nothing, and nothing of the archive
         message = f"{backup_create.DUMP} cannot be read to its end"
         raise ActionError(
             "backup-damaged", message, cause=error.cause, member=backup_create.DUMP

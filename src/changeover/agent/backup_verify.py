@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 # What these say is about the backup; a full disk or a lost session says nothing of it.
 DISPROVED = {"backup-damaged", "backup-differs"}
+# A restore can also fail for what goes on around it: at the server, or with the restoring program.
+AROUND = re.compile(
+    "closed the connection|connection to server|terminating connection|database system is"
+    "|crash of another|canceling statement|died unexpectedly|out of memory|out of shared memory"
+    "|too many|could not (?:extend|write|open|read|fsync|fork)|lock timeout|deadlock"
+)
 
 
 def verify(store: Store, backup: str, *, keep: bool = False, jobs: int = 0) -> Record:
@@ -30,7 +37,8 @@ def verify(store: Store, backup: str, *, keep: bool = False, jobs: int = 0) -> R
 
     Raises:
         ActionError: ``backup-damaged`` naming the member, ``restore-failed``, ``backup-differs``
-            naming the table. One that is damaged or differs loses the proof it had.
+            naming the table. One that is damaged, differs or cannot be restored loses the proof it
+            had; a fault around it, such as a lost session, takes no proof.
     """
     with store.lock():
         directory = store.present(backup)
@@ -38,12 +46,19 @@ def verify(store: Store, backup: str, *, keep: bool = False, jobs: int = 0) -> R
         try:
             record = _restored(store, directory, keep=keep, jobs=jobs)
         except ActionError as error:
-            if error.error in DISPROVED:
+            if _disproves(error):
                 (directory / backup_manifest.PROOF).unlink(missing_ok=True)
             raise
         record["wal_bytes"] += (before or {}).get("wal_bytes", 0)
         backup_store.write_sealed(directory / backup_manifest.PROOF, record)
         return record
+
+
+def _disproves(error: ActionError) -> bool:
+    if error.error == "restore-failed":
+        cause = error.cause or ""  # whoever is killed says nothing
+        return bool(cause) and not AROUND.search(cause)
+    return error.error in DISPROVED
 
 
 def _restored(store: Store, directory: Path, *, keep: bool, jobs: int) -> Record:

@@ -82,7 +82,7 @@ def list_(
     for database in aside.databases or ():
         desk.output.data(
             {"type": "database", **dataclasses.asdict(database)},
-            f"{database.name}  {database.bytes / backup_words.MEGABYTE:.1f} MB  {backup_words.KINDS[database.kind]}",
+            backup_words.beside_words(database),
         )
     if aside.databases is None:
         desk.output.note("the server does not say which databases are beside the live one")

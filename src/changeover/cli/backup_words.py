@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from changeover.counts import counted
 
 if TYPE_CHECKING:
-    from changeover.executors.backup import BesideDue, Due, Price, Proof, Restored
+    from changeover.executors.backup import Beside, BesideDue, Due, Price, Proof, Restored
 
 MEGABYTE = 1_000_000
 KINDS = {
     "failed": "kept by a restore: was live before it",
     "warm": "kept warm: a restore to its backup is one swap",
     "leftover": "restored from a backup that is gone",
+    "scratch": "made for a rehearsal or a comparison, which goes on or was cut off",
 }
 
 
@@ -28,13 +29,19 @@ def proof_words(proof: Proof) -> str:
     )
 
 
+def beside_words(database: Beside) -> str:
+    """Say what a database beside the live one is, and what the server keeps its log for."""
+    size = f"{database.bytes / MEGABYTE:.1f} MB"
+    slots = f"; slots of logical replication: {', '.join(database.slots)}" if database.slots else ""
+    return f"{database.name}  {size}  {KINDS[database.kind]}{slots}"
+
+
 def due_words(due: Due) -> str:
     """Say what retention would remove, with the rows that would go."""
     lines = ["what goes, and does not come back:"]
     lines += [f"  {backup}  the backup" for backup in due.backups]
     for database in due.databases:
-        size = f"{database.bytes / MEGABYTE:.1f} MB"
-        lines.append(f"  {database.name}  {size}  {KINDS[database.kind]}")
+        lines.append(f"  {beside_words(database)}")
         lines += [f"    {line}" for line in _held_words(database)]
     return "\n".join(lines)
 

@@ -35,15 +35,27 @@ def test_what_a_restore_kept_and_what_a_proof_left_is_listed_by_its_kind(site: S
     site.create()
     kept = site.act("backup_restore", backup="one")["kept"]
     site.act("backup_verify", backup="one", keep=True)
-    for purpose in ("verify", "definition"):
+    for purpose in ("verify", "definition", "rehearsal"):
         site.shop.server.run(f'CREATE DATABASE "{site.shop.name}_{purpose}_{GONE}"')
-    make(site, "archive", "failed_by_hand")
+    make(site, "archive", "failed_by_hand", "rehearsal_by_hand", "diff_definition")
 
     assert kinds(site) == {
         kept.removeprefix(site.shop.name): "failed",
         "_verify_one": "warm",
         f"_verify_{GONE}": "leftover",
         f"_definition_{GONE}": "leftover",
+        f"_rehearsal_{GONE}": "scratch",
+        "_diff_definition": "scratch",
+    }
+    due = {
+        one["name"].removeprefix(site.shop.name)
+        for one in site.act("backup_due", keep=1)["databases"]
+    }
+    assert due == {
+        f"_verify_{GONE}",
+        f"_definition_{GONE}",
+        f"_rehearsal_{GONE}",
+        "_diff_definition",
     }
 
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.postgres.moments import until
+from tests.postgres.own_server import BINARIES
 
 from changeover.agent import backup_content
+from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
     from tests.postgres.backup.conftest import Site
@@ -49,3 +52,46 @@ def test_a_sequence_that_is_drawn_from_after_the_dump_has_read_it_is_not_behind(
     site.create()
 
     assert site.act("backup_verify", backup="one")["rows"] > 0
+
+
+def proved(site: Site) -> bool:
+    (listed,) = site.act("backup_list")["backups"]
+    return bool(listed["proved"])
+
+
+def test_a_backup_that_cannot_be_restored_any_more_loses_its_proof(site: Site) -> None:
+    role = f"{site.shop.name}_gone"
+    site.shop.rows(f"CREATE ROLE {role}; ALTER TABLE audit OWNER TO {role}")
+    site.create()
+    site.act("backup_verify", backup="one")
+    site.shop.rows(f"ALTER TABLE audit OWNER TO postgres; DROP ROLE {role}")
+
+    with pytest.raises(ActionError) as caught:
+        site.act("backup_verify", backup="one")
+
+    assert caught.value.error == "restore-failed"
+    assert f'role "{role}" does not exist' in str(caught.value.cause)
+    assert not proved(site)
+
+
+@pytest.mark.parametrize(
+    ("at", "error"), [("--file=/dev/null", "tool-failed"), ("-d", "restore-failed")]
+)
+def test_a_restoring_program_that_is_killed_says_nothing_of_the_backup(
+    site: Site, at: str, error: str
+) -> None:
+    site.create()
+    site.act("backup_verify", backup="one")
+    folder = site.root / "postgresql/15/bin"
+    shutil.copytree(BINARIES, folder, symlinks=True)
+    (folder / "pg_restore").write_text(
+        f'#!/bin/sh\ncase " $* " in *" {at} "*) kill -9 $$;; esac\nexec {BINARIES}/pg_restore "$@"\n'
+    )
+    site.rewrite_host(binaries=str(site.root / "postgresql"))
+
+    with pytest.raises(ActionError) as caught:
+        site.act("backup_verify", backup="one")
+
+    assert caught.value.error == error
+    assert proved(site)
+    assert site.databases() == {site.shop.name}

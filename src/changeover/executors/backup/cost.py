@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from changeover.counts import counted
+from changeover.executors.backup.records import slots_stay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -81,6 +82,7 @@ class Price:
         wal_bytes: Log written by the whole server since, less what the proof wrote; ``None`` when
             the backup is another cluster's.
         tables: The tables that are not as they were.
+        slots: The slots of logical replication that would stay with the database that is left.
     """
 
     backup: str
@@ -90,6 +92,7 @@ class Price:
     rows_written: int
     wal_bytes: int | None
     tables: tuple[TablePrice, ...]
+    slots: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, answer: Event) -> Self:
@@ -99,7 +102,8 @@ class Price:
             TablePrice(table=table, **{name: facts.get(name) for name in names})
             for table, facts in answer["tables"].items()
         )
-        return cls(**{name: answer[name] for name in FIGURES}, tables=tables)
+        slots = tuple(answer.get("slots", ()))
+        return cls(**{name: answer[name] for name in FIGURES}, tables=tables, slots=slots)
 
     def as_json(self) -> Event:
         """Return the price as plain JSON."""
@@ -107,9 +111,10 @@ class Price:
 
     def words(self) -> str:
         """Return what would be left behind, what would come back, and what was written."""
-        if not self.tables:
-            return f"nothing was written since {self.since}"
-        return "\n".join(self._lines())
+        lines = [*self._lines()] if self.tables else [f"nothing was written since {self.since}"]
+        if self.slots:
+            lines.append(f"warning: {slots_stay(self.slots, 'the database that is left')}")
+        return "\n".join(lines)
 
     def _lines(self) -> Iterator[str]:
         if self.left_at_most is None or self.back_at_most is None:

@@ -59,6 +59,14 @@ class SwapUnknown(Mixed):
     """The server went away during the exchange: nobody can tell which database is live."""
 
 
+class BackupNotRestored(CheckRed):
+    """The backup can be read, and cannot be restored on this server as it is."""
+
+
+class ToolStopped(Failed):
+    """A program of PostgreSQL's ended in a way that says nothing of the backup."""
+
+
 class RestoredBefore(Failed):
     """A restore to this backup that was cut off is finished, and the database was changed since."""
 
@@ -102,10 +110,18 @@ class RecoveryFailed(CheckRed):
 _MOMENTS = "changeover backup list --env {env} shows the moments and points there are"
 _AGAIN = "changeover provision --env {env}"
 _ANOTHER = "changeover backup list --env {env} shows the proved ones; changeover backup create"
+_STOPPED = (
+    "correct the cause, or see journalctl -k on {host} for what ended it, then run this again"
+)
 _LEAVES: dict[str, tuple[type[ChangeoverError], str]] = {
     "backup-damaged": (BackupDamaged, _ANOTHER),
     "backup-differs": (BackupDiffers, _ANOTHER),
-    "restore-failed": (BackupDiffers, _ANOTHER),
+    "restore-failed": (
+        BackupNotRestored,
+        f"correct the cause on {{host}}, then: changeover backup verify BACKUP; or {_ANOTHER}",
+    ),
+    "tool-failed": (ToolStopped, _STOPPED),
+    "tool-slow": (ToolStopped, _STOPPED),
     "disk-too-small": (DiskTooSmall, "make room on {host}, then run this again"),
     "tablespace-missing": (BackupDiffers, "make that tablespace on {host}, then run this again"),
     "value-too-large": (

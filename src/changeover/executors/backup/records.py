@@ -118,12 +118,15 @@ class Beside:
         name: Its name.
         kind: ``failed``: it was live before a restore, and has the rows that the backup does not.
             ``warm``: restored from a backup that is there. ``leftover``: from one that is gone.
+            ``scratch``: made for a rehearsal or a comparison, under way or cut off.
         bytes: Its size.
+        slots: Its slots of logical replication.
     """
 
     name: str
     kind: str
     bytes: int
+    slots: tuple[str, ...] | list[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,4 +225,14 @@ def columns_held(lost: Mapping[str, Mapping[str, Any]]) -> str:
         f"{table}.{column} ({counted(rows, 'row')})"
         for table, facts in lost.items()
         for column, rows in facts.get("filled", {}).items()
+    )
+
+
+def slots_stay(slots: Iterable[str], kept: str) -> str:
+    """Say what becomes of logical replication slots when their database is exchanged."""
+    names = ", ".join(slots)
+    return (
+        f"logical replication slots stay with {kept}: {names}. What reads from them gets nothing of the"
+        " live database, and the server keeps its log for them until they are dropped: make them anew"
+        " on the live one, then drop those"
     )

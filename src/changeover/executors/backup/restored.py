@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from changeover.counts import counted
-from changeover.executors.backup.records import columns_held
+from changeover.executors.backup.records import columns_held, slots_stay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 Event = dict[str, Any]
 
@@ -102,13 +102,3 @@ class Restored:
         if self.slots:
             said.append(slots_stay(self.slots, str(self.kept)))
         return tuple(said)
-
-
-def slots_stay(slots: Iterable[str], kept: str) -> str:
-    """Say what becomes of logical replication slots when their database is exchanged."""
-    names = ", ".join(slots)
-    return (
-        f"logical replication slots stay with {kept}: {names}. What reads from them gets nothing of the"
-        " live database, and the server keeps its log for them until they are dropped: make them anew"
-        " on the live one, then drop those"
-    )
