@@ -22,7 +22,7 @@ DISPROVED = {"backup-damaged", "backup-differs"}
 AROUND = re.compile(
     "closed the connection|connection to server|terminating connection|database system is"
     "|crash of another|canceling statement|died unexpectedly|out of memory|out of shared memory"
-    "|too many|could not (?:extend|write|open|read|fsync|fork)|lock timeout|deadlock"
+    "|too many|could not (?:extend|write|fsync|fork)|lock timeout|deadlock"
 )
 
 
