@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CONFIGURATION = "etc/changeover/pgbackrest.json"
 PROGRAM = Path("/usr/bin/pgbackrest")
+# Where it is unless it is told.
+OWN_LOCK = Path("/tmp/pgbackrest")  # noqa: S108 - pgBackRest's own default
 # A copy of a large cluster takes hours; nobody waits for one that takes a day.
 COPY_SECONDS = 43200.0
 ASK_SECONDS = 90.0
@@ -57,7 +59,7 @@ class Archive:
     apart: bool
     server: Server
     schedules: tuple[str, ...] = ()
-    lock: Path = Path("/tmp/pgbackrest")  # noqa: S108 - its own default
+    lock: Path = OWN_LOCK
 
     def run(
         self, *words: str, seconds: float = ASK_SECONDS, far: Callable[[], str] = lambda: ""
@@ -144,8 +146,9 @@ def archive_of(call: Call, server: Server) -> Archive | None:
         repository=record["repository"],
         apart=record["apart"],
         server=server,
-        schedules=tuple(record["schedules"]),
-        lock=Path(record["lock"]),
+        # an older provision does not say these
+        schedules=tuple(record.get("schedules", ())),
+        lock=Path(record.get("lock", OWN_LOCK)),
     )
 
 
