@@ -70,7 +70,7 @@ def test_it_is_refused_by_its_version(server11: Server) -> None:
 
     error = refusal(server11)
 
-    assert error.message == "postgres on test-db runs PostgreSQL 11.22; 12 is the oldest that works"
+    assert error.message == "postgres on test-db runs PostgreSQL 11.22; 13 is the oldest that works"
     assert (error.host, error.hint) == ("test-db", "upgrade the server first")
     assert (error.exit_code, CheckRed.exit_code) == (6, 6)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from tests.postgres.disks import Disk, small_disk
 from tests.postgres.moments import until
 from tests.postgres.own_server import fresh_shop, running_server
 
+from changeover.agent import backup_side
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -53,16 +55,30 @@ def held_file(site: Site) -> Path:
     return path
 
 
-def test_room_is_asked_for_the_log_that_a_restore_writes(cramped: tuple[Site, Disk]) -> None:
+def test_room_is_asked_for_the_log_that_a_copy_writes(cramped: tuple[Site, Disk]) -> None:
     site, disk = cramped
     size = site.create()["database_bytes"]
+    site.act("backup_verify", backup="one", keep=True)
     disk.leave(int(1.2 * size) + 100 * MEGABYTE)
 
+    with pytest.raises(ActionError, match="the rehearsal's clone needs") as caught:
+        site.act("backup_rehearsal", backup="one")
+    assert caught.value.error == "disk-too-small"
     with pytest.raises(ActionError, match="the restore beside the live one needs") as caught:
         site.act("backup_verify", backup="one")
 
     assert caught.value.error == "disk-too-small"
     assert site.databases() == {site.shop.name}
+
+
+def test_room_is_asked_for_the_files_that_indexes_are_sorted_in(site: Site) -> None:
+    made = site.create()
+    manifest = json.loads((site.backups / "one/manifest.json").read_text())
+    sizes = "SELECT pg_relation_size(oid) FROM pg_class WHERE relkind = 'i' AND oid >= 16384"
+    largest = sorted((size for (size,) in site.shop.rows(sizes)), reverse=True)[:4]
+
+    assert manifest["largest_indexes"] == largest
+    assert backup_side.needed(manifest) == int(1.2 * made["database_bytes"]) + sum(largest)
 
 
 def test_a_restore_ends_before_the_live_server_has_no_room_for_its_log(
