@@ -59,7 +59,7 @@ def undoing(
         yield shop.owner
 
     monkeypatch.setattr(safety, "load_releases", lambda *_: {})
-    monkeypatch.setattr(database, "migration_folders", lambda *_: (old, new))
+    monkeypatch.setattr(database, "folders_of", lambda *_: (old, new))
     monkeypatch.setattr(database, "owner_database", owner)
     monkeypatch.setattr(database, "fence", lambda _: None)
     run: Any = SimpleNamespace(

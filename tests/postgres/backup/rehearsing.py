@@ -67,7 +67,8 @@ class Rehearsing:
         patch.setattr(backups, "vault_of", lambda _: vault)
         for module in (rehearsal, trial):
             patch.setattr(module, "load_releases", lambda *_: {})
-        patch.setattr(database, "migration_folders", lambda *_: (folder,))
+        for read in ("migration_folders", "folders_of"):
+            patch.setattr(database, read, lambda *_: (folder,))
         patch.setattr(database, "owner_database", owner)
         patch.setattr(database, "fence", lambda _: None)
 
