@@ -98,6 +98,10 @@ class Fingerprints:
         session: Where to ask.
         how: By the ``value``, or by the ``text`` of a whole row, which older agents took and never
             wrote down.
+
+    Raises:
+        ActionError: ``backup-format`` where it is another way: only the agent that made the backup
+            can compare it.
     """
 
     def __init__(self, session: Session, how: str = "value") -> None:
@@ -105,6 +109,9 @@ class Fingerprints:
         self._hashes: dict[str, dict[str, str]] | None = None
         if how == "value":
             self._hashes = {row["name"]: row["columns"] for row in session.rows(HASHES)}
+        elif how != "text":
+            message = f"this agent does not know how the backup's rows were hashed: {how}"
+            raise ActionError("backup-format", message)
 
     def of(self, table: str, named: Sequence[str]) -> Record:
         """Return ``{"rows", "fingerprint"}`` of one table's columns of these names."""

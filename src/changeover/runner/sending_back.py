@@ -40,7 +40,10 @@ def send_back(
         colour=before,
         closing_seconds=ROLLBACK_CLOSING_SECONDS,
     )
-    mended = mend(run, version, plan.version) if version else Mended()
+    # Where the plan found that the old version can use what is there, users do not wait for the
+    # database to say so again: it may be what is red.
+    first = plan.situation.verdict.kind != "instant"
+    mended = mend(run, version, plan.version) if version and first else Mended()
     try:
         behind = retreat.send(run, step, run.app_hosts)
     except ChangeoverError as second:
@@ -52,6 +55,8 @@ def send_back(
                 f"; {', '.join(mended.undone)} is undone, which {plan.version} may not run without"
             )
         return endings.mixed(run, message, second, hint=endings.look(run))
+    if version and not first:
+        mended = mend(run, version, plan.version)
     return _arrived(run, plan, red, error, behind, mended, resumed=resumed)
 
 

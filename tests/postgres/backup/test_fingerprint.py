@@ -94,3 +94,11 @@ def test_a_backup_of_an_older_agent_is_held_against_the_text_of_its_rows(shop: S
         shop.rows("UPDATE many SET a = 'other' WHERE id = 1")
         with pytest.raises(ActionError, match="many holds other values"):
             compare(session, manifest)
+
+
+def test_rows_that_were_hashed_in_an_unknown_way_are_not_said_to_differ(shop: Shop) -> None:
+    reach = Server(socket=str(shop.server.directory), port=shop.server.port)
+    with Session(reach, shop.name) as session:
+        manifest = {"tables": {}, "sequences": {}, "hashed": "otherwise"}
+        with pytest.raises(ActionError, match="how the backup's rows were hashed: otherwise"):
+            compare(session, manifest)

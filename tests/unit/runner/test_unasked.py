@@ -16,7 +16,7 @@ from changeover.runner import forward, takeover
 from changeover.runner.rollback import back
 from changeover.runner.undo import by_hand
 from changeover.steps import Outcome
-from changeover.verdict import Verdict
+from changeover.verdict import Kind, Verdict
 
 from .conftest import MOMENT, NEW, OLD, failed
 from .test_forward import plan
@@ -69,8 +69,11 @@ def database(desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch) ->
     return made
 
 
-def deploy(desk: Desk) -> str:
-    return str(forward.walk(desk.run(), plan())["message"])
+def deploy(desk: Desk, kind: Kind = "revert") -> str:
+    made = plan()
+    judged = Verdict(kind=kind, because="of it")
+    made = replace(made, situation=replace(made.situation, verdict=judged))
+    return str(forward.walk(desk.run(), made)["message"])
 
 
 def ill(machines: Machines, action: str) -> None:
@@ -110,6 +113,17 @@ def test_after_the_switch_it_is_undone_right_before_users_go_back(
     assert (error.exit_code, machines.contracted) == (3, [])
     assert "; rolled back: 1.0.0 serves again, proved; undone, as it cannot" in error.message
     assert (database.users_were_on, machines.live) == ([NEW, NEW], [OLD, OLD])
+
+
+def test_where_the_plan_found_nothing_in_the_way_users_do_not_wait_for_the_database(
+    desk: Desk, machines: Machines, database: Database
+) -> None:
+    ill(machines, "confirm")
+
+    error = failed(lambda: deploy(desk, "instant"))
+
+    assert (error.exit_code, machines.contracted) == (3, [])
+    assert database.users_were_on == [OLD, OLD]
 
 
 @pytest.mark.parametrize(("action", "serves"), [("start", "serves"), ("confirm", "serves again")])
@@ -163,15 +177,9 @@ def test_a_lease_that_was_taken_over_stops_it(
     assert ("one", "revert") not in machines.order
 
 
-@pytest.mark.parametrize(
-    ("verdict", "exit_code"),
-    [
-        (Verdict(kind="instant", because="of it"), 3),
-        (Verdict(kind="revert", because="of it"), 4),
-    ],
-)
+@pytest.mark.parametrize(("kind", "exit_code"), [("instant", 3), ("revert", 4)])
 def test_a_ledger_that_cannot_be_read_is_no_silence(
-    desk: Desk, machines: Machines, database: Database, verdict: Verdict, exit_code: int
+    desk: Desk, machines: Machines, database: Database, kind: Kind, exit_code: int
 ) -> None:
     del database
     two = machines["two"]
@@ -181,10 +189,8 @@ def test_a_ledger_that_cannot_be_read_is_no_silence(
         two.refuse("unhealthy", "answers 503")
 
     two.on("confirm", ill_and_without_ledger)
-    made = plan()
-    made = replace(made, situation=replace(made.situation, verdict=verdict))
 
-    error = failed(lambda: forward.walk(desk.run(), made))
+    error = failed(lambda: deploy(desk, kind))
 
     assert (error.exit_code, machines.live) == (exit_code, [OLD, OLD])
     assert "not known whether 1.0.0 can use the database as it is: three" in desk.says()
