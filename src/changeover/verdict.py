@@ -29,6 +29,8 @@ class MigrationFact:
             columns alone.
         takes: What it takes away or overwrites of what users have written; empty where nothing.
         lived_with: Whether the version to go back to has run it, too.
+        holds: What undoing it demands of every row, in words: rows written since may break it.
+        broken: Which of that the live rows break, where they were asked.
     """
 
     id: str
@@ -39,6 +41,8 @@ class MigrationFact:
     because: str = ""
     takes: str = ""
     lived_with: bool = False
+    holds: tuple[str, ...] = ()
+    broken: str = ""
 
     @property
     def lasting(self) -> bool:
@@ -136,6 +140,9 @@ def undoing(lasting: Sequence[MigrationFact]) -> Verdict:
         "was never undone in a rehearsal": [
             fact.id for fact in lasting if fact.reversible and fact.lossless is None
         ],
+        "cannot be undone as the rows are": [
+            f"{fact.id} ({fact.broken})" for fact in lasting if fact.broken
+        ],
     }
     because = "; ".join(f"{', '.join(names)} {why}" for why, names in reasons.items() if names)
     if because:
@@ -145,10 +152,12 @@ def undoing(lasting: Sequence[MigrationFact]) -> Verdict:
         )
     names = ", ".join(fact.id for fact in lasting)
     moved = "; ".join(dict.fromkeys(fact.because for fact in lasting if fact.because))
+    holds = ", ".join(what for fact in lasting for what in fact.holds)
     return Verdict(
         kind="revert",
         because=f"{names} {'is' if len(lasting) == 1 else 'are'} undone before users are sent back: "
-        f"rehearsed, and nothing is lost{f'; but {moved}: {POSITIONS}' if moved else ''}",
+        f"rehearsed, and nothing is lost{f', as long as no row breaks {holds}' if holds else ''}"
+        f"{f'; but {moved}: {POSITIONS}' if moved else ''}",
     )
 
 

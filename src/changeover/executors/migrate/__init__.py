@@ -30,6 +30,7 @@ from changeover.executors.migrate.rehearsals import (
     recall,
     remember,
 )
+from changeover.executors.migrate.rows_that_break import broken
 from changeover.executors.migrate.run import MigrateOutcome, apply, revert
 from changeover.executors.migrate.server import ServerFacts, probe
 from changeover.executors.migrate.status import MigrationStatus, fence, pending, standing, status
@@ -58,6 +59,7 @@ __all__ = [
     "adopt",
     "apply",
     "began",
+    "broken",
     "examine",
     "fence",
     "foresee",

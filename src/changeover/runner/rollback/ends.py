@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from changeover.colour import version_of
 from changeover.executors import lease, operate
+from changeover.executors.migrate.failures import StatementFailed
 from changeover.runner import endings, retreat
 from changeover.runner.own import back as own_back
 from changeover.runner.rollback import database_live
+from changeover.runner.rollback.schema_gone import SchemaGone
 from changeover.runner.rollback.way import DRAIN_SECONDS
 from changeover.runner.undo import in_rollback as undone
 
@@ -72,7 +74,7 @@ def failed(way: Way, error: ChangeoverError) -> ChangeoverError:
     if refused:
         return endings.taken(run, refused, way.at)
     if way.at in BEFORE:
-        return _stays(way, error)
+        return _stays(way, _as_rows_are(way, error))
     if way.at == "revert":
         return _went_nowhere(way, error)
     where = f"{way.version} serves again on {retreat.listed(way.back)}"
@@ -94,6 +96,28 @@ def _went_nowhere(way: Way, error: ChangeoverError) -> ChangeoverError:
             return _put_back(way, error, message)
         message += f"; {', '.join(names)} stays undone, which {version_of(way.live or '')} may not run without"
     return endings.mixed(way.run, message + _not_asked(way), error, hint=hint)
+
+
+def _as_rows_are(way: Way, error: ChangeoverError) -> ChangeoverError:
+    """Return why undoing failed with the way back as it is now: rows that break it are no fault of the file."""
+    if way.at != "undo" or not isinstance(error, StatementFailed):
+        return error
+    undo, name = way.undo, way.run.environment.name
+    error.hint = (
+        f"changeover status --env {name} tells the way back as it is now,"
+        f" changeover rollback --to {way.version} --env {name} tries it again"
+    )
+    try:
+        way.check()
+    except SchemaGone as gone:
+        error.message = f"{error.message}; {gone.message}"
+        error.hint = gone.hint
+        error.cause = "\n".join(each for each in (error.cause, gone.cause) if each)
+    except Exception as second:  # noqa: BLE001 - what failed is told, whatever keeps the ledger from answering
+        says = f"warning: the way back as it is now is not known: {endings.known(second).message}"
+        way.run.note({"type": "warning", "says": says})
+    way.undo = undo
+    return error
 
 
 def _stays(way: Way, error: ChangeoverError) -> ChangeoverError:

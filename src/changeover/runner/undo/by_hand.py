@@ -12,6 +12,7 @@ from changeover.executors import migrate
 from changeover.release import lineage
 from changeover.runner import by_hand, database, safety, survey
 from changeover.runner.undo import judgement as undoing
+from changeover.runner.undo import rows
 from changeover.runner.undo import trial as undo_trial
 
 if TYPE_CHECKING:
@@ -38,13 +39,13 @@ def revert(context: Context, version: str) -> tuple[str, ...]:
     host = database.database_host(context.environment, context.declared)
     folders = database.migration_folders(context.releases, version)
     with database.owner_database(context.environment, context.declared) as place:
-        standing = {row.id for row in migrate.standing(place)}
+        rows_ran = migrate.standing(place)
         known, fence = migrate.recall(place), migrate.fence(place)
     ran = [
         each
         for folder in folders
         for each in folder.migrations
-        if each.release == version and each.id in standing
+        if each.release == version and each.id in {row.id for row in rows_ran}
     ]
     if not ran or host is None:
         return ()
@@ -53,7 +54,9 @@ def revert(context: Context, version: str) -> tuple[str, ...]:
     due = [each for each in ran if each.phase == "contract" or not used]
     if not due:
         return ()
-    found = verdict.undoing(undoing.facts(due, folders, known))
+    with database.owner_database(context.environment, context.declared) as place:
+        facts = rows.asked(place, rows_ran, undoing.facts(due, folders, known), folders)
+    found = verdict.undoing(facts)
     if found.kind != "revert":
         raise UndoLossy(
             f"{version} is not undone: {found.because}",

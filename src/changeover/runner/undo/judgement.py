@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from changeover import steps, verdict
 from changeover.executors import migrate
-from changeover.migrations import hazards, losses
+from changeover.migrations import hazards, losses, tightening
 from changeover.release import lineage, load_releases
 from changeover.release.figures import version_order
 from changeover.release.reading import unknown_version
 from changeover.runner import database
+from changeover.runner.undo import rows
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -134,11 +135,12 @@ def _standing(
         return _Standing()
     with database.owner_database(environment, app) as place:
         ran, known = migrate.standing(place), migrate.recall(place)
-    # A release that never ran is not read: what is wrong in its files keeps nobody from going back.
-    more = between.intersection(row.release for row in ran)
-    names = dict.fromkeys((*lineage(releases, live), *sorted(more, key=version_order)))
-    folders = database.folders_of(releases, names)
-    return _Standing(ran=ran, facts=tuple(stood(ran, folders, known, between)))
+        # A release that never ran is not read: what is wrong in its files keeps nobody from going back.
+        more = between.intersection(row.release for row in ran)
+        names = dict.fromkeys((*lineage(releases, live), *sorted(more, key=version_order)))
+        folders = database.folders_of(releases, names)
+        facts = rows.asked(place, ran, stood(ran, folders, known, between), folders)
+    return _Standing(ran=ran, facts=facts)
 
 
 def _newer(releases: Mapping[str, Release], version: str) -> frozenset[str]:
@@ -239,20 +241,28 @@ def _fact(
         known: What rehearsals have left.
     """
     found = known.undo(migration.id, migration.undo_digest)
-    taken = losses.of(migration.revert)
+    demands = tightening.of(migration.revert)
+    against = _against(migration, demands)
     return verdict.MigrationFact(
         id=migration.id,
         phase=str(migration.phase),
         reversible=bool(migration.revert),
         breaks=migration.id in breaking,
         takes=takes.get(migration.id, ""),
-        lossless=False if taken else (found.lossless if found else None),
-        because=f"its revert has {taken}: rows written since may go with it"
-        if taken
-        else found.because
-        if found
-        else "",
+        lossless=False if against else (found.lossless if found else None),
+        because=against or (found.because if found else ""),
+        holds=tuple(each.what for each in demands),
     )
+
+
+def _against(migration: Migration, demands: Iterable[tightening.Demand]) -> str:
+    """Say what the text of a revert tells against running it on rows that were written since."""
+    if taken := losses.of(migration.revert):
+        return f"its revert has {taken}: rows written since may go with it"
+    unasked = [each.what for each in demands if not each.query]
+    if not unasked:
+        return ""
+    return f"its revert has {', '.join(unasked)}, and whether rows written since break that cannot be asked"
 
 
 def judge(run: Run, version: str, between: Collection[str]) -> Verdict:
