@@ -4,7 +4,8 @@
 
 A moment counts when what was killed was still at work. Each round has a server's database of its
 own: its work is killed one to three times, then run to its end and compared with what one whole run
-leaves. Red is a re-run that fails, a result that differs, or a lock that is not free after 2 s.
+leaves. A restore is run again by another deployment, after users wrote. Red is a re-run that fails, a
+result that differs, or a lock that is not free after 2 s.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ class Restoring:
         warm: Whether the backup is restored beside the live one already.
         lives: The numbers of the databases that were live when a run began.
         written: The lines that users were told are written.
-        over: The runs that were killed when they had nothing left to do.
+        over: The runs that had done all there was to do, and were followed by another.
         answers: What the runs that were not killed said.
     """
 
@@ -155,6 +155,8 @@ class Restoring:
             psycopg.connect(**parameters).close()
             self.site.shop.rows(f"INSERT INTO audit VALUES ('{line}')")  # noqa: S608 - own words
             self.written.append(line)
+        if self.lives and not self.record.exists() and self._live() != self.lives[-1]:
+            self.over.append(len(self.lives))
         self.lives.append(self._live())
         return self.site.agent("backup_restore", backup="one", deployment=f"try{len(self.lives)}")
 
@@ -175,8 +177,6 @@ class Restoring:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         running.process.communicate(timeout=60)
-        if not self.record.exists() and self._live() != self.lives[-1]:
-            self.over.append(len(self.lives))
 
     def free(self) -> bool:
         with (self.site.backups / "lock").open("a") as file:

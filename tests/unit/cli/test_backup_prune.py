@@ -10,7 +10,7 @@ import pytest
 
 from changeover.cli import backup
 from changeover.cli.confirm import NotConfirmed
-from changeover.executors.backup import BesideDue, Due, Pruned
+from changeover.executors.backup import BesideDue, Due, Pruned, Unfinished
 from changeover.runner import backups
 
 if TYPE_CHECKING:
@@ -101,3 +101,20 @@ def test_where_nothing_is_due_nobody_is_asked(
 
     assert removed == []
     assert output.told == [{"type": "pruned", "backups": [], "databases": []}]
+
+
+def test_a_restore_that_is_not_finished_is_told_where_nothing_goes_for_it(
+    output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_off = Unfinished(backup="b1", at="2026-03-01T03:00:00Z", deployment="d", live=True)
+    due = Due(backups=(), databases=(), unfinished=cut_off)
+    monkeypatch.setattr(backups, "due", lambda *_: due)
+
+    backup.prune(keep=1)
+
+    words = (
+        "a restore to b1 that d began at 2026-03-01T03:00:00Z was cut off after b1 had become live:"
+        " changeover backup restore b1 --env demo counts what it left behind, and exchanges nothing"
+        " again"
+    )
+    assert output.said == [words, "nothing to remove"]
