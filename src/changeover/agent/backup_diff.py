@@ -17,6 +17,7 @@ from changeover.agent import (
     backup_settings,
     backup_side,
     backup_tables,
+    definition_secrets,
 )
 from changeover.agent.failure import ActionError
 from changeover.agent.postgres_session import Session
@@ -211,5 +212,5 @@ def _schema(store: Store, kept: str) -> list[str]:
         with store.lock():
             place = scratch(store)
             texts = [backup_side.settled(store, session, text, place, settings) for text in texts]
-    one, other = (text.splitlines() for text in texts)
+    one, other = (definition_secrets.shown(store, text).splitlines() for text in texts)
     return list(difflib.unified_diff(one, other, n=1, lineterm=""))[NAMED_LINES:]

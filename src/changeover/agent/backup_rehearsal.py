@@ -11,6 +11,7 @@ from changeover.agent import (
     backup_settings,
     backup_side,
     backup_tables,
+    definition_secrets,
 )
 from changeover.agent.failure import ActionError
 from changeover.agent.postgres_room import Room
@@ -91,7 +92,8 @@ def look(store: Store, backup: str) -> Record:
     )
     with Session(store.server, clone) as inside:
         tables, sequences = _contents(inside), backup_content.sequences(inside)
-    return {"schema": schema, "tables": _own(tables), "sequences": _own(sequences)}
+    shown = definition_secrets.shown(store, schema)
+    return {"schema": shown, "tables": _own(tables), "sequences": _own(sequences)}
 
 
 def _own(found: Record) -> Record:
@@ -104,9 +106,8 @@ def live_schema(store: Store) -> Record:
         major = session.major
     program = store.server.program("pg_dump", major)
     option = f"--exclude-schema={LEDGER}"
-    return {
-        "schema": backup_content.schema(store.server, program, store.database, option, major=major)
-    }
+    schema = backup_content.schema(store.server, program, store.database, option, major=major)
+    return {"schema": definition_secrets.shown(store, schema)}
 
 
 def _contents(session: Session) -> Record:

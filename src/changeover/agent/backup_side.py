@@ -12,6 +12,7 @@ from changeover.agent import (
     backup_extensions,
     backup_settings,
     backup_subscriptions,
+    definition_secrets,
     postgres_tools,
 )
 from changeover.agent.failure import ActionError
@@ -178,7 +179,7 @@ def check(store: Store, session: Session, directory: Path, manifest: Record, sid
         raise ActionError(
             "backup-differs",
             "the restored definitions are not those of the dump",
-            cause=_difference(wanted, found),
+            cause=_difference(store, wanted, found),
             table=backup_create.SCHEMA,
         )
 
@@ -208,10 +209,9 @@ def settled(store: Store, session: Session, wanted: str, scratch: str, settings:
         drop(session, scratch)
 
 
-def _difference(wanted: str, found: str) -> str:
+def _difference(store: Store, wanted: str, found: str) -> str:
     import difflib  # noqa: PLC0415 - only a failure needs it
 
-    lines = difflib.unified_diff(
-        wanted.splitlines(), found.splitlines(), "dump", "restored", n=1, lineterm=""
-    )
+    one, other = (definition_secrets.shown(store, text).splitlines() for text in (wanted, found))
+    lines = difflib.unified_diff(one, other, "dump", "restored", n=1, lineterm="")
     return "\n".join(list(lines)[:40])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from changeover.agent import definition_secrets
+
 # Each of these goes on with content of the database, up to the next field of the message.
 QUOTING = re.compile(
     r"""(
@@ -37,5 +39,6 @@ def fault(text: str, otherwise: str) -> str:
 
 
 def without_values(text: str) -> str:
-    """Return a program's complaint without the values of rows in it, then its end."""
-    return QUOTING.sub(r"\1 (…)", text)[-CAUSE_CHARACTERS:]
+    """Return a program's complaint without passwords and the values of rows in it, then its end."""
+    said = definition_secrets.hidden(text, lambda _: "(hidden)")
+    return QUOTING.sub(r"\1 (…)", said)[-CAUSE_CHARACTERS:]
