@@ -77,7 +77,12 @@ def _releases(paths: Sequence[Path]) -> list[list[Migration]]:
     single: dict[Path, dict[Path, Migration]] = {}
     for path in paths:
         if path.is_dir() and not (loose := sorted(path.glob("*.sql"))):
-            whole.append([*folder.load(path, path.parent.name or "release").migrations])
+            found = folder.load(path, path.parent.name or "release").migrations
+            if not found:
+                raise InvalidInput(
+                    f"no SQL file lies in {path}", hint="give migration files or folders"
+                )
+            whole.append([*found])
             continue
         for each in map(folder.main_file, loose if path.is_dir() else [path]):
             phased = each.parent.name in PHASES
@@ -107,11 +112,13 @@ def _judged(migrations: Sequence[Migration]) -> list[Finding]:
 
     # Where files are named otherwise, nothing can lie beside them that could be missing.
     others = {str(each.path) for each in migrations if not folder.named_as_ours(each.path)}
-    return [
+    places = {str(each.path): place for place, each in enumerate(migrations)}
+    found = [
         finding
         for finding in hazards.lint(migrations)
         if finding.path not in others or finding.rule not in BESIDE
     ]
+    return sorted(found, key=lambda each: (places[each.path], each.line))
 
 
 def _as_sarif(found: Sequence[Finding]) -> str:

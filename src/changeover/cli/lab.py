@@ -30,7 +30,7 @@ def _progress(*, json: bool) -> Progress:
 def up(
     *,
     topology: Annotated[
-        str | None, typer.Option(help="single or fleet; else the one that was up last.")
+        str | None, typer.Option(help="single, fleet or archive; else the one that was up last.")
     ] = None,
     json: options.Json = False,
 ) -> None:

@@ -21,6 +21,10 @@ FILE_NAME = re.compile(
     r"(?P<number>\d{3})_(?P<name>[a-z0-9][a-z0-9_]*)(?:\.(?P<role>verify|revert)\.sql|\.(?P<checks>checks)\.yml|\.sql)"
 )
 
+DOWN = re.compile(
+    r"^--\s*(?:migrate:down|\+goose\s+down|\+migrate\s+down)\b", re.MULTILINE | re.IGNORECASE
+)
+
 
 class MigrationFolderInvalid(InvalidInput):
     """A file or folder among the migrations breaks the naming rules."""
@@ -98,11 +102,13 @@ def main_file(path: Path) -> Path:
 def load_other(path: Path, release: str, phase: Phase) -> Migration:
     """Read an SQL file of any name, which nothing belongs to: to be judged, not to be run.
 
+    What undoes it in the same file, as dbmate, goose and sql-migrate have it, is left out.
+
     Raises:
         SqlUnreadable: It is not SQL.
         StatementRefused: A statement has no place in a migration.
     """
-    return _bare(path, _read(path), release, phase)
+    return _bare(path, DOWN.split(_read(path))[0], release, phase)
 
 
 def _bare(path: Path, content: str, release: str, phase: Phase) -> Migration:

@@ -41,6 +41,7 @@ _TOLD: tuple[tuple[Severity, str, str], ...] = (
     ("warning", "set-not-null", "Every row is read with everybody shut out."),
     ("warning", "constraint-validated-at-once", "A constraint reads every row at once."),
     ("warning", "whole-table-write", "Every row of a table is written in one transaction."),
+    ("warning", "backfill-at-once", "A backfill writes its rows in one transaction."),
     ("warning", "mixed-transactions", "A file's statements cannot share one transaction."),
     ("warning", "verify-missing", "Nothing proves a migration's result."),
     ("note", "revert-missing", "A migration cannot be undone without a backup."),

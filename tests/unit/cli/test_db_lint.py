@@ -151,3 +151,25 @@ def test_files_of_other_tools_are_judged_by_what_is_in_them(tmp_path: Path) -> N
         assert [found["rule"] for found in findings] == ["index-not-concurrent"]
     told = lint(tmp_path / "V1__users.sql", tmp_path.with_name("notes.txt"))
     assert (told.returncode, told.stdout) == (2, "")
+
+
+def test_a_folder_without_sql_is_a_usage_error(tmp_path: Path) -> None:
+    told = lint(tmp_path)
+
+    assert (told.returncode, told.stdout) == (2, "")
+    assert f"no SQL file lies in {tmp_path}" in told.stderr
+
+
+def test_findings_come_by_line_and_what_undoes_a_file_is_not_judged(tmp_path: Path) -> None:
+    (tmp_path / "20260101_names.sql").write_text(
+        "-- migrate:up\nCREATE INDEX a ON users (name);\nLOCK TABLE users;\nDROP TABLE kinds;\n"
+        "-- migrate:down\nDROP TABLE users;\n"
+    )
+
+    _, *findings, _ = [json.loads(line) for line in lint("--json", tmp_path).stdout.splitlines()]
+
+    assert [(found["line"], found["rule"]) for found in findings] == [
+        (2, "index-not-concurrent"),
+        (3, "explicit-lock"),
+        (4, "breaks-old-version"),
+    ]
