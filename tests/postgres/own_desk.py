@@ -44,6 +44,7 @@ class OwnDesk:
         at: Called when a command is asked for, before it runs; may raise.
         left: What the host says of a unit that was left there.
         ended: What it ends of it when asked to.
+        clone: The database that a command runs on which is tried on a clone; ``None`` for the live one.
     """
 
     desk: Desk
@@ -54,6 +55,7 @@ class OwnDesk:
     at: Callable[[str], object] = lambda _: None
     left: Event = field(default_factory=lambda: {"runs": False, "was": None, "undo": None})
     ended: str | None = None
+    clone: Database | None = None
 
     def run(self, deployment: str) -> Run:
         """Return a run that holds a bundle of the release, as its steps find it."""
@@ -91,12 +93,12 @@ class OwnDesk:
         what = action["what"]
         self.asked.append((what, action["purpose"]))
         self.at(what)
-        self.execute(what)
+        self.execute(what, self.clone if action["purpose"] == "clone" else None)
         return {"exit": 0, "result": "success", "seconds": 0.5, "lines": 0, "adopted": False}
 
-    def execute(self, what: str) -> None:
+    def execute(self, what: str, place: Database | None = None) -> None:
         """Run the SQL of a command."""
-        with connect(self.shop.owner) as connection:
+        with connect(place or self.shop.owner) as connection:
             connection.execute(self.commands[what].encode())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from tests.unit.runner.conftest import NEW, OLD, desk, failed, machines
 from changeover import steps
 from changeover.executors import backup as backups
 from changeover.executors import migrate
+from changeover.executors.backup.rehearsal import Look
 from changeover.plan import Plan
 from changeover.runner import forward
 from changeover.runner.apply import apply
@@ -21,17 +24,22 @@ from changeover.runner.own import migration as own_migration
 from changeover.runner.own import migrator as own
 from changeover.runner.own import rehearsal as own_rehearsal
 from changeover.runner.own import undo as own_undo
+from changeover.runner.rehearse.clone import UndoLosesRows
 from changeover.situation import Situation
 from changeover.ssh_failures import HostUnreachable
 from changeover.verdict import OwnFact, judge
 
 from .own_desk import VERSION, OwnDesk, own_desk
+from .own_server import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.postgres.conftest import Shop
     from tests.unit.runner.conftest import Desk
+
+    from changeover.runner.run import Run
 
 __all__ = ["desk", "machines", "project", "signing_key"]
 pytestmark = pytest.mark.postgres
@@ -231,3 +239,57 @@ def test_a_migrator_whose_host_is_lost_is_ended_or_keeps_the_deployment_s_lease(
         assert machines["two"].lock is not None
         assert machines["two"].lock["reason"] == f"deploy {VERSION}"
     assert state(hosts) == "running"
+
+
+@pytest.fixture
+def clone(hosts: OwnDesk, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have undoing tried on a copy of what is there when it begins."""
+    shop, made = hosts.shop, f"{hosts.shop.name}_clone"
+
+    def look() -> Look:
+        with connect(replace(shop.owner, name=made)) as session:
+            found = session.execute("SELECT count(*), md5(string_agg(u::text, '|')) FROM users u")
+            rows, content = found.fetchone() or (0, "")
+        return Look(schema="s", rows={"public.users": rows}, fingerprints={"public.users": content})
+
+    @contextlib.contextmanager
+    def cloned(run: Run) -> Iterator[SimpleNamespace]:
+        hosts.clone = replace(shop.owner, name=made)
+        shop.server.run(f"CREATE DATABASE {made} TEMPLATE {shop.name} OWNER {shop.owner.user}")
+        vault = backups.vault_of(run.fleet)
+        yield SimpleNamespace(vault=vault, place=hosts.clone, first=look(), look=look)
+
+    monkeypatch.setattr(own_undo, "cloned", cloned)
+    yield
+    shop.server.run(f"DROP DATABASE IF EXISTS {made} WITH (FORCE)")
+
+
+@pytest.mark.usefixtures("clone")
+@pytest.mark.parametrize("written", [True, False])
+def test_an_undo_that_takes_what_was_written_since_touches_the_clone_alone(
+    hosts: OwnDesk, *, written: bool
+) -> None:
+    hosts.commands = {
+        "command": "ALTER TABLE users ADD COLUMN nick text",
+        "undo": "ALTER TABLE users DROP COLUMN nick",
+    }
+    with connect(hosts.shop.owner) as session:
+        session.execute("CREATE TABLE users (id int); INSERT INTO users VALUES (1), (2)")
+    applied(hosts)
+    if written:
+        with connect(hosts.shop.owner) as session:
+            session.execute("UPDATE users SET nick = 'n' WHERE id = 2")
+    run = hosts.run("d2")
+    step = steps.UndoOwn(id="rehearse", colour=NEW, version=VERSION, clone=True)
+
+    if written:
+        error = failed(lambda: own_undo.run_undo(run, step))
+        assert (error.exit_code, type(error)) == (6, UndoLosesRows)
+        assert error.message == (
+            "undoing 3.0.0/migrator would lose what was written since: public.users (2 rows now, 2 kept)"
+        )
+    else:
+        assert own_undo.run_undo(run, step).says.startswith("on a clone nothing is lost")
+    assert [what for what, purpose in hosts.asked if purpose == "live"] == ["command"]
+    assert hosts.shop.value("SELECT count(nick) FROM users") == written
+    assert state(hosts) == "applied"
