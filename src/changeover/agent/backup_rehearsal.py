@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from changeover.agent import (
     backup_content,
+    backup_isolation,
     backup_manifest,
     backup_settings,
     backup_side,
@@ -69,6 +70,7 @@ def begin(store: Store, backup: str, *, jobs: int = 0) -> Record:
     with Session(store.server, clone) as inside:
         # The planner has to know the clone as it knows the live database.
         inside.run("ANALYZE")
+        backup_isolation.isolate(inside)
     seconds = round(time.monotonic() - begun, 2)
     return {"database": clone, "restored": restored, "seconds": seconds}
 

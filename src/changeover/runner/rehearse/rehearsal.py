@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from changeover.steps import Rehearse
 
 DEADLINE_SECONDS = 3600.0
+# What a clone says to what would reach another database: the server's words, and the agent's.
+BEYOND = re.compile(
+    r'foreign-data wrapper "[^"]*" has no handler|a rehearsal reaches nothing beyond its clone'
+)
 SHOWN_LINES = 40
 
 
@@ -221,8 +226,7 @@ class _Rehearsal:
         except Failed as error:
             raise RehearsalRed(
                 f"in the rehearsal: {error.message}",
-                hint="correct the migration, then run the same command again:"
-                " the live database was not touched",
+                hint=f"{_hint(error)}: the live database was not touched",
                 host=error.host,
                 cause=error.cause,
             ) from error
@@ -266,3 +270,13 @@ class _Rehearsal:
                 "longest_lock_milliseconds": round(longest.held_milliseconds, 1) if longest else 0,
             },
         )
+
+
+def _hint(error: Failed) -> str:
+    """Say what to do about a migration that fails on the clone."""
+    if BEYOND.search(f"{error.message} {error.cause}"):
+        return (
+            "a rehearsal reaches nothing beyond its clone, so this cannot be rehearsed: take it out of the"
+            " release and run it by hand (docs/migrations.md#what-a-rehearsal-cannot-reach)"
+        )
+    return "correct the migration, then run the same command again"
