@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import json
 import os
 import signal
 import tempfile
@@ -129,17 +130,15 @@ class Restoring:
     Args:
         site: The host.
         warm: Whether the backup is restored beside the live one already.
-        lives: The numbers of the databases that were live when a run began.
+        over: How many restores were over when each run began.
         written: The lines that users were told are written.
-        over: The runs that had done all there was to do, and were followed by another.
         answers: What the runs that were not killed said.
     """
 
     site: Site
     warm: bool
-    lives: list[int] = dataclasses.field(default_factory=list)
-    written: list[str] = dataclasses.field(default_factory=list)
     over: list[int] = dataclasses.field(default_factory=list)
+    written: list[str] = dataclasses.field(default_factory=list)
     answers: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
     @property
@@ -147,23 +146,27 @@ class Restoring:
         return self.site.backups / "restore.json"
 
     def start(self) -> Agent:
-        line, parameters = (
-            f"user {len(self.lives)}",
-            dict[str, Any](self.site.shop.app.parameters()),
-        )
+        line = f"user {len(self.over)}"
+        parameters: dict[str, Any] = dict(self.site.shop.app.parameters())
         with contextlib.suppress(psycopg.OperationalError):
             psycopg.connect(**parameters).close()
             self.site.shop.rows(f"INSERT INTO audit VALUES ('{line}')")  # noqa: S608 - own words
             self.written.append(line)
-        if self.lives and not self.record.exists() and self._live() != self.lives[-1]:
-            self.over.append(len(self.lives))
-        self.lives.append(self._live())
-        return self.site.agent("backup_restore", backup="one", deployment=f"try{len(self.lives)}")
+        kept = len(self.kept())
+        assert kept <= sum(self.over[-1:]) + 1, "a run exchanged what was exchanged"
+        self.over.append(kept - self._cut_off())
+        return self.site.agent("backup_restore", backup="one", deployment=f"try{len(self.over)}")
 
-    def _live(self) -> int:
+    def kept(self) -> set[str]:
+        return {name for name in self.site.databases() if "_failed_" in name}
+
+    def _cut_off(self) -> bool:
+        """Tell whether databases were exchanged by a restore that is not over."""
         named = f"SELECT oid::int FROM pg_database WHERE datname = '{self.site.shop.name}'"  # noqa: S608
-        ((number,),) = self.site.shop.server.run(named)
-        return int(number)
+        ((live,),) = self.site.shop.server.run(named)
+        with contextlib.suppress(FileNotFoundError):
+            return bool(json.loads(self.record.read_text())["side_oid"] == live)
+        return False
 
     def begun(self) -> bool:
         session = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'changeover'"
@@ -197,9 +200,9 @@ class Restoring:
         live, lines = self.site.shop.name, "SELECT line FROM audit WHERE line <> 'the same line'"
         parameters: dict[str, Any] = dict(self.site.shop.app.parameters())
         psycopg.connect(**parameters).close()
-        kept = self.site.databases() - {live}
-        assert all(name.startswith(f"{live}_failed_") for name in kept), kept
-        assert len(kept) == 1 + len(self.over), "a run that was cut off is finished, not done again"
+        kept = self.kept()
+        assert self.site.databases() == {live, *kept}
+        assert len(kept) == 1 + self.over[-1], "a run that was cut off is finished, not done again"
         found = {name: self.site.shop.server.run(lines, name) for name in (live, *kept)}
         assert sorted(row[0] for rows in found.values() for row in rows) == sorted(self.written)
         for answer in self.answers:
