@@ -172,5 +172,5 @@ def test_a_dump_that_writes_and_then_fails_leaves_no_backup(site: Site) -> None:
     binaries(site, 15, pg_dump=f'{real}; case "$1" in --version) ;; *) exit 1;; esac')
     with pytest.raises(ActionError, match="pg_dump ended with exit code 1"):
         site.create()
-    assert site.act("backup_list") == {"backups": [], "databases": []}
+    assert site.act("backup_list") == {"backups": [], "databases": [], "unfinished": None}
     assert [path.name for path in site.backups.iterdir()] == ["lock"]
