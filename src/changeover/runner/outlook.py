@@ -6,6 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from changeover.colour import version_of
+from changeover.errors import ChangeoverError
 from changeover.runner import bake, endings, freshness, restore_price
 from changeover.runner.own import back as own_back
 from changeover.runner.rollback import goal as goals
@@ -45,10 +46,34 @@ def outlook(context: Context, states: Sequence[HostState]) -> Iterator[Event]:
         to = version_of(goal) if goal else None
         begun = contract_begun(apps, to) if to else ""
         yield _way_back(context, version, to, placed=placed, begun=begun)
+        if left := _left_behind(context, version):
+            yield left
         if aged := _aged(context):
             yield aged
     except Exception as error:  # noqa: BLE001 - what the hosts said was told, whatever is wrong beside
         yield _event(None, "unknown", endings.known(error).message)
+
+
+def _left_behind(context: Context, version: str) -> Event | None:
+    """Tell what a later version has left in the database that the live one cannot live with."""
+    try:
+        found = undoing.in_the_way(
+            context.environment, context.declared, context.releases, version, version
+        )
+    except ChangeoverError:
+        return None  # the way back has told why the database does not answer
+    if found is None:
+        return None
+    again = f"changeover rollback --to {version} --env {context.environment.name}"
+    does = "undoes it" if found.verdict.kind == "revert" else "tells the backup and its price"
+    return {
+        "type": "left-behind",
+        "kind": found.verdict.kind,
+        "migrations": list(found.migrations),
+        "command": again,
+        "says": f"{version} cannot run on this database as it is: {found.verdict.because};"
+        f" {again} {does}",
+    }
 
 
 def _aged(context: Context) -> Event | None:

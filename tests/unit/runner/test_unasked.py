@@ -12,7 +12,7 @@ from changeover.errors import Failed, Mixed
 from changeover.executors import migrate
 from changeover.executors.migrate.failures import RunnerFenced
 from changeover.migrations.folder import load
-from changeover.runner import forward, takeover
+from changeover.runner import forward, outlook, survey, takeover
 from changeover.runner.rollback import back
 from changeover.runner.undo import by_hand
 from changeover.steps import Outcome
@@ -255,3 +255,27 @@ def test_by_hand_what_a_version_left_that_is_not_live_is_undone_whole(
     assert by_hand.revert(desk.context, "3.0.0") == (FIRST, SECOND)
 
     assert (machines.contracted, database.users_were_on) == ([], [OLD, OLD])
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_status_tells_what_a_later_version_left(
+    desk: Desk, database: Database, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    del database
+    if not known:
+        unproved(monkeypatch)
+    run = desk.run()
+    states = survey.host_states(run.fleet, run.lease_hosts)
+
+    told = list(outlook.outlook(desk.context, list(states.values())))
+
+    found = next(each for each in told if each["type"] == "left-behind")
+    assert (found["kind"], found["migrations"]) == (
+        "revert" if known else "restore",
+        [FIRST, SECOND],
+    )
+    does = "undoes it" if known else "tells the backup and its price"
+    assert found["says"].startswith(
+        f"1.0.0 cannot run on this database as it is: {FIRST}, {SECOND}"
+    )
+    assert found["says"].endswith(f"changeover rollback --to 1.0.0 --env demo {does}")
