@@ -26,6 +26,8 @@ pytestmark = pytest.mark.postgres
 TABLE = "CREATE TABLE users (id bigint PRIMARY KEY, email varchar(80), at timestamptz);"
 ROWS = "INSERT INTO users SELECT n, n || '@example.org', now() FROM generate_series(1, 2000) AS n;"
 INDEX = "CREATE UNIQUE INDEX CONCURRENTLY users_email ON users (lower(email)) WHERE id > 0;"
+INVALID = """CREATE INDEX {0} ON users (email);
+UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{0}'::regclass"""
 FILE = f"{INDEX}\nALTER TABLE users ADD COLUMN name text;"
 
 
@@ -189,6 +191,39 @@ def test_dropping_and_rebuilding_indexes_concurrently(users: Shop, release: Rele
     )
     migrate.apply(users.owner, folder)
     assert valid(users) is True
+
+
+def test_somebody_elses_invalid_index_stays_when_an_interrupted_reindex_is_run_again(
+    users: Shop, release: Release
+) -> None:
+    folder = release(
+        {
+            "expand/002_index.sql": INDEX,
+            "expand/002_index.revert.sql": "DROP INDEX CONCURRENTLY users_email",
+        }
+    )
+    migrate.apply(users.owner, folder)
+    folder = release(
+        {
+            "expand/001_again.sql": "REINDEX TABLE CONCURRENTLY users",
+            "expand/001_again.revert.sql": "SELECT true",
+        },
+        "1.1.0",
+    )
+    users.rows(INVALID.format("users_email_ccnew"))
+    told: list[str] = []
+    migrate.apply(users.owner, folder, report=lambda event: told.append(str(event.get("says"))))
+    users.rows(
+        "UPDATE changeover.statement SET state = 'intended' WHERE migration_id ~ 'again';"
+        "UPDATE changeover.migration SET state = 'running' WHERE id ~ 'again'"
+    )
+    users.rows(INVALID.format("users_email_ccnew1"))
+
+    migrate.apply(users.owner, folder)
+
+    left = users.rows("SELECT relname FROM pg_class WHERE relname LIKE 'users_email_ccnew%'")
+    assert left == [("users_email_ccnew",)]
+    assert [line for line in told if line.endswith("not ours and left: users_email_ccnew")]
 
 
 def test_a_partition_is_detached_concurrently_to_its_end(

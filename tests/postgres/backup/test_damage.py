@@ -125,9 +125,14 @@ def tamper(directory: Path, old: bytes, new: bytes) -> None:
         if old in content:
             path.write_bytes(gzip.compress(content.replace(old, new, 1)))
             break
+    seal(directory, path)
+
+
+def seal(directory: Path, path: Path) -> None:
+    """Close a backup again, as if this member had been so from the beginning."""
     manifest = json.loads((directory / "manifest.json").read_text())
     facts = {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    manifest["members"][f"dump/{path.name}"] = facts
+    manifest["members"][path.relative_to(directory).as_posix()] = facts
     content = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
     (directory / "manifest.json").write_bytes(content)
     (directory / "SHA256SUMS").write_bytes(backup_manifest.sums(content, manifest["members"]))
@@ -157,6 +162,25 @@ def test_a_dump_that_was_wrong_when_it_was_sealed_is_told_by_its_fingerprint(
     assert listed["proved"] is None
 
 
+def test_a_sequence_that_was_dumped_behind_is_told_by_the_positions(site: Site) -> None:
+    site.create()
+    directory = site.backups / "one"
+    toc = directory / "dump" / "toc.dat"
+    content = toc.read_bytes()
+    assert content.count(b"orders_id_seq', 3000, true") == 1
+    toc.write_bytes(content.replace(b"orders_id_seq', 3000, true", b"orders_id_seq', 2999, true"))
+    seal(directory, toc)
+
+    with pytest.raises(ActionError, match="is behind: 2999, 3000 in the dump") as caught:
+        site.act("backup_verify", backup="one")
+
+    assert (caught.value.error, caught.value.detail["table"]) == (
+        "backup-differs",
+        "public.orders_id_seq",
+    )
+    assert site.databases() == {site.shop.name}
+
+
 def test_an_index_that_is_missing_after_the_restore_is_told_by_the_definitions(site: Site) -> None:
     site.create()
     schema = site.backups / "one" / "schema.sql"
@@ -164,13 +188,7 @@ def test_an_index_that_is_missing_after_the_restore_is_told_by_the_definitions(s
     assert "orders_of_user" in content
     assert "\\restrict" not in content
     schema.write_text(content.replace("WHERE (total > (0)::numeric)", ""))
-    manifest = json.loads((site.backups / "one" / "manifest.json").read_text())
-    digest = hashlib.sha256(schema.read_bytes()).hexdigest()
-    manifest["members"]["schema.sql"] = {"bytes": schema.stat().st_size, "sha256": digest}
-    raw = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
-    (site.backups / "one" / "manifest.json").write_bytes(raw)
-    sums = backup_manifest.sums(raw, manifest["members"])
-    (site.backups / "one" / "SHA256SUMS").write_bytes(sums)
+    seal(site.backups / "one", schema)
 
     with pytest.raises(ActionError) as caught:
         site.act("backup_verify", backup="one")

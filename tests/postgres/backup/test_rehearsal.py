@@ -20,6 +20,11 @@ __all__ = ["rehearsing"]
 pytestmark = pytest.mark.postgres
 NOTE = "ALTER TABLE people ADD COLUMN note text"
 NOTE_BACK = "ALTER TABLE people DROP COLUMN note"
+NAMED_BY_ROWS = """
+DO $$ BEGIN EXECUTE 'CREATE TABLE made_' || (SELECT count(*) FROM people) || ' (id int)'; END $$;
+DELETE FROM people WHERE id = 1 + (SELECT min(id) FROM people)"""
+NAMED_BACK = """
+DO $$ BEGIN EXECUTE (SELECT 'DROP TABLE ' || relname FROM pg_class WHERE relname LIKE 'made_%'); END $$"""
 
 
 def only_live(site: Site) -> bool:
@@ -100,6 +105,11 @@ def test_what_is_rehearsed_is_told_and_timed_and_the_live_database_is_as_it_was(
             },
             "came out wrong",
             "False",
+        ),
+        (
+            {"expand/001_made.sql": NAMED_BY_ROWS, "expand/001_made.revert.sql": NAMED_BACK},
+            "expand makes another schema the second time",
+            "+CREATE TABLE public.made_499",
         ),
     ],
 )

@@ -62,9 +62,17 @@ def run_standalone(
     except (StatementFailed, SlowerThanRehearsed):
         _tidy(turn, move, statement, intent)
         raise
+    _name_others(turn, move, statement, intent.before)
     milliseconds = (time.monotonic() - begun) * 1000
     _done(turn, move, statement, how, milliseconds)
     tell(turn, move, statement, how, milliseconds)
+
+
+def _name_others(turn: Turn, move: Move, statement: Statement, names: tuple[str, ...]) -> None:
+    """Tell of invalid indexes that stood there before: they are somebody else's, and stay."""
+    if names:
+        says = f"{move.where(statement)}: invalid, not ours and left: {', '.join(names)}"
+        turn.report({"type": "notice", "message": says, "says": says})
 
 
 class _Intent:
