@@ -11,6 +11,7 @@ from changeover.agent import (
     backup_content,
     backup_extensions,
     backup_manifest,
+    backup_roles,
     backup_settings,
     backup_store,
     backup_subscriptions,
@@ -225,6 +226,7 @@ def _content(session: Session, database: str) -> dict[str, Any]:
         "hashed": "value",
         "counted_from": backup_content.counted_from(session),
         "tables": tables,
+        "roles": backup_roles.named(session),
         "settings": backup_settings.read(session, database),
         "subscriptions": backup_subscriptions.found(session, database),
     }

@@ -10,6 +10,7 @@ from changeover.agent import (
     backup_content,
     backup_create,
     backup_extensions,
+    backup_roles,
     backup_settings,
     backup_subscriptions,
     definition_secrets,
@@ -92,10 +93,11 @@ def restore(
         ``seconds`` of both; ``extensions`` that have another version there, each with the two.
 
     Raises:
-        ActionError: ``disk-too-small``, before it begins or in time for the live server;
+        ActionError: ``roles-missing``, ``disk-too-small``, before it begins or in time for the live server;
             ``disk-full``; ``restore-failed`` with the tool's words; ``backup-differs`` naming what is
             not as it was in the dump's snapshot. Nothing of it stays.
     """
+    backup_roles.require(session, manifest)
     drop(session, side)
     tablespace = backup_settings.tablespace(session, store.database, manifest["settings"])
     room = Room(store, session, tablespace["place"])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from changeover.agent.backup_store import Record, Store
 
 # What these say is about the backup; a full disk or a lost session says nothing of it.
-DISPROVED = {"backup-damaged", "backup-differs"}
+DISPROVED = {"backup-damaged", "backup-differs", "roles-missing"}
 # A restore can also fail for what goes on around it: at the server, or with the restoring program.
 AROUND = re.compile(
     "closed the connection|connection to server|terminating connection|database system is"

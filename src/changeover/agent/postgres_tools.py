@@ -68,7 +68,8 @@ class Server:
 
     def environment(self, major: int | None = None) -> dict[str, str]:
         """Return the whole environment of a program; nothing of the agent's own leaks in."""
-        options = ["-c lc_messages=C"]  # what it says is looked at, and freed of rows, in English
+        # What it says is looked at, and freed of rows, in English; no write freeze bars the way back.
+        options = ["-c lc_messages=C", "-c default_transaction_read_only=off"]
         if major is not None and major >= CLIENT_CHECK_SINCE:
             options.append("-c client_connection_check_interval=1000")
         return {

@@ -25,7 +25,7 @@ def test_nobody_empties_or_rewrites_a_table_between_the_snapshot_and_its_reading
 
     def then(session: Session) -> str:
         snapshot = took(session)
-        with psycopg.connect(**site.shop.admin.parameters(), autocommit=True) as writer:  # type: ignore[arg-type]
+        with psycopg.connect(**site.shop.admin.parameters(), autocommit=True) as writer:
             writer.execute("SET lock_timeout = '50ms'")
             for statement in (
                 "TRUNCATE audit",

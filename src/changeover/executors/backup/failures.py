@@ -120,6 +120,13 @@ _LEAVES: dict[str, tuple[type[ChangeoverError], str]] = {
         BackupNotRestored,
         f"correct the cause on {{host}}, then: changeover backup verify BACKUP; or {_ANOTHER}",
     ),
+    "roles-missing": (
+        BackupNotRestored,
+        (
+            "make them again on {host}, without a login: CREATE ROLE ... NOLOGIN; then:"
+            " changeover backup verify BACKUP --env {env}"
+        ),
+    ),
     "tool-failed": (ToolStopped, _STOPPED),
     "tool-slow": (ToolStopped, _STOPPED),
     "disk-too-small": (DiskTooSmall, "make room on {host}, then run this again"),
