@@ -159,7 +159,8 @@ def restore(
     ask(yes=yes, question=f"go back to {at or chosen} on {desk.environment.name}?")
     done = backups.restore(context, chosen)
     desk.output.data(
-        {"type": "restored", **dataclasses.asdict(done)}, backup_words.restored_words(done, found)
+        {"type": "restored", **dataclasses.asdict(done)},
+        backup_words.restored_words(done, found, desk.environment.name),
     )
 
 

@@ -60,7 +60,7 @@ def _held_words(database: BesideDue) -> list[str]:
     ]
 
 
-def restored_words(done: Restored, price: Price) -> str:
+def restored_words(done: Restored, price: Price, env: str) -> str:
     """Say what a restore did, what it left behind, and what else there is to know."""
     lines = [f"{done.happened}; {done.left}"]
     lines += [
@@ -72,5 +72,5 @@ def restored_words(done: Restored, price: Price) -> str:
         lines.append(f"more than the {told} told before: written until the swap")
     lines += [f"warning: {warning}" for warning in done.warnings]
     if done.kept:
-        lines.append("changeover db diff shows which rows, and what came back")
+        lines.append(f"changeover db diff --env {env} shows which rows, and what came back")
     return "\n".join(lines)

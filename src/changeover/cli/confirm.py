@@ -22,7 +22,7 @@ def require(*, yes: bool) -> None:
     """
     if not yes and not sys.stdin.isatty():
         raise NotConfirmed(
-            "there is no terminal to ask on", hint="add --yes when the plan above is what you want"
+            "there is no terminal to ask on", hint="add --yes to have it done without being asked"
         )
 
 

@@ -217,9 +217,10 @@ def _statements(found: Situation, version: str) -> list[str]:
             lines.append(f"    {said} the whole table anew")
         lines += [f"    | {line}" for line in change.sql.strip().splitlines()]
     if unknown := sum(not change.measured for change in found.statements):
+        rehearse = f"changeover db rehearse {version} --env {found.environment}"
+        how = rehearse if found.live else "nothing is live that they could be rehearsed on"
         lines.append(
-            f"  {counted(unknown, 'statement was', 'statements were')} not measured yet: "
-            f"changeover db rehearse {version} --env {found.environment}"
+            f"  {counted(unknown, 'statement was', 'statements were')} not measured yet: {how}"
         )
     return lines
 

@@ -59,13 +59,19 @@ class HostState:
         if not self.lock:
             return "free"
         if self.lock.get("expired"):
-            return (
-                f"free (the lease of {self.lock.get('owner')} expired: {self.lock.get('reason')})"
-            )
+            return f"free (the lease of {self.lock.get('owner')} expired: {self._left})"
         return (
             f"held by {self.lock.get('owner')}: {self.lock.get('reason')}, "
             f"number {self.lock.get('number')}, expires {self.lock.get('expires')}"
         )
+
+    @property
+    def _left(self) -> str:
+        """Say what an expired lease was for, and who goes on with it."""
+        reason = str((self.lock or {}).get("reason"))
+        if reason.startswith(("deploy ", "abort ")):
+            return f"{reason} was interrupted; resume goes on, abort takes it back"
+        return reason
 
     def as_json(self) -> Event:
         """Return the state as plain JSON."""

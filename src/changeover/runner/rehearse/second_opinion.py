@@ -24,6 +24,8 @@ MANY_ROWS = 100_000
 MANY_BYTES = 100_000_000
 MEGABYTE = 1_000_000
 
+NOBODY = "meets no table that is there"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighed:
@@ -79,7 +81,12 @@ def opinion(
         for statement in [_statement(migration, each.line)]
         for place in [(migration.id, statement.number)]
     ]
-    return tuple(each.text for each in sorted(found, key=lambda each: each.weight == "note"))
+    met = sorted(
+        (each for each in found if each.because != NOBODY), key=lambda each: each.weight == "note"
+    )
+    alone = len(found) - len(met)
+    left = (f"note: squawk has {counted(alone, 'remark')} on what {NOBODY}",) if alone else ()
+    return (*(each.text for each in met), *left)
 
 
 def _meant(migration: Migration, each: Advice) -> bool:
@@ -127,7 +134,7 @@ def _met(found: StatementPreview | None) -> tuple[bool, str]:
     """Judge by what it meets, where nothing was measured."""
     there = [target for target in found.targets if target.exists] if found else []
     if not there:
-        return False, "meets no table that is there"
+        return False, NOBODY
     worst = max(there, key=lambda target: (target.rows or 0, target.size_bytes))
     rows = "rows not counted" if worst.rows is None else f"about {counted(worst.rows, 'row')}"
     heavy = (worst.rows or 0) >= MANY_ROWS or worst.size_bytes >= MANY_BYTES
