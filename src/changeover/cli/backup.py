@@ -154,9 +154,15 @@ def restore(
     context = context_of(desk)
     require(yes=yes or at is None)
     chosen = backup or backup_physical.recover(desk, str(at)).backup
-    found = backups.price(context, chosen)
-    desk.output.note(found.words())
-    ask(yes=yes, question=f"go back to {at or chosen} on {desk.environment.name}?")
+    found = None
+    left = backups.aside(context).unfinished
+    if left is not None and left.live and left.backup == chosen:
+        # The live database is the restored one: what it has lacked since then is no price.
+        desk.output.note(left.words(desk.environment.name))
+    else:
+        found = backups.price(context, chosen)
+        desk.output.note(found.words())
+        ask(yes=yes, question=f"go back to {at or chosen} on {desk.environment.name}?")
     done = backups.restore(context, chosen)
     desk.output.data(
         {"type": "restored", **dataclasses.asdict(done)},

@@ -60,14 +60,14 @@ def _held_words(database: BesideDue) -> list[str]:
     ]
 
 
-def restored_words(done: Restored, price: Price, env: str) -> str:
+def restored_words(done: Restored, price: Price | None, env: str) -> str:
     """Say what a restore did, what it left behind, and what else there is to know."""
     lines = [f"{done.happened}; {done.left}"]
     lines += [
         f"  {table}: {counted(facts['lost'] or 0, 'row')}"
         for table, facts in (done.lost or {}).items()
     ]
-    told, found = price.left_at_most, done.rows_lost
+    told, found = price.left_at_most if price else None, done.rows_lost
     if told is not None and found is not None and found > told and not done.resumed:
         lines.append(f"more than the {told} told before: written until the swap")
     lines += [f"warning: {warning}" for warning in done.warnings]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError
-from changeover.runner import bake, endings, freshness, restore_price
+from changeover.runner import bake, cut_off, endings, freshness, restore_price
 from changeover.runner.own import back as own_back
 from changeover.runner.rollback import goal as goals
 from changeover.runner.rollback.back import contract_begun
@@ -48,8 +48,7 @@ def outlook(context: Context, states: Sequence[HostState]) -> Iterator[Event]:
         yield _way_back(context, version, to, placed=placed, begun=begun)
         if left := _left_behind(context, version):
             yield left
-        if aged := _aged(context):
-            yield aged
+        yield from _backups(context)
     except Exception as error:  # noqa: BLE001 - what the hosts said was told, whatever is wrong beside
         yield _event(None, "unknown", endings.known(error).message)
 
@@ -76,11 +75,11 @@ def _left_behind(context: Context, version: str) -> Event | None:
     }
 
 
-def _aged(context: Context) -> Event | None:
+def _backups(context: Context) -> Iterator[Event]:
     run = _looking(context)
-    found = freshness.warning(run, dt.datetime.now(dt.UTC))
+    found = (cut_off.restore(run), freshness.warning(run, dt.datetime.now(dt.UTC)))
     run.fleet.close()
-    return found
+    yield from filter(None, found)
 
 
 def _looking(context: Context) -> Run:

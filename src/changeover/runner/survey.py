@@ -228,10 +228,22 @@ def refuse_held(states: Iterable[HostState], environment: str) -> None:
         if state.lock and not state.lock.get("expired"):
             raise LockHeld(
                 f"{state.lock.get('owner')} holds the lock: {state.lock.get('reason')}",
-                hint=f"wait, or look: changeover lock status --env {environment}",
+                hint=_beside(str(state.lock.get("reason")), environment),
                 host=state.host,
                 cause=f"since {state.lock.get('since')}, expires {state.lock.get('expires')}",
             )
+
+
+def _beside(reason: str, environment: str) -> str:
+    """Return what to type where a lease is held: it may be that of a process that is gone."""
+    kind = reason.partition(" ")[0]
+    gone = {
+        "deploy": f"changeover resume --env {environment} goes on, changeover abort takes it back",
+        "abort": f"changeover abort --env {environment} goes on",
+        "rollback": f"changeover rollback --env {environment} goes on",
+    }.get(kind, "the same command takes it over")
+    look = f"wait, or look: changeover lock status --env {environment}"
+    return f"{look}; where its process is gone, {gone}"
 
 
 class Overtaken(Failed):

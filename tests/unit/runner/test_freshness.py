@@ -62,3 +62,24 @@ def test_status_ends_with_it_and_a_host_that_is_older_or_lost_fails_nothing(
     assert [each["type"] for each in told[-2:]] == ["way-back", "backup-age"]
     assert told[-1]["says"] == f"warning: no proved backup was taken of hello: {CREATE}"
     assert lost[-1]["says"].endswith("was not seen: three does not answer SSH")
+
+
+def test_status_tells_what_finishes_a_restore_that_was_cut_off(
+    desk: Desk, machines: Machines
+) -> None:
+    states = list(survey.host_states(desk.run().fleet, desk.run().lease_hosts).values())
+    machines["three"].unfinished = {
+        "backup": "b1",
+        "at": "2026-03-02T03:00:00Z",
+        "deployment": "d",
+        "live": True,
+    }
+
+    (told,) = [
+        each
+        for each in outlook.outlook(desk.context, states)
+        if each["type"] == "restore-unfinished"
+    ]
+
+    assert told["command"] == "changeover backup restore b1 --env demo"
+    assert "was cut off after b1 had become live" in told["says"]
