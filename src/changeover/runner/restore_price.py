@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from changeover.errors import ChangeoverError
 from changeover.estimate import Estimate
 from changeover.executors import backup as backups
 from changeover.runner import endings
@@ -117,6 +118,8 @@ def _estimated(run: Run, vault: Vault, backup: Backup) -> Estimate:
         name, host = run.environment.name, vault.database_host
         why = f"the agent of {host} is older: changeover provision --env {name} --limit {host}"
         return _unknown(backup, why)
+    except ChangeoverError as error:
+        return _unknown(backup, error.message)
 
 
 def _unknown(backup: Backup, why: str) -> Estimate:

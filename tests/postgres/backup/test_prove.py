@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ import pytest
 from tests.postgres.moments import until
 from tests.postgres.own_server import BINARIES
 
-from changeover.agent import backup_content
+from changeover.agent import backup_content, backup_manifest
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -59,10 +60,21 @@ def proved(site: Site) -> bool:
     return bool(listed["proved"])
 
 
+def unnoted(site: Site, fact: str) -> None:
+    """Close the backup again as an agent did that did not know this fact."""
+    directory = site.backups / "one"
+    manifest = json.loads((directory / "manifest.json").read_text())
+    del manifest[fact]
+    raw = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
+    (directory / "manifest.json").write_bytes(raw)
+    (directory / "SHA256SUMS").write_bytes(backup_manifest.sums(raw, manifest["members"]))
+
+
 def test_a_backup_that_cannot_be_restored_any_more_loses_its_proof(site: Site) -> None:
     role = f"{site.shop.name}_gone"
     site.shop.rows(f"CREATE ROLE {role}; ALTER TABLE audit OWNER TO {role}")
     site.create()
+    unnoted(site, "roles")
     site.act("backup_verify", backup="one")
     site.shop.rows(f"ALTER TABLE audit OWNER TO postgres; DROP ROLE {role}")
 

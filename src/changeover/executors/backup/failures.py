@@ -67,6 +67,30 @@ class ToolStopped(Failed):
     """A program of PostgreSQL's ended in a way that says nothing of the backup."""
 
 
+class BackupBusy(LockHeld):
+    """Another backup, proof or restore of the app is under way on the host."""
+
+
+class ToolsUnfit(CheckRed):
+    """PostgreSQL's own programs are not installed there, or are older than the server."""
+
+
+class OnStandby(CheckRed):
+    """The server is a standby, which takes no backup of its own."""
+
+
+class BackupUnreadable(CheckRed):
+    """The backup was written by an agent whose form this one does not know."""
+
+
+class StatementRefused(Failed):
+    """The server refused a statement of the agent's, or did not end it in time."""
+
+
+class RehearsalGone(Failed):
+    """The rehearsal's clone was dropped by somebody else while it was used."""
+
+
 class RestoredBefore(Failed):
     """A restore to this backup that was cut off is finished, and the database was changed since."""
 
@@ -113,6 +137,10 @@ _ANOTHER = "changeover backup list --env {env} shows the proved ones; changeover
 _STOPPED = (
     "correct the cause, or see journalctl -k on {host} for what ended it, then run this again"
 )
+_SERVER = (
+    "correct the cause on {host} (its PostgreSQL log says more), then run this again;"
+    " changeover backup list --env {env} finishes what was begun"
+)
 _LEAVES: dict[str, tuple[type[ChangeoverError], str]] = {
     "backup-damaged": (BackupDamaged, _ANOTHER),
     "backup-differs": (BackupDiffers, _ANOTHER),
@@ -120,6 +148,15 @@ _LEAVES: dict[str, tuple[type[ChangeoverError], str]] = {
         BackupNotRestored,
         f"correct the cause on {{host}}, then: changeover backup verify BACKUP; or {_ANOTHER}",
     ),
+    "backup-busy": (BackupBusy, "wait for it to end, then run this again"),
+    "tool-missing": (ToolsUnfit, f"{_AGAIN} installs them on {{host}}, then run this again"),
+    "tool-older": (ToolsUnfit, "install the server's own version on {host}, then run this again"),
+    "tool-unknown": (ToolsUnfit, "look at the program on {host}, then run this again"),
+    "standby": (OnStandby, "put the primary into group db, then run this again"),
+    "backup-format": (BackupUnreadable, f"use the version that made it; or {_ANOTHER}"),
+    "query-failed": (StatementRefused, _SERVER),
+    "query-slow": (StatementRefused, _SERVER),
+    "rehearsal-gone": (RehearsalGone, "run this again: it makes a new clone"),
     "roles-missing": (
         BackupNotRestored,
         (
