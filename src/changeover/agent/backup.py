@@ -147,11 +147,20 @@ def _diff(call: Call, parameters: Parameters) -> Result:
 
 
 def _restore(call: Call, parameters: Parameters) -> Result:
-    parameters.only("backup", "jobs")
+    parameters.only("backup", "jobs", "until_told")
     backup, jobs = parameters.text("backup"), int(parameters.number("jobs", 0, most=64))
-    return backup_restore.restore(
-        store_of(call), backup, call.deployment, jobs=jobs, heard=call.heard
-    )
+    # Whoever says that he told it may be interrupted between hearing and telling.
+    heard = _not_yet if parameters.flag("until_told") else call.heard
+    return backup_restore.restore(store_of(call), backup, call.deployment, jobs=jobs, heard=heard)
+
+
+def _not_yet() -> bool:
+    return False
+
+
+def _told(call: Call, parameters: Parameters) -> Result:
+    parameters.only("backup")
+    return backup_restore.told(store_of(call), parameters.text("backup"))
 
 
 def _due(call: Call, parameters: Parameters) -> Result:
@@ -263,6 +272,7 @@ _ACTS: dict[str, Action] = {
     "backup_estimate": _estimate,
     "backup_diff": _diff,
     "backup_restore": _restore,
+    "backup_told": _told,
     "backup_due": _due,
     "backup_retain": _retain,
     "backup_rehearsal": _rehearse,

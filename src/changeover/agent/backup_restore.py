@@ -84,6 +84,21 @@ def restore(
         return _conclude(store, record, heard) | {"resumed": False, "earlier": earlier}
 
 
+def told(store: Store, backup: str) -> Record:
+    """Forget a restore whose answer a person or a journal was told; a re-run is a new one then.
+
+    Args:
+        store: The app's backups.
+        backup: To which backup it was; another one is left.
+    """
+    with store.lock(), Session(store.server, backup_side.MAINTENANCE) as session:
+        record = backup_swap.read(store)
+        over = record is not None and record["backup"] == backup
+        if over and backup_swap.swapped(session, record or {}):
+            backup_swap.conclude(store)
+    return {"backup": backup, "forgotten": over}
+
+
 def _unfinished(store: Store, session: Session, lock: int) -> Record | None:
     """Finish an interrupted swap; return its record when the restored database is live by it."""
     record = backup_swap.read(store)

@@ -223,3 +223,22 @@ def test_another_backup_is_restored_after_the_unfinished_one_is_finished(
     done = site.agent("backup_restore", backup="one", deployment="another").last()
     assert done["type"] == "done", done
     assert answers(site)
+
+
+def test_a_restore_that_was_answered_and_not_told_is_given_again_until_it_is(site: Site) -> None:
+    site.create()
+    site.shop.rows("INSERT INTO audit VALUES ('left behind')")
+    first = site.act("backup_restore", backup="one", until_told=True)
+    site.shop.rows("INSERT INTO audit VALUES ('since')")
+
+    again = site.act("backup_restore", backup="one", until_told=True)
+    site.act("backup_told", backup="another")
+    third = site.act("backup_restore", backup="one", until_told=True)
+    site.act("backup_told", backup="one")
+
+    assert [each["resumed"] for each in (first, again, third)] == [False, True, True]
+    assert first["kept"] == again["kept"] == third["kept"]
+    assert first["rows_lost"] == again["rows_lost"] == 1
+    assert site.shop.value("SELECT count(*) FROM audit WHERE line = 'since'") == 1
+    assert site.act("backup_list")["unfinished"] is None
+    assert site.act("backup_restore", backup="one")["resumed"] is False

@@ -185,6 +185,9 @@ class Machine:
         assert {*self.restored, "backup"} < set(Restored.__slots__)
         return {"backup": action["backup"], **self.restored}
 
+    def _backup_told(self, action: Event) -> Event:
+        return {"backup": action["backup"], "forgotten": True}
+
 
 class MachineLine(Line):
     """A kept connection to such a host; it notes who used it."""
