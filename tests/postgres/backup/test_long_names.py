@@ -56,6 +56,7 @@ def test_what_is_beside_a_database_of_the_longest_name_is_told_by_names_alone(
 
     assert all(len(name.encode()) <= 63 for name in (kept, warm, clone))
     assert [(one["name"], one["kind"]) for one in backup_leftovers.found(store, [MADE])] == [
+        (clone, "scratch"),
         (warm, "warm"),
         (kept, "failed"),
     ]
