@@ -32,7 +32,7 @@ cd /
 archived() { runuser -u postgres -- psql -qAt -c 'SELECT last_archived_wal FROM pg_stat_archiver'; }
 push() {
   file=$(runuser -u postgres -- psql -qAt -c 'SELECT pg_walfile_name(pg_switch_wal()) FROM (SELECT txid_current()) AS x')
-  until [ "$(archived)" = "$file" ]; do sleep 0.05; done
+  until expr "$(archived)" '>=' "$file" >/dev/null; do sleep 0.05; done
 }
 push
 sed -i.good 's/^archive-push-queue-max=.*/archive-push-queue-max=1/' /etc/pgbackrest.conf

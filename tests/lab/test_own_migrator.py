@@ -141,7 +141,7 @@ def test_going_back_leaves_the_database_and_undoing_takes_no_row(resumed: Resume
     sql(lab, "INSERT INTO notes (user_id, text) SELECT id, 'since' FROM users LIMIT 1")
     refused = resumed.run("db", "revert", VERSION, status=6)[-1]
     kept = sql(lab, "SELECT count(*) FROM notes")
-    sql(lab, "TRUNCATE notes")
+    sql(lab, "TRUNCATE notes RESTART IDENTITY")
     resumed.run("db", "revert", VERSION)
 
     assert back["message"].startswith(f"{LIVE} serves again, proved; {VERSION}/migrator ran, and ")
