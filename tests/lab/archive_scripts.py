@@ -31,7 +31,9 @@ set -e
 cd /
 archived() { runuser -u postgres -- psql -qAt -c 'SELECT last_archived_wal FROM pg_stat_archiver'; }
 push() {
-  file=$(runuser -u postgres -- psql -qAt -c 'SELECT pg_walfile_name(pg_switch_wal()) FROM (SELECT txid_current()) AS x')
+  # of a file in which nothing stands yet there is no end
+  runuser -u postgres -- psql -qAt -c "SELECT pg_logical_emit_message(true, 'file', 'one')" >/dev/null
+  file=$(runuser -u postgres -- psql -qAt -c 'SELECT pg_walfile_name(pg_switch_wal())')
   until expr "$(archived)" '>=' "$file" >/dev/null; do sleep 0.05; done
 }
 push
@@ -44,7 +46,8 @@ push
 LOSE = r"""
 set -e
 cd /
-last=$(runuser -u postgres -- psql -qAt -c 'SELECT pg_walfile_name(pg_switch_wal()) FROM (SELECT txid_current()) AS x')
+runuser -u postgres -- psql -qAt -c "SELECT pg_logical_emit_message(true, 'file', 'last')" >/dev/null
+last=$(runuser -u postgres -- psql -qAt -c 'SELECT pg_walfile_name(pg_switch_wal())')
 until expr "$(runuser -u postgres -- psql -qAt -c 'SELECT last_archived_wal FROM pg_stat_archiver')" '>=' "$last" >/dev/null
 do sleep 0.05; done
 mv /etc/pgbackrest.conf /etc/pgbackrest.conf.away
