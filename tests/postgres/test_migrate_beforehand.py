@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from changeover.runner import database, safety, survey
+from changeover.runner import agreement, database, safety, survey
 from changeover.runner.rehearse import beforehand, rehearsal
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def before(
     def found(statements: str, live: str | None = LIVE) -> Any:  # noqa: ANN401 - or nothing
         folder = release({"expand/001_change.sql": statements})
         monkeypatch.setattr(database, "migration_folders", lambda *_: [folder])
-        monkeypatch.setattr(survey, "settled", lambda *_: live)
+        monkeypatch.setattr(agreement, "settled", lambda *_: live)
         return beforehand.steps_before(here, "1.0.0", PHASES)
 
     monkeypatch.setattr(database, "owner_database", lambda *_: contextlib.nullcontext(shop.owner))

@@ -145,12 +145,12 @@ def _host_words(event: dict[str, Any]) -> str:
 def _live(desk: Desk) -> str:
     """Return the version that every app host serves."""
     from changeover.colour import version_of  # noqa: PLC0415 - only the live version needs it
-    from changeover.runner import survey  # noqa: PLC0415
+    from changeover.runner import agreement, survey  # noqa: PLC0415
 
     states, lost = survey.status(desk.environment, desk.app, desk.output.event)
     if lost is not None:
         raise lost
-    colour = survey.agreed(states, "live", desk.environment.name)
+    colour = agreement.agreed(states, "live", desk.environment.name)
     if colour is None:
         raise NothingLive(
             f"{desk.app} is not live in {desk.environment.name}",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from changeover.colour import version_of
 from changeover.executors import backup as backups
-from changeover.runner import by_hand, survey
+from changeover.runner import agreement, by_hand, survey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def create(context: Context, *, keep: bool) -> backups.Backup:
     """Back up what is live, and prove it by a restore beside the live database."""
     states = survey.host_states(context.run().fleet, survey.lease_hosts(context.environment))
-    live = survey.agreed(states.values(), "live", context.environment.name)
+    live = agreement.agreed(states.values(), "live", context.environment.name)
     version = version_of(live) if live else ""
     with leased(context, "backup create", live) as run:
         return backups.create(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from changeover.inventory import Environment
     from changeover.release import Release
-    from changeover.runner.survey import HostState
+    from changeover.runner.host_state import HostState
 
 Event = dict[str, Any]
 

@@ -11,7 +11,7 @@ from changeover import steps, verdict
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, migrate, operate
-from changeover.runner import bake, database, endings, forecast, restore_price, survey
+from changeover.runner import agreement, bake, database, endings, forecast, restore_price, survey
 from changeover.runner.apply import apply
 from changeover.runner.rehearse import second_opinion
 from changeover.runner.stages import Context, Stage
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from changeover.migrations.records import Migration, Phase
+    from changeover.runner.host_state import HostState
     from changeover.runner.run import Event, Run
-    from changeover.runner.survey import HostState
 
 
 CONTRACT: tuple[Phase, ...] = ("contract",)
@@ -50,7 +50,7 @@ def prepare(context: Context, *, early: str | None = None) -> Stage:
     run = context.run()
     states = survey.host_states(run.fleet, run.lease_hosts)
     name = context.environment.name
-    live = survey.settled(states.values(), name)
+    live = agreement.settled(states.values(), name)
     if live is None:
         raise NothingToFinalize(
             "nothing is live yet", hint=f"changeover deploy VERSION --env {name}"
@@ -185,7 +185,7 @@ def _step(run: Run, plan: planning.Plan, step: steps.AnyStep) -> None:
     run.step(step, lambda: _act(run, plan, step))
     if isinstance(step, steps.Lock):
         again = f"changeover status --env {run.environment.name}"
-        survey.refuse_overtaken(run.fleet, run.app_hosts, plan.situation.live, hint=again)
+        agreement.refuse_overtaken(run.fleet, run.app_hosts, plan.situation.live, hint=again)
 
 
 def _act(run: Run, plan: planning.Plan, step: steps.AnyStep) -> steps.Outcome:

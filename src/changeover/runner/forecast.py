@@ -13,7 +13,7 @@ from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import migrate
 from changeover.release import difference, values
-from changeover.runner import bake, database, survey
+from changeover.runner import agreement, bake, database, survey
 from changeover.runner.own import back as own_back
 from changeover.runner.own import migrator as own
 from changeover.runner.rehearse import measurements, second_opinion
@@ -123,8 +123,8 @@ def _own_checks(release: Release) -> Iterator[str]:
 def _live(run: Run, *, resumed: bool) -> str | None:
     states = survey.host_states(run.fleet, run.lease_hosts).values()
     if resumed:
-        return survey.origin(states, target(run).colour, run.environment.name)
-    return survey.settled(states, run.environment.name)
+        return agreement.origin(states, target(run).colour, run.environment.name)
+    return agreement.settled(states, run.environment.name)
 
 
 def _release(run: Run) -> Release:

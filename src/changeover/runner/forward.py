@@ -8,7 +8,7 @@ from changeover import steps
 from changeover.errors import ChangeoverError
 from changeover.plan import LEASE_SECONDS
 from changeover.release import load_releases
-from changeover.runner import endings, recovery, restore_price, survey
+from changeover.runner import agreement, endings, recovery, restore_price
 from changeover.runner.apply import apply
 from changeover.runner.own import back as own_back
 from changeover.runner.undo import judgement as undoing
@@ -65,7 +65,7 @@ def _one(run: Run, plan: Plan, step: steps.AnyStep, *, steal: bool) -> None:
     run.step(step, lambda: apply(run, step, steal=steal))
     if isinstance(step, steps.Lock) and not steal:
         again = f"changeover plan {plan.version} --env {run.environment.name}"
-        survey.refuse_overtaken(run.fleet, run.app_hosts, plan.situation.live, hint=again)
+        agreement.refuse_overtaken(run.fleet, run.app_hosts, plan.situation.live, hint=again)
 
 
 def _recovered(

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from changeover.inventory import Host
+    from changeover.runner.host_state import HostState
     from changeover.runner.run import Run
-    from changeover.runner.survey import HostState
 
 Event = dict[str, Any]
 # A live controller renews its lease every 40 s; one that was silent for longer has gone.
@@ -48,6 +48,34 @@ def refuse_alive(
             )
 
 
+def refuse_held(states: Iterable[HostState], environment: str) -> None:
+    """Refuse while a deployment is under way.
+
+    Raises:
+        LockHeld: Somebody holds the lease of a host.
+    """
+    for state in states:
+        if state.lock and not state.lock.get("expired"):
+            raise LockHeld(
+                f"{state.lock.get('owner')} holds the lock: {state.lock.get('reason')}",
+                hint=waiting(state.lock, environment),
+                host=state.host,
+                cause=f"since {state.lock.get('since')}, expires {state.lock.get('expires')}",
+            )
+
+
+def waiting(lock: Event, environment: str) -> str:
+    """Return what to type where a lease is held, which may be that of a process that is gone."""
+    kind = str(lock.get("reason")).partition(" ")[0]
+    gone = {
+        "deploy": f"changeover resume --env {environment} goes on, changeover abort takes it back",
+        "abort": f"changeover abort --env {environment} goes on",
+        "rollback": f"changeover rollback --env {environment} goes on",
+    }.get(kind, "the same command takes it over")
+    look = f"wait, or look: changeover lock status --env {environment}"
+    return f"{look}; where its process is gone, {gone}"
+
+
 def wrest(lock: Event, environment: str, states: Iterable[HostState] = ()) -> str:
     """Return what takes the work of a lease over, where its controller is gone for certain.
 
@@ -73,9 +101,8 @@ def left_alone(states: Iterable[HostState], journals: Path) -> bool:
     return bool(locks) and all(_moves(lock) and not _alive(lock, journals) for lock in locks)
 
 
-def left_here(states: Iterable[HostState], journals: Path) -> bool:
+def left_here(locks: Sequence[Event], journals: Path) -> bool:
     """Tell whether leases are held, none of them to move users, by runs of this machine that are gone."""
-    locks = _held(states)
     gone = [lock for lock in locks if presence.ended(journals, lock.get("deployment"))]
     return bool(locks) and gone == locks and not any(map(_moves, locks))
 
@@ -89,10 +116,12 @@ def take(run: Run, hosts: Sequence[Host], reason: str, seconds: int, *, steal: b
     try:
         lease.lock(run.fleet, hosts, reason, seconds, steal=steal)
     except LockHeld as error:
-        states = survey.host_states(run.fleet, hosts)
-        if not left_here(states.values(), run.journal.path.parent):
+        locks = _held(survey.host_states(run.fleet, hosts).values())
+        if not left_here(locks, run.journal.path.parent):
+            for lock in sorted(locks, key=_moves):
+                error.hint = waiting(lock, run.environment.name)
             raise
-        left = next(str(state.lock["reason"]) for state in states.values() if state.lock)
+        left = str(locks[0]["reason"])
         says = (
             f"the lease of {left} is taken over: that was a process of this machine, and it is gone"
         )

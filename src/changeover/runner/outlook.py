@@ -17,9 +17,9 @@ from changeover.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from changeover.runner.host_state import HostState
     from changeover.runner.run import Run
     from changeover.runner.stages import Context
-    from changeover.runner.survey import HostState
 
 Event = dict[str, Any]
 

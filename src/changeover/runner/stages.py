@@ -13,7 +13,7 @@ from changeover.colour import version_of
 from changeover.counts import counted
 from changeover.errors import InvalidInput
 from changeover.release.reading import unknown_version
-from changeover.runner import forecast, forward, restore_price, survey
+from changeover.runner import agreement, forecast, forward, holder, restore_price, survey
 from changeover.runner.run import Run, open_run
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def route(context: Context, version: str, *, direct: bool, alone: bool = False) 
     releases_of.path(context.app, releases, None, version)
     states = survey.host_states(context.run().fleet, survey.lease_hosts(context.environment))
     if alone:
-        survey.refuse_held(states.values(), context.environment.name)
-    live = survey.settled(states.values(), context.environment.name)
+        holder.refuse_held(states.values(), context.environment.name)
+    live = agreement.settled(states.values(), context.environment.name)
     before = version_of(live) if live else None
     try:
         found = releases_of.path(context.app, releases, before, version, direct=direct)

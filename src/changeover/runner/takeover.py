@@ -15,7 +15,7 @@ from changeover.colour import version_of
 from changeover.counts import counted
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, operate
-from changeover.runner import endings, forward, holder, retreat, stages, survey
+from changeover.runner import agreement, endings, forward, holder, retreat, stages, survey
 from changeover.runner.own import back as own_back
 from changeover.runner.sending_back import STOP_SECONDS
 from changeover.runner.undo.unasked import Mended, mend
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from changeover.inventory import Host
+    from changeover.runner.host_state import HostState
     from changeover.runner.run import Event, Run
     from changeover.runner.stages import Context
-    from changeover.runner.survey import HostState, Seen
+    from changeover.runner.survey import Seen
 
 
 class NothingInterrupted(InvalidInput):
@@ -77,7 +78,7 @@ def abort(context: Context, *, force: bool) -> Event:
     goal = (
         pending["from"]
         if pending and pending["kind"] == "switch"
-        else survey.agreed(seen.apps, "confirmed", name)
+        else agreement.agreed(seen.apps, "confirmed", name)
     )
     taking = _Taking(run, seen, goal, str(holder.deployed(held)), pending)
     run.begin("abort", str(held["reason"]), goal, steps=["lock", "revert", *retreat.proofs(run)])

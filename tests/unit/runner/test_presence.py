@@ -113,7 +113,11 @@ def test_a_lease_of_one_who_may_live_or_who_moved_users_is_left(
     machines["one"].lock = lock("db migrate 3.0.0", gone)
     machines["two"].lock = lock(reason, deployment)
 
-    with pytest.raises(LockHeld), by_hand.leased(desk.context, "db migrate", "3.0.0", hint="again"):
+    with (
+        pytest.raises(LockHeld) as caught,
+        by_hand.leased(desk.context, "db migrate", "3.0.0", hint="again"),
+    ):
         pytest.fail("it was taken")
 
     assert machines["two"].lock["reason"] == reason
+    assert ("changeover resume --env demo goes on" in caught.value.hint) is ("deploy" in reason)

@@ -10,7 +10,8 @@ import pytest
 from changeover.errors import LockHeld, Mixed
 from changeover.fleet import Fleet
 from changeover.runner import survey
-from changeover.runner.survey import HostState, Unconfirmed, settled
+from changeover.runner.agreement import Unconfirmed, settled
+from changeover.runner.host_state import HostState
 
 if TYPE_CHECKING:
     from .conftest import Desk, Machines

@@ -10,7 +10,7 @@ from changeover.colour import version_of
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
 from changeover.release import lineage
-from changeover.runner import by_hand, database, forecast, survey
+from changeover.runner import agreement, by_hand, database, forecast, survey
 from changeover.runner.apply import apply
 from changeover.runner.own import left as own_left
 from changeover.runner.own import migrator as own
@@ -38,7 +38,7 @@ def undo(context: Context, version: str) -> str:
     built = context.run()
     built.release = context.release(version)
     states = survey.host_states(built.fleet, survey.lease_hosts(context.environment))
-    live = survey.settled(states.values(), name)
+    live = agreement.settled(states.values(), name)
     host = database.database_host(context.environment, context.declared)
     if live is None or host is None:
         raise _impossible(context, version, "nothing is live, or the app has no database")

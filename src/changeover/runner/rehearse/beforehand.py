@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from changeover import steps, verdict
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
-from changeover.runner import by_hand, database, safety, survey
+from changeover.runner import agreement, by_hand, database, safety, survey
 from changeover.runner.rehearse import rehearsal
 from changeover.runner.undo import judgement as undoing
 
@@ -45,7 +45,7 @@ def steps_before(
     run = context.run()
     states = survey.host_states(run.fleet, run.lease_hosts)
     run.fleet.close()
-    live = survey.settled(states.values(), name)
+    live = agreement.settled(states.values(), name)
     if live is None:
         raise NothingToGoBackTo(
             f"{version} does more than add, and nothing is live that a backup could be made of:"

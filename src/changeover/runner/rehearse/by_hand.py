@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from changeover import steps
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
-from changeover.runner import by_hand, database, forecast, survey
+from changeover.runner import agreement, by_hand, database, forecast, survey
 from changeover.runner.apply import apply
 from changeover.runner.own import migrator as own
 from changeover.runner.rehearse import beforehand
@@ -37,7 +37,7 @@ def rehearse(context: Context, version: str, phases: Sequence[steps.Phase]) -> s
     release = context.release(version)
     host = database.database_host(context.environment, context.declared)
     states = survey.host_states(context.run().fleet, survey.lease_hosts(context.environment))
-    live = survey.settled(states.values(), name)
+    live = agreement.settled(states.values(), name)
     if live is None or host is None:
         lacks = "nothing is live yet" if host else f"{context.app} has no database"
         raise NothingToRehearseOn(

@@ -15,7 +15,7 @@ from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.release.figures import version_order
 from changeover.release.reading import unknown_version
-from changeover.runner import database, endings, forecast, holder, survey
+from changeover.runner import agreement, database, endings, forecast, holder, survey
 from changeover.runner.rollback import anew, goal
 from changeover.runner.rollback import ends as way_ends
 from changeover.runner.rollback.schema_gone import SchemaGone, refusal
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from changeover import steps
+    from changeover.runner.host_state import HostState
     from changeover.runner.run import Event, Run
     from changeover.runner.stages import Context
-    from changeover.runner.survey import HostState, Seen
+    from changeover.runner.survey import Seen
 
 
 def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
@@ -94,7 +95,7 @@ def _way(context: Context, run: Run, seen: Seen, to: str | None) -> Way:
         if seen.lost:
             # What has to be placed has to be placed everywhere, and the ledger has to be read.
             raise endings.one_of(seen.lost) from None
-    live = survey.agreed(seen.apps, "live", run.environment.name)
+    live = agreement.agreed(seen.apps, "live", run.environment.name)
     if live is not None:
         _refuse_lossy(context, run, version, version_of(live), placed=False)
     placing = anew.ways(run, context.releases, version)
@@ -155,7 +156,7 @@ def refuse_contracted(context: Context, *, to: str | None, backup: str) -> None:
         _refuse_unknown(context, version, seen, error)
     else:
         return
-    live = survey.agreed(seen.apps, "live", name)
+    live = agreement.agreed(seen.apps, "live", name)
     if live is None:
         return
     try:

@@ -11,7 +11,7 @@ from changeover.runner import holder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from changeover.runner.survey import HostState
+    from changeover.runner.host_state import HostState
 
 
 class NothingToGoBackTo(InvalidInput):

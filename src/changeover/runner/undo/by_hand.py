@@ -10,7 +10,7 @@ from changeover.colour import version_of
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
 from changeover.release import lineage
-from changeover.runner import by_hand, database, safety, survey
+from changeover.runner import agreement, by_hand, database, safety, survey
 from changeover.runner.undo import judgement as undoing
 from changeover.runner.undo import rows
 from changeover.runner.undo import trial as undo_trial
@@ -83,7 +83,7 @@ def _live(context: Context, version: str) -> str:
     run, name = context.run(), context.environment.name
     states = survey.host_states(run.fleet, run.lease_hosts)
     run.fleet.close()
-    live = survey.settled(states.values(), name)
+    live = agreement.settled(states.values(), name)
     if live is None:
         raise UndoLossy(
             f"{version} is not undone: nothing is live, so no backup of what serves can be made",

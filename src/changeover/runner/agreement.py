@@ -1,0 +1,104 @@
+"""What the app hosts agree on: which colour is live and confirmed on all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover.errors import Failed, InvalidInput, Mixed
+from changeover.runner import holder, survey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from changeover.fleet import Fleet
+    from changeover.inventory import Host
+    from changeover.runner.host_state import HostState
+
+
+class Unconfirmed(InvalidInput):
+    """An earlier deployment switched and was never confirmed."""
+
+
+def settled(states: Iterable[HostState], environment: str) -> str | None:
+    """Return the colour that is live and confirmed on every app host; ``None`` before the first.
+
+    Raises:
+        LockHeld: Another deployment is at it, so that they cannot agree yet.
+        Mixed: The app hosts disagree.
+        Unconfirmed: They agree on a colour that nobody confirmed.
+    """
+    known = tuple(states)
+    said = {(each.live, each.confirmed) for each in known if "app" in each.groups}
+    if len(said) > 1 or any(live != confirmed for live, confirmed in said):
+        holder.refuse_held(known, environment)
+    live = agreed(known, "live", environment)
+    if live != agreed(known, "confirmed", environment):
+        raise Unconfirmed(
+            f"{live} is live and was never confirmed: a deployment ended half way",
+            hint=f"changeover resume --env {environment}, or changeover abort --env {environment}",
+        )
+    return live
+
+
+class Overtaken(Failed):
+    """What a plan was made for is not what is live once the lease is held."""
+
+
+def refuse_overtaken(
+    fleet: Fleet, hosts: Sequence[Host], planned: str | None, *, hint: str
+) -> None:
+    """Refuse a plan that others overtook between its making and its lease.
+
+    Args:
+        fleet: The hosts; their lease is held.
+        hosts: Those that run the app.
+        planned: The colour that was live and confirmed when the plan was made.
+        hint: What shows the plan as it would be now.
+
+    Raises:
+        Overtaken: Another colour is live on a host now, or another is confirmed.
+    """
+    for state in survey.host_states(fleet, hosts).values():
+        for found, word in ((state.live, "live"), (state.confirmed, "confirmed")):
+            if found != planned:
+                raise Overtaken(
+                    f"{found or 'nothing'} is {word}, and the plan was made for "
+                    f"{planned or 'nothing'}: somebody was faster",
+                    hint=hint,
+                    host=state.host,
+                )
+
+
+def origin(states: Iterable[HostState], target: str, environment: str) -> str | None:
+    """Return the colour that an interrupted deployment to ``target`` came from.
+
+    Raises:
+        Mixed: The app hosts disagree on it.
+    """
+    said = {
+        state.host: state.previous if state.confirmed == target else state.confirmed
+        for state in states
+        if "app" in state.groups
+    }
+    return _one(said, "live before", environment)
+
+
+def agreed(states: Iterable[HostState], field: str, environment: str) -> str | None:
+    """Return what every app host says of ``field``.
+
+    Raises:
+        Mixed: They disagree.
+    """
+    said = {state.host: getattr(state, field) for state in states if "app" in state.groups}
+    return _one(said, field, environment)
+
+
+def _one(said: Mapping[str, str | None], what: str, environment: str) -> str | None:
+    values = set(said.values())
+    if len(values) <= 1:
+        return values.pop() if values else None
+    words = ", ".join(f"{host}: {value or 'nothing'}" for host, value in said.items())
+    raise Mixed(
+        f"the app hosts disagree on what is {what}: {words}",
+        hint=f"changeover rollback --to VERSION --env {environment} sends all of them to one",
+    )

@@ -1,0 +1,106 @@
+"""What one host says of an app: what is live on it, what else is there, and who holds its lease."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from changeover.inventory import Host
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostState:
+    """What one host says of an app.
+
+    Args:
+        host: Its name.
+        groups: Its groups.
+        live: The colour that users see there.
+        previous: The colour that a rollback goes to.
+        confirmed: The colour that a boot brings back.
+        running: The colours whose units run.
+        placed: All colours on the host.
+        pending: The switch that nobody confirmed: deployment, from, to.
+        lock: The lease, if someone holds it: owner, reason, number, expires.
+        history: The colours that were live before, oldest first.
+        contracted: The colours whose contract migrations were begun.
+        since: When the live colour was confirmed, or went back to, where the host knows.
+        settled_seconds: For how long that is so, by the host's own clock.
+    """
+
+    host: str
+    groups: tuple[str, ...]
+    live: str | None
+    previous: str | None
+    confirmed: str | None
+    running: tuple[str, ...]
+    placed: tuple[str, ...]
+    pending: Event | None
+    lock: Event | None
+    history: tuple[str, ...] = ()
+    contracted: tuple[str, ...] = ()
+    since: str | None = None
+    settled_seconds: float | None = None
+
+    @property
+    def lock_words(self) -> str:
+        """Say who holds the lease."""
+        if not self.lock:
+            return "free"
+        if self.lock.get("expired"):
+            return f"free (the lease of {self.lock.get('owner')} expired: {self._left})"
+        return (
+            f"held by {self.lock.get('owner')}: {self.lock.get('reason')}, "
+            f"number {self.lock.get('number')}, expires {self.lock.get('expires')}"
+        )
+
+    @property
+    def _left(self) -> str:
+        """Say what an expired lease was for, and who goes on with it."""
+        reason = str((self.lock or {}).get("reason"))
+        if reason.startswith(("deploy ", "abort ")):
+            return f"{reason} was interrupted; resume goes on, abort takes it back"
+        return reason
+
+    def as_json(self) -> Event:
+        """Return the state as plain JSON."""
+        told = asdict(self)
+        del told["settled_seconds"]  # another one at every look
+        return {"type": "host", **told}
+
+    def as_text(self) -> str:
+        """Return the state as one line for a person."""
+        warm = ", ".join(colour for colour in self.running if colour != self.live) or "none"
+        if "app" not in self.groups:
+            return f"{self.host:<12} {','.join(self.groups):<14} lock {self.lock_words}"
+        unconfirmed = "" if self.live == self.confirmed else " (not confirmed)"
+        return (
+            f"{self.host:<12} {','.join(self.groups):<14} live {self.live or 'nothing'}"
+            f"{unconfirmed}, back to {self.previous or 'nothing'}, warm {warm}, "
+            f"lock {self.lock_words}"
+        )
+
+
+def read(host: Host, answer: Mapping[str, Any]) -> HostState:
+    """Return what an agent answered as the host's state."""
+    releases, since = answer.get("releases") or [], answer.get("since") or {}
+    return HostState(
+        host=host.name,
+        groups=tuple(group for group in host.groups if group != "all"),
+        live=answer.get("live"),
+        previous=answer.get("previous"),
+        confirmed=answer.get("confirmed"),
+        running=tuple(str(entry["colour"]) for entry in releases if entry.get("running")),
+        placed=tuple(str(entry["colour"]) for entry in releases),
+        pending=answer.get("pending"),
+        lock=answer.get("lock"),
+        history=tuple(answer.get("history") or ()),
+        contracted=tuple(answer.get("contracted") or ()),
+        since=since.get("at"),
+        settled_seconds=since.get("seconds"),
+    )
