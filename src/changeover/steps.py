@@ -7,10 +7,9 @@ runs anything, and no field holds a secret.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-Figures = dict[str, Any]
 Phase = Literal["expand", "backfill", "contract"]
 
 
@@ -285,18 +284,3 @@ AnyStep = (
     | Retire
     | Unlock
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What a step did.
-
-    Args:
-        says: One line for a person.
-        changed: Whether anything is different now.
-        figures: What was measured, by name with its unit in the name (``switch_us``).
-    """
-
-    says: str
-    changed: bool = True
-    figures: Figures = field(default_factory=dict)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from changeover.counts import counted
 from changeover.fleet import Answers, Event, Fleet, action, on_each
-from changeover.steps import Outcome
+from changeover.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,13 +8,13 @@ from changeover import steps
 from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import lease, operate
+from changeover.outcome import Outcome
 from changeover.runner import holder, proof, safety
 from changeover.runner.own import left as own_left
 from changeover.runner.own import migration as own_migration
 from changeover.runner.own import rehearsal as own_rehearsal
 from changeover.runner.own import undo as own_undo
 from changeover.runner.rehearse import rehearsal
-from changeover.steps import Outcome
 
 if TYPE_CHECKING:
     from changeover.runner.run import Run

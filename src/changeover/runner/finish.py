@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from changeover.migrations.records import Migration, Phase
+    from changeover.outcome import Outcome
     from changeover.runner.host_state import HostState
     from changeover.runner.run import Event, Run
 
@@ -188,7 +189,7 @@ def _step(run: Run, plan: planning.Plan, step: steps.AnyStep) -> None:
         agreement.refuse_overtaken(run.fleet, run.app_hosts, plan.situation.live, hint=again)
 
 
-def _act(run: Run, plan: planning.Plan, step: steps.AnyStep) -> steps.Outcome:
+def _act(run: Run, plan: planning.Plan, step: steps.AnyStep) -> Outcome:
     if isinstance(step, steps.Migrate):
         # Whoever goes back has to know it where the database cannot be asked any more.
         operate.contract_begins(run.fleet, run.app_hosts, plan.colour)

@@ -10,9 +10,9 @@ from changeover.errors import InvalidInput
 from changeover.executors import operate
 from changeover.executors import smoke as smoking
 from changeover.executors.smoke.values import Target
+from changeover.outcome import Outcome
 from changeover.release import values
 from changeover.runner import requirements
-from changeover.steps import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from changeover.errors import ChangeoverError
     from changeover.inventory import Host
+    from changeover.outcome import Outcome
     from changeover.runner.run import Run
 
 
@@ -36,7 +37,7 @@ def send(run: Run, step: steps.Revert, hosts: Sequence[Host]) -> dict[str, Chang
     """
     failed: dict[str, ChangeoverError] = {}
 
-    def act() -> steps.Outcome:
+    def act() -> Outcome:
         outcome, answers = operate.revert(run.fleet, hosts, step)
         for error in answers.errors.values():
             if refused := lease.taken(run.fleet, error):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from changeover.bundle import Bundle
     from changeover.inventory import Environment, Host
+    from changeover.outcome import Outcome
     from changeover.release import App, Release
     from changeover.runner.own.migrator import Rehearsed
     from changeover.secret import Redactor
@@ -115,8 +116,8 @@ class Run:
                 self._heartbeat = None
 
     def step(
-        self, step: steps.AnyStep, act: Callable[[], steps.Outcome], *, going_back: bool = False
-    ) -> steps.Outcome:
+        self, step: steps.AnyStep, act: Callable[[], Outcome], *, going_back: bool = False
+    ) -> Outcome:
         """Do one step, its intent journaled before and its outcome after it.
 
         Args:
@@ -152,7 +153,7 @@ class Run:
             }
         )
 
-    def _done(self, step: steps.AnyStep, outcome: steps.Outcome) -> None:
+    def _done(self, step: steps.AnyStep, outcome: Outcome) -> None:
         self.note(
             {
                 "type": "step-done",

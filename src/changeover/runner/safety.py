@@ -8,10 +8,10 @@ from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import backup as backups
 from changeover.executors import migrate as migrations
+from changeover.outcome import Outcome
 from changeover.release import load_releases
 from changeover.runner import database
 from changeover.runner.points import Points
-from changeover.steps import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

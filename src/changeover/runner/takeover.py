@@ -15,6 +15,7 @@ from changeover.colour import version_of
 from changeover.counts import counted
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, operate
+from changeover.outcome import Outcome
 from changeover.runner import agreement, endings, forward, holder, retreat, stages, survey
 from changeover.runner.own import back as own_back
 from changeover.runner.sending_back import STOP_SECONDS
@@ -113,9 +114,9 @@ def steal(context: Context, reason: str) -> str | None:
     return holder
 
 
-def _steal(run: Run, step: steps.Lock, hosts: Sequence[Host]) -> steps.Outcome:
+def _steal(run: Run, step: steps.Lock, hosts: Sequence[Host]) -> Outcome:
     lease.lock(run.fleet, hosts, step.reason, step.seconds, steal=True)
-    return steps.Outcome(says=f"taken on {counted(len(hosts), 'host')}")
+    return Outcome(says=f"taken on {counted(len(hosts), 'host')}")
 
 
 def _interrupted(context: Context, *, force: bool) -> tuple[Event, Seen]:

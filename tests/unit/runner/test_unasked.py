@@ -12,10 +12,10 @@ from changeover.errors import Failed, Mixed
 from changeover.executors import migrate
 from changeover.executors.migrate.failures import RunnerFenced
 from changeover.migrations.folder import load
+from changeover.outcome import Outcome
 from changeover.runner import forward, outlook, survey, takeover
 from changeover.runner.rollback import back
 from changeover.runner.undo import by_hand
-from changeover.steps import Outcome
 from changeover.verdict import Kind, Verdict
 
 from .conftest import MOMENT, NEW, OLD, failed

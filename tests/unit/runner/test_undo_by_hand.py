@@ -8,8 +8,8 @@ import pytest
 
 from changeover.executors import migrate
 from changeover.executors.backup.rehearsal import Clone, Look
+from changeover.outcome import Outcome
 from changeover.runner.undo import by_hand as undo_by_hand
-from changeover.steps import Outcome
 from changeover.verdict import Verdict
 
 from .conftest import failed

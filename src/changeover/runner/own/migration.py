@@ -10,11 +10,11 @@ from changeover.errors import ChangeoverError, Failed, Mixed
 from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as schemas
+from changeover.outcome import Outcome
 from changeover.runner import database
 from changeover.runner.own import migrator as own
 from changeover.runner.own import schema as own_schema
 from changeover.runner.points import Points
-from changeover.steps import Outcome
 
 if TYPE_CHECKING:
     from changeover.executors.backup import Vault

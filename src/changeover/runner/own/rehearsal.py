@@ -10,13 +10,13 @@ from changeover.counts import counted
 from changeover.errors import Mixed
 from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as clones
+from changeover.outcome import Outcome
 from changeover.runner import database
 from changeover.runner.own import left as own_left
 from changeover.runner.own import migrator as own
 from changeover.runner.own import schema as own_schema
 from changeover.runner.rehearse.clone import cloned
 from changeover.runner.rehearse.rehearsal import RehearsalRed
-from changeover.steps import Outcome
 
 if TYPE_CHECKING:
     from changeover.executors.backup.rehearsal import Look

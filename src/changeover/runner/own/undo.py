@@ -8,13 +8,13 @@ from changeover.errors import Mixed
 from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as clones
+from changeover.outcome import Outcome
 from changeover.runner import database
 from changeover.runner.own import migrator as own
 from changeover.runner.own import schema as own_schema
 from changeover.runner.own.rehearsal import on_clone
 from changeover.runner.points import Points
 from changeover.runner.rehearse.clone import UndoLosesRows, cloned, lost
-from changeover.steps import Outcome
 
 if TYPE_CHECKING:
     from changeover.executors.backup.rehearsal import Look

@@ -11,11 +11,11 @@ from changeover.counts import counted
 from changeover.errors import CheckRed, Failed
 from changeover.executors import migrate
 from changeover.migrations import definitions, losses
+from changeover.outcome import Outcome
 from changeover.release import load_releases
 from changeover.runner import database
 from changeover.runner.rehearse import measurements, second_opinion
 from changeover.runner.rehearse.clone import cloned
-from changeover.steps import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

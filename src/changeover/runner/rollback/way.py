@@ -10,6 +10,7 @@ from changeover import steps
 from changeover.colour import version_of
 from changeover.executors import lease, operate
 from changeover.fleet import action, on_each
+from changeover.outcome import Outcome
 from changeover.plan import LEASE_SECONDS, ROLLBACK_CLOSING_SECONDS
 from changeover.runner import holder, retreat, safety
 from changeover.runner.apply import apply
@@ -138,10 +139,10 @@ class Way:
         names = tuple(host.name for host in self.hosts)
         step = steps.Lock(id="lock", hosts=names, reason=reason, seconds=LEASE_SECONDS)
 
-        def act() -> steps.Outcome:
+        def act() -> Outcome:
             steal = holder.left_alone(self.seen.states.values(), self.run.journal.path.parent)
             lease.lock(self.run.fleet, self.hosts, reason, LEASE_SECONDS, steal=steal)
-            return steps.Outcome(says=f"held on {', '.join(names)}, fenced")
+            return Outcome(says=f"held on {', '.join(names)}, fenced")
 
         self.run.step(step, act)
 
@@ -154,7 +155,7 @@ class Way:
         databases = tuple(host.name for host in self.run.environment.hosts_in("db"))
         step = steps.RestoreDatabase(id="restore", hosts=databases, backup=backup, final=True)
 
-        def act() -> steps.Outcome:
+        def act() -> Outcome:
             for left in sorted({str(s.live) for s in self.seen.apps if s.live != self.colour}):
                 operate.stop(self.run.fleet, self.app_hosts, left, DRAIN_SECONDS).check()
             return safety.restore(self.run, step)

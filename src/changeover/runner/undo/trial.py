@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from changeover.counts import counted
 from changeover.executors import migrate
 from changeover.migrations import definitions
+from changeover.outcome import Outcome
 from changeover.release import load_releases
 from changeover.runner import database
 from changeover.runner.rehearse import measurements
 from changeover.runner.rehearse.clone import UndoLosesRows, cloned, lost
-from changeover.steps import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
