@@ -121,20 +121,6 @@ def _takes(what: str) -> Hazard:
     )
 
 
-_AT_ONCE = Hazard(
-    rule="backfill-at-once",
-    severity="warning",
-    message="every row that it finds is locked until its transaction ends",
-    hint="walk the table: `-- changeover: batch table=NAME key=COLUMN`, and WHERE key BETWEEN $1 AND $2",
-)
-
-
-def _has_where(statement: Statement) -> bool:
-    """Tell whether rows are changed by a condition; without any, that is told by itself."""
-    written = statement.effect.kind in {"UPDATE", "DELETE"}
-    return written and " where " in f" {' '.join(statement.sql.split())} ".lower()
-
-
 def _tables_made(effect: Effect) -> set[Relation]:
     if not effect.kind.startswith(("CREATE TABLE", "CREATE MATERIALIZED", "SELECT INTO")):
         return set()
@@ -147,12 +133,11 @@ def _tables_made(effect: Effect) -> set[Relation]:
 def _of_statement(
     migration: Migration, statement: Statement, fresh: set[Relation]
 ) -> Iterator[Finding]:
-    for hazard in statement_hazards.of(statement, migration.phase):
+    batched = migration.batch is not None
+    for hazard in statement_hazards.of(statement, migration.phase, batched=batched):
         if hazard.relation in fresh or _made_anew(hazard, migration, statement):
             continue
         yield _finding(hazard, migration, statement.line)
-    if migration.phase == "backfill" and migration.batch is None and _has_where(statement):
-        yield _finding(_AT_ONCE, migration, statement.line)
 
 
 def _made_anew(hazard: Hazard, migration: Migration, statement: Statement) -> bool:

@@ -42,8 +42,14 @@ class Hazard:
     relation: Relation | None = None
 
 
-def of(statement: Statement, phase: Phase) -> Iterator[Hazard]:
-    """Yield the hazards of one statement."""
+def of(statement: Statement, phase: Phase, *, batched: bool) -> Iterator[Hazard]:
+    """Yield the hazards of one statement.
+
+    Args:
+        statement: The statement.
+        phase: Which phase its file is of.
+        batched: Whether it is run for one batch of keys after the other.
+    """
     node = postgast.parse(statement.sql).stmts[0].stmt
     kind = str(node.WhichOneof("node"))
     tree = getattr(node, kind)
@@ -53,7 +59,7 @@ def of(statement: Statement, phase: Phase) -> Iterator[Hazard]:
     elif kind == "create_stmt":
         yield from _new_table(tree)
     elif kind in {"update_stmt", "delete_stmt"}:
-        yield from _whole_table(statement.effect, tree)
+        yield from _many_rows(statement.effect, tree, at_once=phase == "backfill" and not batched)
     else:
         yield from _other(statement.effect, phase)
 
@@ -71,8 +77,17 @@ def _new_table(tree: Node) -> Iterator[Hazard]:
             )
 
 
-def _whole_table(effect: Effect, tree: Node) -> Iterator[Hazard]:
+def _many_rows(effect: Effect, tree: Node, *, at_once: bool) -> Iterator[Hazard]:
     if tree.HasField("where_clause"):
+        if at_once:
+            yield Hazard(
+                rule="backfill-at-once",
+                severity="warning",
+                message="every row that it finds is locked until its transaction ends",
+                hint="walk the table: `-- changeover: batch table=NAME key=COLUMN`, and WHERE key"
+                " BETWEEN $1 AND $2",
+                relation=effect.targets[0].relation,
+            )
         return
     yield Hazard(
         rule="whole-table-write",
