@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ class Fleet:
         fences: The fencing number by host, filled by ``lock``.
         beyond: The number by host that a lease's has to exceed: a host that was made anew counts
             from 1 again, what it guards does not.
+        sessions: How many requests each host was sent; renewals of the lease are not among them.
         connect: Opens the kept connection to a host.
     """
 
@@ -52,7 +54,7 @@ class Fleet:
     any_agent: bool = False
     fences: dict[str, int] = field(default_factory=dict)
     beyond: dict[str, int] = field(default_factory=dict)
-    sessions: int = 0
+    sessions: Counter[str] = field(default_factory=Counter)
     connect: Callable[[Environment, Host], Line] = Line
     _lines: dict[str, Line] = field(default_factory=dict)
     _count: threading.Lock = field(default_factory=threading.Lock)
@@ -60,7 +62,7 @@ class Fleet:
     def line(self, host: Host) -> Line:
         """Return the kept connection to a host, and count one session on it."""
         with self._count:
-            self.sessions += 1
+            self.sessions[host.name] += 1
             if host.name not in self._lines:
                 self._lines[host.name] = self.connect(self.environment, host)
             return self._lines[host.name]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from changeover import ssh
 from changeover.ssh_failures import AgentFailed, AgentMissing, AgentOutdated, SessionLost
+from changeover.traffic import METER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -66,6 +67,7 @@ class Line:
             channel = self._channel(fresh=fresh)
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise self._broke_off(error) from error
+        METER.session(self._host.name)
         try:
             channel.settimeout(SILENCE_SECONDS)
             channel.exec_command(AGENT_COMMAND)

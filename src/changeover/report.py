@@ -7,6 +7,7 @@ import html
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from changeover import traffic
 from changeover.counts import counted
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class Summary:
     """One deployment as its journal tells it. ``outcome`` is ``open`` where no end was written.
 
     ``way`` says in words where it went from and to, or what a verb between deployments was about.
-    ``left_open`` counts the connections from before that a reload of Nginx has met.
+    ``left_open`` counts the connections from before that a reload of Nginx has met, ``traffic`` what
+    went over SSH by host, where that was counted.
     """
 
     deployment: str
@@ -91,6 +93,7 @@ class Summary:
     exit: int | None
     message: str
     left_open: int
+    traffic: dict[str, traffic.Traffic]
     steps: tuple[StepLine, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -123,8 +126,19 @@ def summarise(events: Sequence[Event]) -> Summary:
             for event in events
             if event["type"] == "step-done"
         ),
+        traffic=_traffic(events),
         steps=tuple(line for number, run in enumerate(sittings) for line in _told(number, run)),
     )
+
+
+def _traffic(events: Sequence[Event]) -> dict[str, traffic.Traffic]:
+    """Return what every controller that worked on it has moved."""
+    moved: dict[str, traffic.Traffic] = {}
+    for event in events:
+        if event["type"] == "deployment-end":
+            for host, each in traffic.read(event).items():
+                moved[host] = moved.get(host, traffic.Traffic()) + each
+    return moved
 
 
 def _sittings(events: Sequence[Event]) -> list[list[Event]]:
@@ -210,6 +224,8 @@ def as_text(summary: Summary) -> str:
     ]
     if summary.message:
         lines.append(f"  {summary.message}")
+    if summary.traffic:
+        lines.append(f"  {traffic.words(summary.traffic)}")
     for line in summary.steps:
         lines.append(f"  {MARKS[line.state]:<3} {line.step:<10} {line.seconds:7.2f} s  {line.says}")
         lines += [f"      {text}" for text in line.cause.splitlines()]
@@ -226,6 +242,7 @@ def as_html(summary: Summary) -> str:
         "Exit": "" if summary.exit is None else str(summary.exit),
         "Left open": counted(summary.left_open, "connection")
         + " at reloads, WebSockets among them",
+        "Moved": traffic.words(summary.traffic) if summary.traffic else "",
     }
     rows = "\n".join(
         f'<tr><td class="step {line.state}">{MARKS[line.state]} {html.escape(line.step)}</td>'

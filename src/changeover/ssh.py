@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from changeover.errors import InvalidInput
 from changeover.ssh_failures import HostKeyChanged, HostUnreachable, SignInRefused
+from changeover.traffic import METER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,13 +51,14 @@ def connection(environment: Environment, host: Host) -> Iterator[Any]:
         opened.open()
     except (OSError, EOFError, paramiko.SSHException) as error:
         raise _not_opened(environment, host, error) from error
+    connected = opened.transport.sock
+    METER.opened(host.name, connected)
     try:
         opened.transport.set_keepalive(10)
-        opened.transport.sock.setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_MILLISECONDS
-        )
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_MILLISECONDS)
         yield opened
     finally:
+        METER.ended(connected)
         opened.close()
 
 

@@ -13,7 +13,6 @@ from changeover import verdict
 from changeover.cli import options
 from changeover.cli.confirm import ask
 from changeover.cli.desk import context_of, open_desk
-from changeover.counts import counted
 from changeover.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -96,9 +95,7 @@ def deploy(
         if number == 0:
             ask(yes=yes, question=f"deploy {version} to {desk.environment.name}?")
         end = stages.walk(stage)
-        desk.output.end(
-            f"{end['message']} ({end['seconds']} s, {counted(end['sessions'], 'session')})"
-        )
+        desk.output.end(f"{end['message']} ({end['seconds']} s)")
 
 
 def _refuse_drift(file: Path, made: list[Plan], version: str, env: str) -> None:

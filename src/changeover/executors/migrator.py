@@ -81,17 +81,14 @@ def run(
         ChangeoverError: The host does not answer, or the command could not be started there.
     """
     telling = dataclasses.replace(fleet, report=_telling(fleet))
-    try:
-        replies = call(
-            telling,
-            host,
-            [
-                action("migrator_run", colour=colour, what=what, purpose=purpose, env=dict(values)),
-                action("migrator_output", what=what, purpose=purpose),
-            ],
-        )
-    finally:
-        fleet.sessions = telling.sessions
+    replies = call(
+        telling,
+        host,
+        [
+            action("migrator_run", colour=colour, what=what, purpose=purpose, env=dict(values)),
+            action("migrator_output", what=what, purpose=purpose),
+        ],
+    )
     result = replies["migrator_run"].result
     return Ran(
         host=host.name,

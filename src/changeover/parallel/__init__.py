@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from changeover.errors import ChangeoverError, CheckRed, Failed
 from changeover.ssh_failures import HostKeyChanged, HostUnreachable, SignInRefused
+from changeover.traffic import METER, Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -125,6 +126,7 @@ def _run(
                 report({**event, "type": "upload"})
                 continue
             host = by_name[event["host"]]
+            METER.add(host.name, Traffic(**event["traffic"]))
             found[host.name] = (
                 _failure(environment, host, event)
                 if "error" in event

@@ -25,6 +25,8 @@ from pyinfra.api.connectors import get_all_connectors
 from pyinfra.api.facts import get_fact
 from pyinfra.context import ctx_host, ctx_state
 
+from changeover import traffic
+
 Request = dict[str, Any]
 Answer = dict[str, Any]
 COMMAND_SECONDS = 45
@@ -105,6 +107,32 @@ def connect(host: Any) -> None:  # noqa: ANN401 - pyinfra is untyped here
         raise HostFailureError(kind, said) from error
 
 
+class Moved:
+    """What the connection to one host carries, once there is one."""
+
+    def __init__(self) -> None:
+        self._sessions = 0
+        self._transport: Any = None
+
+    def count(self, host: Any) -> None:  # noqa: ANN401 - pyinfra is untyped here
+        """Count the sessions that pyinfra opens from here on: it tells nobody of them."""
+        self._transport = host.connector.client.get_transport()
+        open_session = self._transport.open_session
+
+        def counted(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - paramiko's own
+            self._sessions += 1
+            return open_session(*arguments, **named)
+
+        self._transport.open_session = counted
+
+    def told(self) -> dict[str, int]:
+        """Return what was moved, as plain JSON."""
+        if self._transport is None:
+            return traffic.Traffic().as_json()
+        opened = traffic.Traffic(connections=1, sessions=self._sessions)
+        return (opened + traffic.carried(self._transport.sock)).as_json()
+
+
 def run(host: Any, line: str) -> tuple[bool, str, str]:  # noqa: ANN401 - pyinfra is untyped here
     """Run a shell command; return whether it succeeded, its output and its complaints."""
     ok, output = host.run_shell_command(api.StringCommand(line), _timeout=COMMAND_SECONDS)
@@ -172,16 +200,18 @@ def settle(host: Any, file: dict[str, str], directory: str, temporary: str) -> s
 
 def one(state: api.State, host: Any, request: Request) -> None:  # noqa: ANN401
     """Do the request on one host and print the answer."""
+    moved = Moved()
     with ctx_state.use(state), ctx_host.use(host):
         try:
             connect(host)
+            moved.count(host)
             answer = ask(host, request) if "command" in request else send(host, request)
         except HostFailureError as error:
             answer = error.answer
         except Exception as error:  # noqa: BLE001 - one host's trouble must not silence the others
             answer = {"error": "command", "cause": f"{type(error).__name__}: {error}"}
             traceback.print_exc()
-    say({"type": "host", "host": host.name, **answer})
+    say({"type": "host", "host": host.name, "traffic": moved.told(), **answer})
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from changeover import steps
+from changeover import steps, traffic
 from changeover.counts import counted
 from changeover.errors import ChangeoverError
 from changeover.executors.lease import Heartbeat
@@ -21,6 +21,7 @@ from changeover.runner import survey
 from changeover.runner.presence import Presence
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
@@ -132,6 +133,7 @@ class Run:
         if self._heartbeat and not going_back:
             self._heartbeat.check()
         self.note({"type": "step-intent", "step": step.id, "kind": step.kind, "says": step.says})
+        before = self.fleet.sessions.copy()
         try:
             outcome = act()
         except ChangeoverError as error:
@@ -139,7 +141,7 @@ class Run:
             raise
         self.unstoppable |= isinstance(step, steps.Confirm)
         self.left_open += int(outcome.figures.get("left_open", 0))
-        self._done(step, outcome)
+        self._done(step, outcome, self.fleet.sessions - before)
         return outcome
 
     def _red(self, step: steps.AnyStep, error: ChangeoverError) -> None:
@@ -153,7 +155,7 @@ class Run:
             }
         )
 
-    def _done(self, step: steps.AnyStep, outcome: Outcome) -> None:
+    def _done(self, step: steps.AnyStep, outcome: Outcome, sessions: Counter[str]) -> None:
         self.note(
             {
                 "type": "step-done",
@@ -161,6 +163,7 @@ class Run:
                 "says": outcome.says,
                 "changed": outcome.changed,
                 "figures": outcome.figures,
+                "sessions": dict(sorted(sessions.items())),
             }
         )
 
@@ -191,6 +194,7 @@ class Run:
                 self.left_open, "connection from before was", "connections from before were"
             )
             message += f"; {met} still open at a reload of Nginx, WebSockets among them"
+        moved = traffic.METER.take()
         return self.note(
             {
                 "type": "deployment-end",
@@ -199,8 +203,10 @@ class Run:
                 "exit": exit_code,
                 "message": message,
                 "seconds": round(time.monotonic() - self.begun, 2),
-                "sessions": self.fleet.sessions,
+                "sessions": traffic.total(moved.values()).sessions,
+                "traffic": {host: each.as_json() for host, each in moved.items()},
                 "left_open": self.left_open,
+                "says": traffic.words(moved),
             }
         )
 
