@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from changeover import plan, steps
+from changeover import finalization, plan, steps
 from changeover.situation import Situation, Target
 from changeover.verdict import MigrationFact, Verdict, judge
 
@@ -68,7 +68,7 @@ def test_what_is_pending_is_rehearsed_on_the_backup_and_nothing_else_is() -> Non
 
     made = plan.deploy(situation(pending=due), target())
     quiet = plan.deploy(situation(), target())
-    ended = plan.finalize(situation(pending=("8.0.0/contract/001_c",)), ())
+    ended = finalization.finalize(situation(pending=("8.0.0/contract/001_c",)), ())
 
     (backup,) = (step for step in made.steps if isinstance(step, steps.Backup))
     (rehearsal,) = (step for step in made.steps if isinstance(step, steps.Rehearse))

@@ -6,8 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from changeover import plan as planning
-from changeover import steps, verdict
+from changeover import finalization, steps, verdict
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, migrate, operate
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from changeover.migrations.records import Migration, Phase
     from changeover.outcome import Outcome
+    from changeover.plan import Plan
     from changeover.runner.host_state import HostState
     from changeover.runner.run import Event, Run
 
@@ -78,7 +78,7 @@ def prepare(context: Context, *, early: str | None = None) -> Stage:
     )
     reason = "finalize" if early is None else f"{EARLY}{early}"
     priced = restore_price.priced(run, situation)
-    return Stage(run=run, plan=planning.finalize(priced, tuple(sorted(old)), reason))
+    return Stage(run=run, plan=finalization.finalize(priced, tuple(sorted(old)), reason))
 
 
 def _contract_begun(run: Run, states: Iterable[HostState], live: str) -> bool:
@@ -165,12 +165,12 @@ def walk(stage: Stage) -> Event:
     return run.end("done", 0, f"{plan.version} is final{_way_back(run, plan)}")
 
 
-def _reasons(plan: planning.Plan) -> Iterator[str]:
+def _reasons(plan: Plan) -> Iterator[str]:
     """Give what the lease is taken for; with it stands why the bake window ends early."""
     return (step.reason for step in plan.steps if isinstance(step, steps.Lock))
 
 
-def _way_back(run: Run, plan: planning.Plan) -> str:
+def _way_back(run: Run, plan: Plan) -> str:
     """Say what going back costs from here, by what the rehearsal has proved by now."""
     if not plan.situation.pending:
         return ""
@@ -182,14 +182,14 @@ def _way_back(run: Run, plan: planning.Plan) -> str:
     return f"; the way back: {found.kind}: {found.because}"
 
 
-def _step(run: Run, plan: planning.Plan, step: steps.AnyStep) -> None:
+def _step(run: Run, plan: Plan, step: steps.AnyStep) -> None:
     run.step(step, lambda: _act(run, plan, step))
     if isinstance(step, steps.Lock):
         again = f"changeover status --env {run.environment.name}"
         agreement.refuse_overtaken(run.fleet, run.app_hosts, plan.situation.live, hint=again)
 
 
-def _act(run: Run, plan: planning.Plan, step: steps.AnyStep) -> Outcome:
+def _act(run: Run, plan: Plan, step: steps.AnyStep) -> Outcome:
     if isinstance(step, steps.Migrate):
         # Whoever goes back has to know it where the database cannot be asked any more.
         operate.contract_begins(run.fleet, run.app_hosts, plan.colour)
@@ -198,7 +198,7 @@ def _act(run: Run, plan: planning.Plan, step: steps.AnyStep) -> Outcome:
     return apply(run, step)
 
 
-def _interrupted(run: Run, plan: planning.Plan, step: steps.AnyStep) -> ChangeoverError:
+def _interrupted(run: Run, plan: Plan, step: steps.AnyStep) -> ChangeoverError:
     run.unstoppable = True
     why = next(_reasons(plan)).partition(EARLY)[2]
     early = f"--early {shlex.quote(why)} " if why else ""

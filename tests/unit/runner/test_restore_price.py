@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from changeover import finalization
 from changeover import plan as planning
 from changeover.executors.backup.records import Proof
 from changeover.runner import finish, outlook, restore_price, stages, survey
@@ -126,7 +127,7 @@ def test_nobody_is_asked_where_no_way_back_is_a_restore(desk: Desk, machines: Ma
 
 def test_finalize_says_it_before_the_question(desk: Desk) -> None:
     priced = restore_price.priced(desk.run(), dataclasses.replace(SITUATION, pending=(CONTRACT,)))
-    made = planning.finalize(priced, (OLD,), "finalize")
+    made = finalization.finalize(priced, (OLD,), "finalize")
 
     said = finish.words(stages.Stage(run=desk.run(), plan=made))
 
