@@ -87,7 +87,7 @@ def begin_load(env: str, records: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [
             sys.executable,
-            ROOT / "bench" / "load.py",
+            *("-m", "changeover.load"),
             *("--address", environment.public_address),
             *("--name", environment.public_name(APP)),
             *("--ca", str(environment.tls.ca_certificate)),

@@ -83,8 +83,17 @@ export class Application {
    * @param {(exchange: object) => Promise<object|undefined>} [options.before] runs before routing; what it returns is the answer
    * @param {(exchange: object, status: number, seconds: number) => void} [options.observe]
    * @param {() => boolean} [options.isDraining] when true, connections are told to close
+   * @param {string} [options.release] what each answer says of who gave it
    */
-  constructor({ routes, log, before = async () => undefined, observe = () => {}, isDraining = () => false }) {
+  constructor({
+    routes,
+    log,
+    before = async () => undefined,
+    observe = () => {},
+    isDraining = () => false,
+    release = 'development',
+  }) {
+    this.release = release;
     this.find = createRouter(routes);
     this.log = log;
     this.before = before;
@@ -121,6 +130,7 @@ export class Application {
       ...headers,
       'Content-Length': content.length,
       'X-Request-Id': exchange.requestId,
+      'X-Release': this.release,
       ...(this.isDraining() ? { Connection: 'close' } : {}),
     });
     response.end(request.method === 'HEAD' ? undefined : content);

@@ -8,7 +8,7 @@ import { loginRoute } from './login.js';
 import { DECLARATIONS } from './settings.js';
 
 const settings = loadSettings(DECLARATIONS);
-const { version, name, log } = identify(settings, '6.0.0');
+const { version, colour, name, log } = identify(settings, '6.0.0');
 const database = openDatabase(settings.DB_URL, settings, { name, log });
 const drain = prepareDrain({ log, settings, database });
 // version 6 has opaque tokens only: nothing verifies as a signed one
@@ -20,6 +20,7 @@ const authenticate = createAuthentication({
 
 const application = new Application({
   log,
+  release: colour,
   isDraining: drain.isDraining,
   before: async (exchange) => {
     await authenticate(exchange);

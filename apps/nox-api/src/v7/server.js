@@ -16,7 +16,7 @@ import { DECLARATIONS, PROVIDER } from './settings.js';
 const TOKEN_LIFETIME_SECONDS = 3600;
 
 const settings = loadSettings(DECLARATIONS);
-const { version, name, log } = identify(settings, '7.0.0');
+const { version, colour, name, log } = identify(settings, '7.0.0');
 const database = openDatabase(settings.DB_URL, settings, { name, log });
 const cache = openCache({ url: settings.REDIS_URL, name, log });
 const drain = prepareDrain({ log, settings, database, cache });
@@ -28,6 +28,7 @@ const provider = createProviders([PROVIDER], settings).get(PROVIDER);
 
 const application = new Application({
   log,
+  release: colour,
   isDraining: drain.isDraining,
   before: async (exchange) => {
     await authenticate(exchange);

@@ -68,6 +68,7 @@ const files = await publicFiles();
 const heartbeatMs = settings.WEBSOCKET_HEARTBEAT_INTERVAL;
 const sockets = new WebSockets({
   log,
+  release: colour,
   tickets,
   heartbeatMs,
   maxConnections: settings.WEBSOCKET_MAX_CONNECTIONS,
@@ -79,6 +80,7 @@ const events = createEvents({ cache, log, deliver: sockets.notify });
 
 const application = new Application({
   log,
+  release: colour,
   isDraining: drain.isDraining,
   before: gate.pass,
   observe: metrics.observe,

@@ -37,12 +37,13 @@ function receive(connection, data) {
  */
 export class WebSockets {
   /**
-   * @param {{log: object, rows: object, tickets: object, heartbeatMs: number, maxConnections: number,
+   * @param {{log: object, release: string, rows: object, tickets: object, heartbeatMs: number, maxConnections: number,
    *          gauge: object, origins: Set<string>}} options
    */
-  constructor({ log, rows, tickets, heartbeatMs, maxConnections, gauge, origins }) {
+  constructor({ log, release, rows, tickets, heartbeatMs, maxConnections, gauge, origins }) {
     Object.assign(this, { log, rows, tickets, heartbeatMs, maxConnections, gauge, origins });
     this.server = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE, clientTracking: false });
+    this.server.on('headers', (headers) => headers.push(`X-Release: ${release}`));
     this.connections = new Map();
     this.farewells = new Set();
     this.leaving = false;

@@ -21,8 +21,6 @@ from websockets.sync.server import ServerConnection, serve
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PROGRAM = Path(__file__).parents[3] / "bench" / "load.py"
-
 
 @dataclass
 class Books:
@@ -123,7 +121,7 @@ def books(context: ssl.SSLContext, certificate: tuple[Path, Path]) -> Iterator[B
 def command(books: Books, records: Path, *words: str) -> list[str]:
     return [
         sys.executable,
-        str(PROGRAM),
+        *("-m", "changeover.load"),
         *("--address", "127.0.0.1", "--port", str(books.port), "--name", "shop.test"),
         *("--ca", str(books.authority), "--records", str(records)),
         *("--path", "/write", "--sign-in", "/sign-in"),

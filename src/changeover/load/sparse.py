@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from bench.load_connection import BrokenOff, Connection, Target
+from changeover.load.connection import BrokenOff, Connection, Target
 
 OK = range(200, 300)
 
@@ -72,7 +72,8 @@ class Sparse:
         try:
             async with asyncio.timeout(self.timeout):
                 body = self.body.replace("{id}", identity).encode()
-                entry["status"], _ = await connection.post(self.path, headers, body)
+                answer = await connection.post(self.path, headers, body)
+                entry |= {"status": answer.status, "release": answer.release}
         except TimeoutError:
             entry["error"] = f"no answer within {self.timeout:g} s"
         except (BrokenOff, OSError, ValueError) as error:

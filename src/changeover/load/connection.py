@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     import ssl
 
 
+# What an app may say of the version that answered, as `8.0.0-1a2b3c4d`.
+RELEASE_HEADER = "x-release"
+
+
 class BrokenOff(Exception):
     """The connection ended before the whole answer was there."""
 
@@ -29,6 +33,26 @@ class Target:
         return self.name if self.port == 443 else f"{self.name}:{self.port}"  # noqa: PLR2004 - HTTPS
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One whole answer.
+
+    Args:
+        status: The HTTP status.
+        headers: By their names in lower case.
+        body: What came after them.
+    """
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def release(self) -> str | None:
+        """Return which release says that it answered, if one does."""
+        return self.headers.get(RELEASE_HEADER)
+
+
 @dataclass(slots=True, kw_only=True)
 class Connection:
     """One kept-alive HTTP/1.1 connection, opened when it is needed."""
@@ -42,8 +66,8 @@ class Connection:
         """Return whether the next request goes out on a connection that is open already."""
         return self.reader is not None and not self.reader.at_eof()
 
-    async def post(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
-        """Send one POST and return status and body; the request is on the wire once at most.
+    async def post(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        """Send one POST and return its answer; the request is on the wire once at most.
 
         Raises:
             BrokenOff, OSError: There was no whole answer.
@@ -61,7 +85,7 @@ class Connection:
             raise
         if answered.get("connection", "").lower() == "close":
             self.close()
-        return status, content
+        return Answer(status, answered, content)
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         # A connection that the server has visibly ended is not used: nothing was sent on it.
