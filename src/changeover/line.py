@@ -8,19 +8,17 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from changeover import ssh
+from changeover import hearing, ssh
 from changeover.ssh_failures import AgentFailed, AgentMissing, AgentOutdated, SessionLost
 from changeover.traffic import METER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from changeover.errors import CheckRed, Failed
     from changeover.inventory import Environment, Host
 
 AGENT_COMMAND = "sudo -n /usr/local/lib/changeover/agent"
-# A silent agent is a hung one: its longest quiet action reports progress at least this often.
-SILENCE_SECONDS = 600
 CHUNK = 65536
 
 Event = dict[str, Any]
@@ -69,8 +67,9 @@ class Line:
             raise self._broke_off(error) from error
         METER.session(self._host.name)
         try:
-            channel.settimeout(SILENCE_SECONDS)
-            channel.exec_command(AGENT_COMMAND)
+            channel.settimeout(hearing.GIVE_UP_SECONDS)
+            with hearing.answered_within(hearing.GIVE_UP_SECONDS, channel):
+                channel.exec_command(AGENT_COMMAND)
             channel.sendall(json.dumps(request).encode())
             channel.shutdown_write()
             actions = request.get("actions", ())
@@ -106,19 +105,6 @@ class Line:
             return self._opened.transport.open_session(timeout=ssh.CONNECT_SECONDS)
 
 
-def _events(channel: Any) -> Iterator[Event]:  # noqa: ANN401 - paramiko's channel, untyped by fabric
-    """Yield what the agent said; a line that the end of the session cut off is nothing it said."""
-    pending = b""
-    while chunk := channel.recv(CHUNK):
-        pending += chunk
-        *complete, pending = pending.split(b"\n")
-        for line in complete:
-            with contextlib.suppress(ValueError):
-                event = json.loads(line)
-                if isinstance(event, dict) and "type" in event:
-                    yield event
-
-
 def _replies(
     environment: Environment,
     host: Host,
@@ -127,26 +113,22 @@ def _replies(
     report: Callable[[Event], None],
 ) -> list[Reply]:
     replies: list[Reply] = []
-    try:
-        for event in _events(channel):
-            if event["type"] == "failed":
-                raise _failure(environment, host, event)
-            if event["type"] == "done":
-                replies.append(
-                    Reply(
-                        id=str(event["id"]),
-                        result=event.get("result") or {},
-                        skipped=bool(event.get("skipped")),
-                    )
+    ear = hearing.Ear(
+        host=host.name, hint=f"changeover status --env {environment.name}", report=report
+    )
+    for event in ear.events(channel):
+        if event["type"] == "failed":
+            raise _failure(environment, host, event)
+        if event["type"] == "done":
+            replies.append(
+                Reply(
+                    id=str(event["id"]),
+                    result=event.get("result") or {},
+                    skipped=bool(event.get("skipped")),
                 )
-            elif event["type"] in {"intent", "progress"}:
-                report({**event, "type": f"host-{event['type']}", "host": host.name})
-    except TimeoutError as error:
-        raise SessionLost(
-            f"{host.name} has been silent for {SILENCE_SECONDS} s",
-            hint=f"changeover status --env {environment.name}",
-            host=host.name,
-        ) from error
+            )
+        elif event["type"] in {"intent", "progress"}:
+            report({**event, "type": f"host-{event['type']}", "host": host.name})
     if len(replies) == len(actions):
         return replies
     raise _early_end(environment, host, channel, f"{len(replies)} of {len(actions)} actions")

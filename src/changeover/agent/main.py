@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from changeover.agent import deadman, dispatch, host, protocol, switch, turn
+from changeover.agent import beat, deadman, dispatch, host, protocol, switch, turn
 from changeover.agent.call import Call
 from changeover.agent.failure import ActionError
 from changeover.agent.journal import Journal
@@ -33,7 +33,7 @@ def main(version: str, arguments: Sequence[str]) -> int:
     replies = Replies(sys.stdout.buffer)
     replies.version(version)
     try:
-        request = protocol.parse(sys.stdin.buffer.read(protocol.LONGEST_REQUEST))
+        request = protocol.parse(protocol.received(sys.stdin.fileno()))
     except ActionError as error:
         replies.failed("", error)
         return BAD_REQUEST
@@ -50,7 +50,8 @@ def main(version: str, arguments: Sequence[str]) -> int:
 
 def _run(version: str, request: Request, replies: Replies) -> int:
     try:
-        return DONE if dispatch.run(host.read(version), request, replies) else FAILED
+        with beat.beating(replies):
+            return DONE if dispatch.run(host.read(version), request, replies) else FAILED
     except ActionError as error:
         replies.failed("", error)
         return FAILED

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
+import select
+import threading
+import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from changeover.agent import durable, names
+from changeover.agent import beat, durable, names
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -14,6 +20,9 @@ if TYPE_CHECKING:
 
 PROTOCOL = 1
 LONGEST_REQUEST = 256 * 1024 * 1024
+PIECE = 1 << 20
+# A controller that sends or takes no byte for so long is gone, or stopped: nothing here waits for it.
+TAKEN_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,26 @@ class Request:
     deployment: str
     fence: Mapping[str, Any] | None
     actions: tuple[Action, ...]
+
+
+def received(descriptor: int) -> bytes:
+    """Read a request to its end.
+
+    Raises:
+        ActionError: ``bad-request``; it is too long, or nothing of it came for too long.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    content = bytearray()
+    while True:
+        if not poll.poll(TAKEN_SECONDS * 1000):
+            raise ActionError("bad-request", f"no request came for {TAKEN_SECONDS:g} s")
+        piece = os.read(descriptor, PIECE)
+        if not piece:
+            return bytes(content)
+        content += piece
+        if len(content) > LONGEST_REQUEST:
+            raise ActionError("bad-request", f"it is longer than {LONGEST_REQUEST} bytes")
 
 
 def parse(text: bytes) -> Request:
@@ -77,27 +106,56 @@ def _action(entry: dict[str, Any]) -> Action:
 
 
 class Replies:
-    """The lines back. Nobody reading them is noted, and is no reason to stop half way."""
+    """The lines back. Nobody reading them is noted, and is no reason to stop half way.
+
+    Args:
+        stream: Where they go; a pipe that nobody empties is waited for, with a deadline.
+    """
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
+        self._sending = threading.Lock()
         self.lost = False
 
     def send(self, kind: str, **fields: object) -> None:
-        """Send one line."""
-        if self.lost:
-            return
+        """Send one line, whole: others may be sent at the same time."""
         line = json.dumps({"type": kind, **fields}, ensure_ascii=False) + "\n"
-        try:
-            self._stream.write(durable.encoded(line))
-            self._stream.flush()
-        except (OSError, ValueError):
-            self.lost = True
+        with self._sending:
+            if self.lost:
+                return
+            try:
+                _put(self._stream, durable.encoded(line))
+            except (OSError, ValueError):
+                self.lost = True
 
     def version(self, version: str) -> None:
-        """Say which agent answers."""
-        self.send("version", protocol=PROTOCOL, agent=version)
+        """Say which agent answers, and that it is heard of again and again while it works."""
+        self.send("version", protocol=PROTOCOL, agent=version, beat_seconds=beat.RHYTHM_SECONDS)
 
     def failed(self, identifier: str, error: ActionError) -> None:
         """Say what failed and why."""
         self.send("failed", id=identifier, **error.as_fields())
+
+
+def _put(stream: IO[bytes], content: bytes) -> None:
+    """Write all of it.
+
+    Raises:
+        TimeoutError: Nobody took anything for too long.
+    """
+    descriptor = None
+    with contextlib.suppress(io.UnsupportedOperation):
+        descriptor = stream.fileno()
+    if descriptor is None:
+        stream.write(content)
+        return
+    # So much fits into a pipe that is ready, by POSIX: the write does not wait.
+    piece = select.PIPE_BUF
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    deadline = time.monotonic() + TAKEN_SECONDS
+    while content:
+        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            raise TimeoutError
+        content = content[os.write(descriptor, content[:piece]) :]
+        deadline = time.monotonic() + TAKEN_SECONDS
