@@ -147,15 +147,9 @@ def _diff(call: Call, parameters: Parameters) -> Result:
 
 
 def _restore(call: Call, parameters: Parameters) -> Result:
-    parameters.only("backup", "jobs", "until_told")
+    parameters.only("backup", "jobs")
     backup, jobs = parameters.text("backup"), int(parameters.number("jobs", 0, most=64))
-    # Whoever says that he told it may be interrupted between hearing and telling.
-    heard = _not_yet if parameters.flag("until_told") else call.heard
-    return backup_restore.restore(store_of(call), backup, call.deployment, jobs=jobs, heard=heard)
-
-
-def _not_yet() -> bool:
-    return False
+    return backup_restore.restore(store_of(call), backup, call.deployment, jobs=jobs)
 
 
 def _told(call: Call, parameters: Parameters) -> Result:

@@ -25,36 +25,24 @@ from changeover.agent.postgres_session import Session
 from changeover.agent.postgres_tools import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from changeover.agent.backup_store import Record, Store
 
 
-def _always() -> bool:
-    return True
-
-
-def restore(
-    store: Store,
-    backup: str,
-    deployment: str,
-    *,
-    jobs: int = 0,
-    heard: Callable[[], bool] = _always,
-) -> Record:
+def restore(store: Store, backup: str, deployment: str, *, jobs: int = 0) -> Record:
     """Make a backup the live database, and keep the one that was live under another name.
 
     Nothing live is touched before the restored database was held against the backup. A restore that
     was cut off is finished first, by whatever deployment it was begun. Where it was to the same backup,
     that is all: users may have written since, and a second exchange would leave their rows behind.
+    It counts as cut off until ``told`` says that its answer was heard.
 
     Args:
         store: The app's backups.
         backup: Which one.
         deployment: What this is part of.
         jobs: Parallel workers.
-        heard: Tells whether anybody still waits for the answer; else a re-run is to give it again.
 
     Returns:
         ``kept``, the name of the database that was live; ``refused_seconds``, for how long
@@ -72,8 +60,8 @@ def restore(
         with Session(store.server, backup_side.MAINTENANCE) as session:
             done = _unfinished(store, session, lock)
             if done and done["backup"] == backup:
-                return _finished(store, session, directory, done, heard)
-            earlier = _conclude(store, done, _always) if done else None
+                return _finished(store, session, directory, done)
+            earlier = _answer(store, done) if done else None
             backup_swap.conclude(store)
             manifest = backup_manifest.check(directory)
             record = _prepare(store, session, directory, manifest, jobs)
@@ -81,7 +69,7 @@ def restore(
             backup_swap.begin(store, record)
             refused = backup_swap.swap(store, session, record, lock)
         record["refused_seconds"] = None if refused is None else round(refused, 3)
-        return _conclude(store, record, heard) | {"resumed": False, "earlier": earlier}
+        return _answer(store, record) | {"resumed": False, "earlier": earlier}
 
 
 def told(store: Store, backup: str) -> Record:
@@ -107,9 +95,7 @@ def _unfinished(store: Store, session: Session, lock: int) -> Record | None:
     return record
 
 
-def _finished(
-    store: Store, session: Session, directory: Path, done: Record, heard: Callable[[], bool]
-) -> Record:
+def _finished(store: Store, session: Session, directory: Path, done: Record) -> Record:
     """Finish a restore to this backup whose databases were exchanged, and exchange nothing again.
 
     Raises:
@@ -117,9 +103,10 @@ def _finished(
             whoever asks for the backup does not get what he asks for. It is finished all the same.
     """
     same = _as_defined(store, session, directory)
-    answer = _conclude(store, done, heard)
+    answer = _answer(store, done)
     if same:
         return answer | {"resumed": True, "earlier": None}
+    backup_swap.conclude(store)
     count = "uncounted" if answer["lost"] is None else f"{answer['rows_lost']}"
     message = (
         f"{done['backup']} was made live at {done['at']} by a restore that was cut off, which is"
@@ -209,11 +196,11 @@ def _is_warm(store: Store, session: Session, directory: Path, manifest: Record, 
     return True
 
 
-def _conclude(store: Store, record: Record, heard: Callable[[], bool]) -> Record:
-    """Count what was left behind, note since when rows are new, and forget the swap.
+def _answer(store: Store, record: Record) -> Record:
+    """Count what was left behind, and note since when rows are new.
 
     The restored database is live by now: where rows cannot be counted, that is told, and is no
-    failure of the restore. Where nobody hears the answer, the swap is not forgotten.
+    failure of the restore.
     """
     kept, lost, uncounted = record["failed"] if record["live_oid"] else None, None, ""
     subscriptions: list[str] = []
@@ -226,8 +213,6 @@ def _conclude(store: Store, record: Record, heard: Callable[[], bool]) -> Record
         uncounted = getattr(error, "cause", None) or str(error)
     backup_price.note(store, record)
     store.server.say("the restored database is live, and what it leaves behind is known")
-    if heard():
-        backup_swap.conclude(store)
     return {
         "backup": record["backup"],
         "at": record["at"],

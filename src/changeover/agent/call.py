@@ -22,17 +22,12 @@ def _go_on() -> None:
     return
 
 
-def _heard() -> bool:
-    return True
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """What every action is given beside its own parameters.
 
     Args:
         progress: Sends one line to the controller; also the sign of life in a long action.
-        heard: Tells whether the controller still reads, as far as the last line to it has shown.
         give_way: Called whenever this only waits; raises ``overtaken`` where others go first.
         fence: The fencing number and nonce of the request, where it has them.
     """
@@ -42,7 +37,6 @@ class Call:
     deployment: str
     fence: Mapping[str, Any] | None = None
     progress: Callable[[str], None] = field(default=_silent)
-    heard: Callable[[], bool] = field(default=_heard)
     give_way: Callable[[], None] = field(default=_go_on)
 
     @property

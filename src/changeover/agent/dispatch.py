@@ -111,7 +111,6 @@ def _one(host: Host, request: Request, action: Action, replies: Replies) -> Resu
         deployment=request.deployment,
         fence=request.fence,
         progress=lambda message: replies.send("progress", id=action.id, message=message),
-        heard=lambda: not replies.lost,
     )
     if action.name in LEASING:
         function = LEASING[action.name]

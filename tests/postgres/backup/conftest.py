@@ -103,11 +103,14 @@ class Site:
     def backups(self) -> Path:
         return self.root / "var/backups/changeover/shop"
 
-    def act(self, action: str, **parameters: Any) -> Any:  # noqa: ANN401 - JSON
-        """Run one action in this process, as the dispatcher would."""
+    def act(self, action: str, *, told: bool = True, **parameters: Any) -> Any:  # noqa: ANN401 - JSON
+        """Run one action in this process, as the dispatcher would; say that its answer was told."""
         this = host.read("test", self.root)
         call = Call(host=this, app=this.app("shop"), deployment="test")
-        return ACTIONS[action](call, Parameters(parameters))
+        answer = ACTIONS[action](call, Parameters(parameters))
+        if action == "backup_restore" and told:
+            ACTIONS["backup_told"](call, Parameters({"backup": parameters["backup"]}))
+        return answer
 
     def create(self, backup: str = "one", **more: Any) -> Any:  # noqa: ANN401 - JSON
         facts = {"release": "7.0.0", "colour": "7.0.0-00000000", "schema_version": "7.0.0/3"}

@@ -62,6 +62,7 @@ def test_a_swap_goes_on_without_its_agent_and_the_rerun_says_what_it_did(
     assert done["result"]["rows_lost"] == 1
     assert site.databases() == {site.shop.name, done["result"]["kept"]}
     assert site.shop.value("SELECT count(*) FROM audit") == 11, "what users wrote since stays live"
+    site.act("backup_told", backup="one")
     assert told(site) is None
 
 
@@ -228,17 +229,18 @@ def test_another_backup_is_restored_after_the_unfinished_one_is_finished(
 def test_a_restore_that_was_answered_and_not_told_is_given_again_until_it_is(site: Site) -> None:
     site.create()
     site.shop.rows("INSERT INTO audit VALUES ('left behind')")
-    first = site.act("backup_restore", backup="one", until_told=True)
+    first = site.act("backup_restore", backup="one", told=False)
     site.shop.rows("INSERT INTO audit VALUES ('since')")
 
-    again = site.act("backup_restore", backup="one", until_told=True)
+    again = site.act("backup_restore", backup="one", told=False)
     site.act("backup_told", backup="another")
-    third = site.act("backup_restore", backup="one", until_told=True)
+    third = site.act("backup_restore", backup="one", told=False)
     site.act("backup_told", backup="one")
 
     assert [each["resumed"] for each in (first, again, third)] == [False, True, True]
     assert first["kept"] == again["kept"] == third["kept"]
     assert first["rows_lost"] == again["rows_lost"] == 1
     assert site.shop.value("SELECT count(*) FROM audit WHERE line = 'since'") == 1
+    assert site.databases() == {site.shop.name, first["kept"]}
     assert site.act("backup_list")["unfinished"] is None
     assert site.act("backup_restore", backup="one")["resumed"] is False

@@ -12,9 +12,7 @@ import pytest
 from tests.postgres.moments import until
 
 from changeover.agent import backup_manifest, backup_restore
-from changeover.agent.backup_store import Store
 from changeover.agent.failure import ActionError
-from changeover.agent.postgres_tools import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,22 +211,6 @@ def test_a_restore_whose_rows_cannot_be_counted_is_a_restore_all_the_same(site: 
     assert site.shop.value("SELECT to_regclass('unread') IS NULL")
     assert site.databases() == {site.shop.name, done["kept"]}
     assert site.act("backup_list")["unfinished"] is None
-
-
-def test_an_answer_that_nobody_hears_is_given_again_by_the_rerun(site: Site) -> None:
-    site.create()
-    site.shop.rows("INSERT INTO audit VALUES ('left behind')")
-    reach = Server(socket=str(site.shop.server.directory), port=site.shop.server.port)
-    store = Store(root=site.backups, app="shop", database=site.shop.name, server=reach)
-    first = backup_restore.restore(store, "one", "first", heard=lambda: False)
-    site.shop.rows("INSERT INTO audit VALUES ('written on the restored one')")
-
-    again = site.act("backup_restore", backup="one")
-
-    assert (first["resumed"], again["resumed"]) == (False, True)
-    assert (first["rows_lost"], again["rows_lost"]) == (1, 1)
-    assert site.shop.value("SELECT count(*) FROM audit") == 11
-    assert site.databases() == {site.shop.name, first["kept"]}
 
 
 def test_a_restore_that_is_not_equal_to_its_backup_leaves_nothing_beside(site: Site) -> None:

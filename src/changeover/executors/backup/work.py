@@ -23,10 +23,9 @@ from changeover.executors.backup.records import (
 )
 from changeover.executors.backup.restored import Restored
 from changeover.fleet import action
-from changeover.ssh_failures import AgentFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from changeover.executors.backup.vault import Event, Vault
 
@@ -108,22 +107,12 @@ def restore(vault: Vault, backup: str) -> Restored:
         SwapUnknown: The server answers nobody, so that nobody can tell which one is live.
         RestoredBefore: A run that was cut off had made it live, and the definitions changed since.
     """
-    done = Restored.read(_restored(vault, backup)["backup_restore"])
+    done = Restored.read(vault.ask(action("backup_restore", backup=backup))["backup_restore"])
     # From here on it is told. Until then a re-run gives this answer again, and exchanges nothing:
     # an interrupt is raised before this, whatever the host has said.
     with contextlib.suppress(ChangeoverError):
         vault.ask(action("backup_told", backup=backup))
     return done
-
-
-def _restored(vault: Vault, backup: str) -> Mapping[str, Event]:
-    try:
-        return vault.ask(action("backup_restore", backup=backup, until_told=True))
-    except AgentFailed as error:
-        if error.error != "bad-parameter":
-            raise
-        # an older agent, which forgets a restore as soon as it has answered
-        return vault.ask(action("backup_restore", backup=backup))
 
 
 def aside(vault: Vault) -> Aside:
