@@ -41,8 +41,10 @@ class Fleet:
         fences: The fencing number by host, filled by ``lock``.
         beyond: The number by host that a lease's has to exceed: a host that was made anew counts
             from 1 again, what it guards does not.
+        seen: What each host said of itself right after its lease was taken.
         sessions: How many requests each host was sent; renewals of the lease are not among them.
         connect: Opens the kept connection to a host.
+        lines: The kept connections by host; several fleets of one command may share them.
     """
 
     environment: Environment
@@ -54,22 +56,24 @@ class Fleet:
     any_agent: bool = False
     fences: dict[str, int] = field(default_factory=dict)
     beyond: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, Event] = field(default_factory=dict)
     sessions: Counter[str] = field(default_factory=Counter)
     connect: Callable[[Environment, Host], Line] = Line
-    _lines: dict[str, Line] = field(default_factory=dict)
+    lines: dict[str, Line] = field(default_factory=dict)
     _count: threading.Lock = field(default_factory=threading.Lock)
 
     def line(self, host: Host) -> Line:
         """Return the kept connection to a host, and count one session on it."""
         with self._count:
             self.sessions[host.name] += 1
-            if host.name not in self._lines:
-                self._lines[host.name] = self.connect(self.environment, host)
-            return self._lines[host.name]
+            if host.name not in self.lines:
+                self.lines[host.name] = self.connect(self.environment, host)
+                self.lines[host.name].shared = True
+            return self.lines[host.name]
 
     def close(self) -> None:
         """End the kept connections."""
-        for line in self._lines.values():
+        for line in self.lines.values():
             line.close()
 
 

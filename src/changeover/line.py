@@ -34,13 +34,17 @@ class Reply:
 
 
 class Line:
-    """A kept connection to one host: each request is a session of its own on it."""
+    """A kept connection to one host: each request is a session of its own on it.
+
+    Where it is ``shared``, tunnels to the host go through it, too.
+    """
 
     def __init__(self, environment: Environment, host: Host) -> None:
         self._environment = environment
         self._host = host
         self._opening = threading.Lock()
         self._kept = contextlib.ExitStack()
+        self.shared = False
         self._opened: Any = None
 
     def agent(
@@ -102,6 +106,9 @@ class Line:
                     return self._opened.transport.open_session(timeout=ssh.CONNECT_SECONDS)
             self._kept.close()
             self._opened = self._kept.enter_context(ssh.connection(self._environment, self._host))
+            if self.shared:
+                ssh.share(self._environment, self._host, self._opened)
+                self._kept.callback(ssh.unshare, self._opened)
             return self._opened.transport.open_session(timeout=ssh.CONNECT_SECONDS)
 
 

@@ -227,7 +227,12 @@ def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
             deadman_seconds=DEADMAN_SECONDS if situation.live else 0,
             closing_seconds=CLOSING_SECONDS,
         ),
-        steps.Smoke(id="smoke", guide=_guide(target, "smoke"), version=target.version),
+        steps.Smoke(
+            id="smoke",
+            guide=_guide(target, "smoke"),
+            version=target.version,
+            colour=target.colour,
+        ),
         steps.Confirm(
             id="confirm", guide=_guide(target, "confirm"), hosts=app_hosts, colour=target.colour
         ),

@@ -26,6 +26,9 @@ CONNECT_SECONDS = 10
 # A host that acknowledges nothing for so long is gone: the kernel would wait for a quarter of an hour.
 DEAD_PEER_MILLISECONDS = 30_000
 
+# What a command keeps open is found here by what tunnels through it, which knows no fleet.
+_shared: dict[tuple[str, int, str, str], Any] = {}
+
 
 class AccessUnreadable(InvalidInput):
     """A file that the deploy user signs in with is missing, or is not what it must be."""
@@ -60,6 +63,47 @@ def connection(environment: Environment, host: Host) -> Iterator[Any]:
     finally:
         METER.ended(connected)
         opened.close()
+
+
+def share(environment: Environment, host: Host, opened: Any) -> None:  # noqa: ANN401 - fabric's
+    """Let tunnels to a host use a connection that its sessions keep, as long as it is open."""
+    _shared[_way(environment, host)] = opened
+
+
+def unshare(opened: Any) -> None:  # noqa: ANN401 - fabric's
+    """Let no further tunnel use a connection."""
+    for way in [way for way, each in _shared.items() if each is opened]:
+        del _shared[way]
+
+
+def _way(environment: Environment, host: Host) -> tuple[str, int, str, str]:
+    return host.address, host.port, environment.deploy_user, str(environment.deploy_key)
+
+
+@contextlib.contextmanager
+def borrowed(environment: Environment, host: Host) -> Iterator[Any]:
+    """Give the connection that sessions keep to a host, or one of its own where there is none.
+
+    Raises:
+        AccessUnreadable, HostUnreachable, HostKeyChanged, SignInRefused: As `connection` does.
+    """
+    kept = _shared.get(_way(environment, host))
+    if kept is not None and _answers(kept):
+        yield kept
+        return
+    with connection(environment, host) as opened:
+        yield opened
+
+
+def _answers(opened: Any) -> bool:  # noqa: ANN401 - fabric's
+    """Tell whether the other end of a connection is there still: one that is lost looks open."""
+    import paramiko  # noqa: PLC0415
+
+    try:
+        opened.transport.open_session(timeout=CONNECT_SECONDS).close()
+    except (OSError, EOFError, AttributeError, paramiko.SSHException):
+        return False
+    return True
 
 
 def require_access(environment: Environment) -> None:

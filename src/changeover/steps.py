@@ -162,11 +162,12 @@ class Switch(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Smoke(Step):
-    """Ask the live version from outside, through TLS."""
+    """Ask the live version from outside, through TLS, and each host for the health of a colour."""
 
     kind: ClassVar[str] = "smoke"
     says: ClassVar[str] = "smoke the live version from outside"
     version: str
+    colour: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ def open_tunnel(
     """
     import paramiko  # noqa: PLC0415 - 160 ms that only commands with hosts should pay
 
-    with ssh.connection(environment, host) as opened:
+    with ssh.borrowed(environment, host) as opened:
         transport = opened.transport
 
         def reach(client: tuple[str, int]) -> Any:  # noqa: ANN401 - fabric does not type paramiko

@@ -29,7 +29,7 @@ class LeaseUnrenewed(Failed):
 
 
 def lock(fleet: Fleet, hosts: Sequence[Host], reason: str, seconds: int, *, steal: bool) -> None:
-    """Take the lease on every host; give back what was taken when one refuses.
+    """Take the lease on every host and hear its state; give back what was taken when one refuses.
 
     Raises:
         LockHeld: Another deployment holds it, on the host that the error names.
@@ -39,11 +39,12 @@ def lock(fleet: Fleet, hosts: Sequence[Host], reason: str, seconds: int, *, stea
 
     def request(host: Host) -> list[Action]:
         least = {"at_least": fleet.beyond[host.name] + 1} if host.name in fleet.beyond else {}
-        return [action(name, **asked, **least)]
+        return [action(name, **asked, **least), action("state")]
 
     answers = on_each(fleet, hosts, request)
     for host, replies in answers.replies.items():
         fleet.fences[host] = int(replies[name].result["number"])
+        fleet.seen[host] = dict(replies["state"].result)
     if not answers.errors:
         return
     unlock(fleet, [host for host in hosts if host.name in answers.replies])

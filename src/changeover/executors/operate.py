@@ -103,14 +103,18 @@ def _open_words(left_open: int) -> str:
     return f", {said} from before still open at it" if left_open else ""
 
 
-def confirm(fleet: Fleet, hosts: Sequence[Host], step: Confirm) -> Outcome:
-    """Disarm the dead-man on every host and make the colour the one that a boot brings back.
+def well(fleet: Fleet, hosts: Sequence[Host], colour: str) -> None:
+    """Have all hosts answer 200 on a colour's health path once more.
 
-    Before any host hears it, all of them have to answer 200 on the colour's health path once more:
-    a balancer hides from the checks outside that one of several hosts is down.
+    Raises:
+        AgentFailed: One does not; a balancer hides from the checks outside that it is down.
     """
-    health = action("health", colour=step.colour, timeout_seconds=HEALTH_SECONDS)
+    health = action("health", colour=colour, timeout_seconds=HEALTH_SECONDS)
     on_each(fleet, hosts, lambda _: [health]).check()
+
+
+def confirm(fleet: Fleet, hosts: Sequence[Host], step: Confirm) -> Outcome:
+    """Disarm the dead-man on every host and make the colour the one that a boot brings back."""
     request = action("confirm", colour=step.colour)
     on_each(fleet, hosts, lambda _: [request], fresh=True).check()
     return Outcome(says=f"{step.colour} stays on {counted(len(hosts), 'host')}")

@@ -50,7 +50,7 @@ def refuse_overtaken(
     """Refuse a plan that others overtook between its making and its lease.
 
     Args:
-        fleet: The hosts; their lease is held.
+        fleet: The hosts; their lease is held, and they said then what is live.
         hosts: Those that run the app.
         planned: The colour that was live and confirmed when the plan was made.
         hint: What shows the plan as it would be now.
@@ -58,7 +58,7 @@ def refuse_overtaken(
     Raises:
         Overtaken: Another colour is live on a host now, or another is confirmed.
     """
-    for state in survey.host_states(fleet, hosts).values():
+    for state in survey.leased(fleet, hosts):
         for found, word in ((state.live, "live"), (state.confirmed, "confirmed")):
             if found != planned:
                 raise Overtaken(

@@ -17,7 +17,7 @@ from changeover.runner.own import undo as own_undo
 from changeover.runner.rehearse import rehearsal
 
 if TYPE_CHECKING:
-    from changeover.runner.run import Run
+    from changeover.runner.run import Event, Run
     from changeover.steps import AnyStep
 
 
@@ -59,7 +59,7 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
             answers.check()
             return outcome
         case steps.Smoke():
-            return proof.smoke(run, step)
+            return proof.live(run, step)
         case steps.Confirm():
             return operate.confirm(fleet, hosts, step)
         case steps.Drain():
@@ -83,6 +83,14 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
             assert_never(step)
 
 
+def _has(seen: Event | None, step: steps.Place) -> bool:
+    """Tell whether a host said that the bundle is unpacked there: it is not sent again."""
+    return any(
+        (each.get("colour"), each.get("digest")) == (step.colour, step.digest)
+        for each in (seen or {}).get("releases") or ()
+    )
+
+
 def _place(run: Run, step: steps.Place) -> Outcome:
     from changeover.executors import place  # noqa: PLC0415 - pyinfra runs apart, and only here
 
@@ -90,7 +98,8 @@ def _place(run: Run, step: steps.Place) -> Outcome:
         raise Failed(
             f"no bundle of {step.colour} was built", hint="changeover bundle build VERSION"
         )
-    uploaded = place.upload(run.environment, run.app_hosts, run.bundle, run.report)
+    lacking = [host for host in run.app_hosts if not _has(run.fleet.seen.get(host.name), step)]
+    uploaded = place.upload(run.environment, lacking, run.bundle, run.report) if lacking else 0
     placed = operate.place(run.fleet, run.app_hosts, step, run.values)
     return Outcome(
         says=f"{placed.says}, {uploaded / 1_000_000:.1f} MB sent",

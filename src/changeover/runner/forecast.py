@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from changeover.inventory import Host
     from changeover.migrations.records import Migration, Phase
     from changeover.release import Release
+    from changeover.runner.host_state import HostState
     from changeover.runner.run import Run
 
 MEGABYTE = 1_000_000
@@ -65,6 +66,7 @@ def situation(
     run: Run,
     releases: Mapping[str, Release],
     after: planning.Plan | None = None,
+    states: Mapping[str, HostState] | None = None,
     *,
     resumed: bool = False,
 ) -> Situation:
@@ -74,6 +76,7 @@ def situation(
         run: The run; its release and bundle are set.
         releases: Every release of the app.
         after: The plan of the stage before, where it has not run yet: its end is where we begin.
+        states: What the hosts have said already; they are asked if none.
         resumed: Whether the deployment began before: then we begin where it began.
 
     Raises:
@@ -81,7 +84,7 @@ def situation(
         Mixed: The app hosts disagree.
     """
     release = _release(run)
-    live = after.colour if after else _live(run, resumed=resumed)
+    live = after.colour if after else _live(run, states, resumed=resumed)
     before = releases.get(version_of(live)) if live else None
     due = _due(run, releases, after, version_of(live) if live else None)
     return Situation(
@@ -120,8 +123,9 @@ def _own_checks(release: Release) -> Iterator[str]:
         yield f"{own.identity(release.version)}  {check}"
 
 
-def _live(run: Run, *, resumed: bool) -> str | None:
-    states = survey.host_states(run.fleet, run.lease_hosts).values()
+def _live(run: Run, said: Mapping[str, HostState] | None, *, resumed: bool) -> str | None:
+    known = said if said is not None else survey.host_states(run.fleet, run.lease_hosts)
+    states = known.values()
     if resumed:
         return agreement.origin(states, target(run).colour, run.environment.name)
     return agreement.settled(states, run.environment.name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 from changeover import release as releases_of
 from changeover.counts import counted
@@ -15,13 +17,15 @@ from changeover.release import values
 from changeover.runner import requirements
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from changeover.inventory import Environment, Host
     from changeover.release import App, Release
     from changeover.release.values import Values
     from changeover.runner.run import Run
     from changeover.steps import Preflight, PreviewSmoke, Smoke
+
+T = TypeVar("T")
 
 
 def preflight(run: Run, step: Preflight) -> Outcome:
@@ -68,6 +72,34 @@ def smoke(run: Run, step: Smoke) -> Outcome:
         changed=False,
         figures={"checks": len(outcome.results)},
     )
+
+
+def live(run: Run, step: Smoke) -> Outcome:
+    """Smoke from outside what was switched to, while every app host is asked for its health.
+
+    No host hears that the colour stays before all of them were well: from outside a balancer hides
+    that one of several is down.
+
+    Raises:
+        SmokeRed: A check is red.
+        AgentFailed: A host is not well.
+    """
+    if not step.colour:
+        return smoke(run, step)
+    with beside(lambda: operate.well(run.fleet, run.app_hosts, step.colour)) as asked:
+        outcome = smoke(run, step)
+        asked.result()
+    return outcome
+
+
+@contextlib.contextmanager
+def beside(work: Callable[[], T]) -> Iterator[Future[T]]:
+    """Do work in a thread beside a block; where the block fails, nobody waits for it."""
+    pool = ThreadPoolExecutor(max_workers=1)
+    try:
+        yield pool.submit(work)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def target_of(environment: Environment, app: str) -> Target:

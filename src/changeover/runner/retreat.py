@@ -57,19 +57,23 @@ def proofs(run: Run) -> tuple[str, ...]:
 
 
 def prove(run: Run, colour: str, hosts: Sequence[Host]) -> None:
-    """Smoke a colour from outside; before that on each host, where users come through a balancer.
+    """Smoke a colour from outside; also on each host, where users come through a balancer.
 
     Raises:
         CheckRed: A check from outside is red.
         AgentFailed: A check on a host is red.
     """
     version = version_of(colour)
-    if "inside" in proofs(run):
-        names = tuple(host.name for host in hosts)
-        inside = Inside(id="inside", hosts=names, colour=colour, version=version)
-        run.step(inside, lambda: proof.preview(run, inside, hosts), going_back=True)
     outside = steps.Smoke(id="smoke", version=version)
-    run.step(outside, lambda: proof.smoke(run, outside), going_back=True)
+    if "inside" not in proofs(run):
+        run.step(outside, lambda: proof.smoke(run, outside), going_back=True)
+        return
+    names = tuple(host.name for host in hosts)
+    inside = Inside(id="inside", hosts=names, colour=colour, version=version)
+    # Both ask what is there already, so neither waits for the other.
+    with proof.beside(lambda: proof.smoke(run, outside)) as asked:
+        run.step(inside, lambda: proof.preview(run, inside, hosts), going_back=True)
+        run.step(outside, asked.result, going_back=True)
 
 
 def but(hosts: Sequence[Host], names: Sequence[str] | dict[str, ChangeoverError]) -> list[Host]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from changeover.bundle import Bundle
     from changeover.inventory import Environment, Host
+    from changeover.line import Line
     from changeover.outcome import Outcome
     from changeover.release import App, Release
     from changeover.runner.own.migrator import Rehearsed
@@ -219,8 +220,9 @@ def open_run(
     report: Callable[[Event], None],
     *,
     deployment: str | None = None,
+    lines: dict[str, Line] | None = None,
 ) -> Run:
-    """Return a run with an id, a nonce and a journal of its own."""
+    """Return a run with an id, a nonce and a journal of its own, on connections that are kept."""
     identity = deployment or new_id()
     journal = Journal(journal_directory(root, environment) / f"{identity}.jsonl", redactor)
     fleet = Fleet(
@@ -230,6 +232,7 @@ def open_run(
         owner=f"{getpass.getuser()}@{socket.gethostname()}",
         nonce=secrets.token_hex(16),
         report=report,
+        lines={} if lines is None else lines,
     )
     return Run(
         root=root, environment=environment, app=app, fleet=fleet, journal=journal, report=report

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from changeover.inventory import Environment
+    from changeover.line import Line
     from changeover.release import App, Release
+    from changeover.runner.host_state import HostState
     from changeover.secret import Redactor
     from changeover.situation import Situation
 
@@ -34,14 +36,21 @@ class StrategyUnknown(InvalidInput):
 
 @dataclass(slots=True, kw_only=True)
 class Context:
-    """What a verb that moves an app works with."""
+    """What a verb that moves an app works with.
+
+    Args:
+        states: What the hosts have just said, for the next plan: what is live is asked again once
+            the lease is held.
+    """
 
     root: Path
     environment: Environment
     app: str
     redactor: Redactor
     report: Callable[[Event], None]
+    states: Mapping[str, HostState] | None = None
     _releases: dict[str, Release] = field(default_factory=dict)
+    _lines: dict[str, Line] = field(default_factory=dict)
 
     @property
     def declared(self) -> App:
@@ -66,7 +75,7 @@ class Context:
         return self.releases[version]
 
     def run(self, deployment: str | None = None) -> Run:
-        """Open a run: an id, a nonce, a journal."""
+        """Open a run: an id, a nonce, a journal, on the connections of the runs before it."""
         return open_run(
             self.root,
             self.environment,
@@ -74,6 +83,7 @@ class Context:
             self.redactor,
             self.report,
             deployment=deployment,
+            lines=self._lines,
         )
 
 
@@ -102,6 +112,7 @@ def route(context: Context, version: str, *, direct: bool, alone: bool = False) 
     releases = context.releases
     releases_of.path(context.app, releases, None, version)
     states = survey.host_states(context.run().fleet, survey.lease_hosts(context.environment))
+    context.states = states
     if alone:
         holder.refuse_held(states.values(), context.environment.name)
     live = agreement.settled(states.values(), context.environment.name)
@@ -147,7 +158,8 @@ def prepare(
     run = context.run(deployment)
     run.release = release
     forecast.build(run, context.releases)
-    found = forecast.situation(run, context.releases, after, resumed=deployment is not None)
+    states, context.states = context.states, None
+    found = forecast.situation(run, context.releases, after, states, resumed=deployment is not None)
     situation = restore_price.priced(run, found)
     return Stage(run=run, plan=planning.deploy(situation, forecast.target(run)))
 

@@ -26,6 +26,11 @@ def host_states(fleet: Fleet, hosts: Sequence[Host]) -> dict[str, HostState]:
     return {host.name: host_state.read(host, answers[host.name]) for host in hosts}
 
 
+def leased(fleet: Fleet, hosts: Sequence[Host]) -> list[HostState]:
+    """Return what hosts said of themselves right after their lease was taken."""
+    return [host_state.read(host, fleet.seen[host.name]) for host in hosts]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What the hosts said of themselves, and why some of them said nothing.

@@ -124,7 +124,6 @@ def _interrupted(context: Context, *, force: bool) -> tuple[Event, Seen]:
     run = context.run()
     run.fleet.any_agent = True
     seen = survey.look(run.fleet, run.lease_hosts)
-    run.fleet.close()
     states = seen.states
     leases = [state.lock for state in states.values() if state.lock]
     held = next((each for each in leases if holder.deployed(each)), None)
