@@ -74,19 +74,18 @@ def list_(
     desk = open_desk(env, app, json_lines=json)
     context = context_of(desk)
     found = backups.found(context)
-    for backup in found:
+    for backup in found.backups:
         _show(desk, backup)
-    if not found:
+    if not found.backups:
         desk.output.note("no backups yet")
-    aside = backups.aside(context)
-    for database in aside.databases or ():
+    for database in found.databases or ():
         desk.output.data(
             {"type": "database", **dataclasses.asdict(database)},
             backup_words.beside_words(database),
         )
-    if aside.databases is None:
+    if found.databases is None:
         desk.output.note("the server does not say which databases are beside the live one")
-    _warn(desk, aside.unfinished)
+    _warn(desk, found.unfinished)
     backup_physical.show(desk)
 
 
@@ -155,7 +154,7 @@ def restore(
     require(yes=yes or at is None)
     chosen = backup or backup_physical.recover(desk, str(at)).backup
     found = None
-    left = backups.aside(context).unfinished
+    left = backups.found(context).unfinished
     if left is not None and left.live and left.backup == chosen:
         # The live database is the restored one: what it has lacked since then is no price.
         desk.output.note(left.words(desk.environment.name))

@@ -34,14 +34,9 @@ def create(context: Context, *, keep: bool) -> backups.Backup:
         )
 
 
-def found(context: Context) -> tuple[backups.Backup, ...]:
-    """Return the backups that are there, newest first."""
+def found(context: Context) -> backups.Listing:
+    """Return the backups that are there, and what there is beside the live database."""
     return backups.list_(backups.vault_of(context.run().fleet))
-
-
-def aside(context: Context) -> backups.Aside:
-    """Return what there is beside the live database."""
-    return backups.aside(backups.vault_of(context.run().fleet))
 
 
 def verify(context: Context, backup: str, *, keep: bool) -> backups.Proof:

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from changeover.errors import ChangeoverError
-from changeover.executors import backup as backups
-from changeover.runner import database
-
 if TYPE_CHECKING:
-    from changeover.runner.run import Run
+    from changeover.executors.backup import Listing
 
 Event = dict[str, Any]
 
 
-def restore(run: Run) -> Event | None:
+def restore(known: Listing, name: str) -> Event | None:
     """Return what finishes a restore that was begun and not finished; ``None`` where there is none.
 
     Args:
-        run: The run; its fleet asks the database's host.
+        known: What the database's host lists.
+        name: The environment's name.
     """
-    if database.database_host(run.environment, run.app) is None:
-        return None
-    try:
-        found = backups.aside(backups.vault_of(run.fleet)).unfinished
-    except ChangeoverError:
-        return None  # what else is asked of that host tells why it does not answer
+    found = known.unfinished
     if found is None:
         return None
-    name = run.environment.name
     command = f"changeover backup restore {found.backup} --env {name}"
     return {
         "type": "restore-unfinished",

@@ -7,41 +7,38 @@ from typing import TYPE_CHECKING, Any
 
 from changeover import duration
 from changeover.executors import backup as backups
-from changeover.runner import database, endings
 
 if TYPE_CHECKING:
-    from changeover.runner.run import Run
+    from changeover.executors.backup import Listing
 
 Event = dict[str, Any]
 
 OLD_SECONDS = 86_400
 
 
-def warning(run: Run, now: dt.datetime) -> Event | None:
+def warning(known: Listing, app: str, name: str, now: dt.datetime) -> Event | None:
     """Warn where what is written now would be lost with the database; ``None`` where all is well.
 
-    Where the log is archived any moment can be gone back to, and nobody is asked.
-
     Args:
-        run: The run; its fleet asks the database's host.
+        known: What the database's host lists.
+        app: The app's name.
+        name: The environment's name.
         now: This moment.
     """
-    environment = run.environment
-    if database.database_host(environment, run.app) is None or environment.repository_host:
-        return None
-    create = f"changeover backup create --env {environment.name}"
-    try:
-        newest = backups.newest_taken(backups.list_(backups.vault_of(run.fleet)))
-    except Exception as error:  # noqa: BLE001 - whoever looks is told, and nothing else depends on it
-        why = endings.known(error).message
-        return _event(None, None, f"how old the newest proved backup is was not seen: {why}")
+    create = f"changeover backup create --env {name}"
+    newest = backups.newest_taken(known.backups)
     if newest is None:
-        return _event(None, None, f"no proved backup was taken of {run.app.app}: {create}")
+        return _event(None, None, f"no proved backup was taken of {app}: {create}")
     age = (now - dt.datetime.fromisoformat(newest.finished)).total_seconds()
     if age <= OLD_SECONDS:
         return None
     said = f"the newest proved backup, {newest.backup}, is {duration.words(age)} old: {create}"
     return _event(newest.backup, age, said)
+
+
+def unseen(why: str) -> Event:
+    """Warn that the database's host did not tell."""
+    return _event(None, None, f"how old the newest proved backup is was not seen: {why}")
 
 
 def _event(backup: str | None, seconds: float | None, said: str) -> Event:

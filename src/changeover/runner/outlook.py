@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError
-from changeover.runner import bake, cut_off, endings, freshness, restore_price
+from changeover.executors import backup as backups
+from changeover.runner import bake, cut_off, database, endings, freshness, restore_price
 from changeover.runner.own import back as own_back
 from changeover.runner.rollback import goal as goals
 from changeover.runner.rollback.back import contract_begun
@@ -76,9 +77,26 @@ def _left_behind(context: Context, version: str) -> Event | None:
 
 
 def _backups(context: Context) -> Iterator[Event]:
+    """Tell of a restore that was cut off, and of a last backup that is old.
+
+    Where the log is archived any moment can be gone back to, however old a backup is.
+    """
+    environment, app = context.environment, context.declared.app
+    if database.database_host(environment, context.declared) is None:
+        return
     run = _looking(context)
-    found = (cut_off.restore(run), freshness.warning(run, dt.datetime.now(dt.UTC)))
-    run.fleet.close()
+    archived = environment.repository_host is not None
+    try:
+        known = backups.list_(backups.vault_of(run.fleet))
+    except Exception as error:  # noqa: BLE001 - whoever looks is told, and nothing else depends on it
+        if not archived:
+            yield freshness.unseen(endings.known(error).message)
+        return
+    finally:
+        run.fleet.close()
+    found = [cut_off.restore(known, environment.name)]
+    if not archived:
+        found.append(freshness.warning(known, app, environment.name, dt.datetime.now(dt.UTC)))
     yield from filter(None, found)
 
 

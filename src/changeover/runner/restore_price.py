@@ -56,7 +56,7 @@ def ahead(run: Run) -> Estimate:
     """
 
     def newest(vault: Vault) -> Backup | None:
-        return backups.newest_taken(backups.list_(vault))
+        return backups.newest_taken(backups.list_(vault).backups)
 
     return _asked(run, newest, "there is no proved backup yet to count from")
 
@@ -68,7 +68,7 @@ def behind(run: Run, before: Before) -> Estimate:
     """
 
     def chosen(vault: Vault) -> Backup | None:
-        known = backups.list_(vault)
+        known = backups.list_(vault).backups
         if before.since is not None:
             return backups.newest_before(known, before.since)
         named = (each for each in known if each.proof and each.backup == before.backup)

@@ -119,7 +119,7 @@ def test_creating_again_under_the_same_id_changes_nothing_and_proves_again(
     site.shop.rows("INSERT INTO audit VALUES ('since')")
     second = create(vault)
     assert (second.rows, second.finished) == (first.rows, first.finished)
-    assert [one.backup for one in backups.list_(vault)] == ["one"]
+    assert [one.backup for one in backups.list_(vault).backups] == ["one"]
 
 
 def test_without_recipients_nothing_is_backed_up(site: Site, canary: str) -> None:
@@ -163,7 +163,7 @@ def test_failures_are_told_with_the_next_command_and_their_exit_code(
         assert isinstance(damaged.value, CheckRed)
         assert "changeover backup list --env test" in damaged.value.hint
         assert damaged.value.host == "db1"
-    (listed,) = backups.list_(vault)
+    (listed,) = backups.list_(vault).backups
     assert listed.proof is None, "what was proved before is not proved any more"
 
 
@@ -202,7 +202,7 @@ def test_only_what_is_older_than_the_newest_proved_goes(site: Site, vault: Vault
     due = backups.due(vault, 1)
     assert due.names == ("b", "a")
     assert backups.retain(vault, 1, due.names).backups == ("b", "a")
-    assert [one.backup for one in backups.list_(vault)] == ["d", "c"]
+    assert [one.backup for one in backups.list_(vault).backups] == ["d", "c"]
     assert backups.due(vault, 1).names == ()
 
 

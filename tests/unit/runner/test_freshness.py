@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from changeover.executors import backup as backups
 from changeover.executors.backup.records import Proof
 from changeover.runner import freshness, outlook, survey
 
@@ -44,7 +45,8 @@ def test_a_backup_that_is_old_or_missing_is_warned_of(
 ) -> None:
     machines["three"].backups = known
 
-    found = freshness.warning(desk.run(), NOON)
+    listed = backups.list_(backups.vault_of(desk.run().fleet))
+    found = freshness.warning(listed, "hello", "demo", NOON)
 
     assert (found and found["says"]) == said
 

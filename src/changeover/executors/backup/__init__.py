@@ -16,11 +16,11 @@ from changeover.executors.backup.failures import (
     SwapUnknown,
 )
 from changeover.executors.backup.records import (
-    Aside,
     Backup,
     Beside,
     BesideDue,
     Due,
+    Listing,
     Proof,
     Pruned,
     Unfinished,
@@ -30,7 +30,6 @@ from changeover.executors.backup.records import (
 from changeover.executors.backup.restored import Restored
 from changeover.executors.backup.vault import Vault, vault_of
 from changeover.executors.backup.work import (
-    aside,
     create,
     diff,
     due,
@@ -43,7 +42,6 @@ from changeover.executors.backup.work import (
 )
 
 __all__ = [
-    "Aside",
     "Backup",
     "BackupDamaged",
     "BackupDiffers",
@@ -54,6 +52,7 @@ __all__ = [
     "Difference",
     "DiskTooSmall",
     "Due",
+    "Listing",
     "NotEncryptable",
     "NotOpened",
     "Price",
@@ -67,7 +66,6 @@ __all__ = [
     "TablePrice",
     "Unfinished",
     "Vault",
-    "aside",
     "create",
     "diff",
     "due",

@@ -179,14 +179,16 @@ class Unfinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Aside:
-    """What there is beside the live database.
+class Listing:
+    """What there is to go back to, and beside the live database.
 
     Args:
-        databases: The databases, oldest first; ``None`` when no server says.
+        backups: The backups, newest first.
+        databases: The databases beside the live one, oldest first; ``None`` when no server says.
         unfinished: The restore that is not finished, if there is one.
     """
 
+    backups: tuple[Backup, ...]
     databases: tuple[Beside, ...] | None
     unfinished: Unfinished | None
 

@@ -12,11 +12,11 @@ from changeover.executors.backup.configuration import MEMBER, collect, encrypt
 from changeover.executors.backup.cost import Price
 from changeover.executors.backup.difference import Difference
 from changeover.executors.backup.records import (
-    Aside,
     Backup,
     Beside,
     BesideDue,
     Due,
+    Listing,
     Proof,
     Pruned,
     Unfinished,
@@ -68,10 +68,15 @@ def create(
     return made
 
 
-def list_(vault: Vault) -> tuple[Backup, ...]:
-    """Return the backups that are there, newest first."""
+def list_(vault: Vault) -> Listing:
+    """Return the backups that are there, and what there is beside the live database."""
     answer = vault.ask(action("backup_list"))["backup_list"]
-    return tuple(Backup.read(entry) for entry in answer["backups"])
+    databases = answer["databases"]
+    return Listing(
+        backups=tuple(Backup.read(entry) for entry in answer["backups"]),
+        databases=None if databases is None else tuple(Beside(**one) for one in databases),
+        unfinished=_unfinished(answer),
+    )
 
 
 def verify(vault: Vault, backup: str, *, keep: bool = False) -> Proof:
@@ -113,16 +118,6 @@ def restore(vault: Vault, backup: str) -> Restored:
     with contextlib.suppress(ChangeoverError):
         vault.ask(action("backup_told", backup=backup))
     return done
-
-
-def aside(vault: Vault) -> Aside:
-    """Return what there is beside the live database."""
-    listed = vault.ask(action("backup_list"))["backup_list"]
-    databases = listed["databases"]
-    return Aside(
-        databases=None if databases is None else tuple(Beside(**one) for one in databases),
-        unfinished=_unfinished(listed),
-    )
 
 
 def _unfinished(answer: Event) -> Unfinished | None:

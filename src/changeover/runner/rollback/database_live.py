@@ -20,7 +20,7 @@ def told(run: Run, backup: str, error: ChangeoverError) -> tuple[str, str]:
     if isinstance(error, backups.SwapUnknown):
         return UNKNOWN, error.hint
     try:
-        unfinished = backups.aside(backups.vault_of(run.fleet)).unfinished
+        unfinished = backups.list_(backups.vault_of(run.fleet)).unfinished
     except Exception:  # noqa: BLE001 - the restore's own failure is what is told
         return UNKNOWN, f"changeover backup list --env {run.environment.name} tells; then {again}"
     return _said(backup, unfinished), again

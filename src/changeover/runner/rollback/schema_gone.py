@@ -50,7 +50,7 @@ def _priced(run: Run, found: InTheWay) -> tuple[str | None, str]:
     """Return the newest proved backup from before, and what going back to it would cost."""
     vault = backups.vault_of(run.fleet)
     try:
-        before = backups.newest_before(backups.list_(vault), found.since)
+        before = backups.newest_before(backups.list_(vault).backups, found.since)
         if before is None:
             return None, "there is no proved backup from before them"
         return before.backup, backups.price(vault, before.backup).words()
