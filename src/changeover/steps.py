@@ -140,10 +140,11 @@ class Start(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewSmoke(Step):
-    """Ask the new colour on its own sockets, before any user is sent to it."""
+    """Ask the new colour on each host, through an Nginx of its own, before any user is sent to it."""
 
     kind: ClassVar[str] = "preview"
-    says: ClassVar[str] = "smoke the new colour on its own sockets"
+    says: ClassVar[str] = "smoke the new colour through an Nginx of its own"
+    through: ClassVar[Literal["private", "live"]] = "private"
     colour: str
     version: str
 

@@ -88,11 +88,6 @@ def test_a_dump_reads_back(exclude: bool) -> None:
             "no follow",
         ),
         (
-            "[{id: a, request: GET /, expect: {status: [200, 204]}, preview: true}]",
-            "smoke.0",
-            "one status",
-        ),
-        (
             (
                 '[{id: a, request: GET /, save: {t: "json:/t"}},'
                 ' {id: b, request: "GET /${t}", preview: true}]'
@@ -126,9 +121,3 @@ def test_the_environment_variables_that_checks_read() -> None:
     )
 
     assert checks.environment_names(release.smoke) == {"API_KEY", "WS_KEY"}
-
-
-def test_only_previews_are_previewed() -> None:
-    release = load("[{id: a, request: GET /, preview: true}, {id: b, request: GET /}]")
-
-    assert [check.id for check in checks.preview_checks(release.smoke)] == ["a"]

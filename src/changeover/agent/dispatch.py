@@ -20,7 +20,7 @@ from changeover.agent import (
 from changeover.agent.call import Call
 from changeover.agent.clock import stamp
 from changeover.agent.failure import ActionError
-from changeover.agent.journal import Journal, written
+from changeover.agent.journal import Journal, told, written
 from changeover.agent.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ READING_APART = {
 READING: dict[str, Function] = {
     "state": survey.state,
     "health": processes.health,
-    "smoke": smoke.smoke,
     "collect": survey.collect,
     "drift": survey.drift,
     "logs": survey.logs,
@@ -69,6 +68,7 @@ LEASING: dict[str, Function] = {
 ACTING: dict[str, Function] = {
     "place": place.place,
     "start": processes.start,
+    "smoke": smoke.smoke,
     "switch": switch.switch,
     "confirm": switch.confirm,
     "revert": switch.revert,
@@ -162,7 +162,7 @@ def _journaled(function: Function, call: Call, action: Action) -> Result:
             journal.append({"phase": "failed", **about, **error.as_fields()})
         raise
     took = round((time.monotonic() - began) * 1000)
-    journal.append({"phase": "done", **about, "ms": took, "result": result})
+    journal.append({"phase": "done", **about, "ms": took, "result": told(result)})
     return result
 
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# Never written down: values of environments, file contents, bodies of checks, the lease's proof.
-UNWRITTEN = frozenset({"env", "content_base64", "checks", "nonce"})
+# Never written down: values of environments, file contents, checks and their answers, the lease's
+# proof.
+UNWRITTEN = frozenset({"env", "content_base64", "checks", "answers", "nonce"})
 TAIL_BYTES = 1 << 20
 
 
@@ -81,6 +82,11 @@ def written(parameters: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in parameters.items()
         if name not in UNWRITTEN and not _has_object(value)
     }
+
+
+def told(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of an action's result may be written down."""
+    return {name: value for name, value in result.items() if name not in UNWRITTEN}
 
 
 def _has_object(value: object) -> bool:

@@ -19,7 +19,7 @@ import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
-from changeover.agent import durable, filelock, nginx
+from changeover.agent import durable, filelock, nginx, private_nginx
 from changeover.agent.clock import stamp
 from changeover.agent.failure import ActionError
 
@@ -84,6 +84,7 @@ def _tidy(call: Call) -> None:
     durable.clear(places.current, places.site, places.boot)
     if call.host.nginx:
         nginx.tidy(call)
+        private_nginx.end(call)
 
 
 @contextlib.contextmanager

@@ -35,28 +35,57 @@ class _Named(Declared):
     retry: Retry | None = None
 
 
-class HttpCheck(_Named, Exchange):
-    """One request. ``preview: true`` runs it on the new colour's unix socket before the switch.
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
-    The preview goes round the proxy, so of the expectation it compares ``status`` and ``json``.
+
+class HttpCheck(_Named, Exchange):
+    """One request.
+
+    Before the switch it is asked of the new colour through an Nginx of its own, unless it may change
+    something or needs what another check has saved. ``preview: true`` asks a method there that is
+    not known to be safe, ``preview: false`` keeps a check for after the switch. With ``socket`` the
+    preview goes round Nginx to that socket of the colour.
     """
 
-    preview: bool = False
-    socket: str = "http"
+    preview: bool | None = None
+    socket: str | None = None
 
     @model_validator(mode="after")
-    def _preview_stands_alone(self) -> HttpCheck:
-        if not self.preview:
-            return self
-        used = placeholders([self.request, self.expect.body_json])
-        captured = {n for n in used if n not in BUILT_IN and not n.startswith("env:")}
-        if captured:
-            raise ValueError(f"a preview cannot use captures: {', '.join(sorted(captured))}")
-        if self.request.path is None or self.request.scheme != "https" or self.request.follow:
-            raise ValueError("a preview needs a path, scheme https and no follow")
-        if len(self.expect.statuses) != 1:
-            raise ValueError("a preview needs one status")
+    def _preview_is_possible(self) -> HttpCheck:
+        _refuse_impossible(self)
         return self
+
+
+class WebSocketCheck(_Named):
+    """One WebSocket conversation; it is held before the switch, too, unless ``preview: false``."""
+
+    websocket: WebSocket
+    preview: bool | None = None
+
+    @model_validator(mode="after")
+    def _preview_is_possible(self) -> WebSocketCheck:
+        _refuse_impossible(self)
+        return self
+
+
+def _refuse_impossible(check: HttpCheck | WebSocketCheck) -> None:
+    obstacle = _obstacle(check)
+    if check.preview and obstacle:
+        raise ValueError(obstacle)
+
+
+def _obstacle(check: HttpCheck | WebSocketCheck) -> str | None:
+    """Return why a check cannot be asked inside, before the switch."""
+    if isinstance(check, HttpCheck):
+        used = placeholders([check.request, check.expect])
+    else:
+        used = placeholders(check.websocket)
+    captured = {name for name in used if name not in BUILT_IN and not name.startswith("env:")}
+    if captured:
+        return f"a preview cannot use captures: {', '.join(sorted(captured))}"
+    if isinstance(check, HttpCheck) and (check.request.path is None or check.request.follow):
+        return "a preview needs a path and no follow"
+    return None
 
 
 def _step(value: object) -> Exchange | Conversation:
@@ -80,12 +109,6 @@ class FlowCheck(_Named):
     """Several requests in order as one check; cookies are kept from step to step."""
 
     flow: Annotated[tuple[Step, ...], AfterValidator(_not_empty)]
-
-
-class WebSocketCheck(_Named):
-    """One WebSocket conversation."""
-
-    websocket: WebSocket
 
 
 class TlsCheck(_Named):
@@ -175,6 +198,30 @@ def environment_names(checks: Sequence[Check]) -> set[str]:
     return {name.removeprefix("env:") for name in used if name.startswith("env:")}
 
 
-def preview_checks(checks: Sequence[Check]) -> tuple[HttpCheck, ...]:
-    """Return the checks that can run on a unix socket before the switch."""
-    return tuple(check for check in checks if isinstance(check, HttpCheck) and check.preview)
+def preview_checks(
+    checks: Sequence[Check], *, proxied: bool = True
+) -> tuple[HttpCheck | WebSocketCheck, ...]:
+    """Return the checks that are asked of a colour on its host, before users see it.
+
+    Args:
+        checks: What the release declares.
+        proxied: Whether the release has a site; without one only single requests can be asked.
+    """
+    return tuple(
+        check
+        for check in checks
+        if isinstance(check, HttpCheck | WebSocketCheck)
+        and _previewed(check)
+        and (proxied or _direct(check))
+    )
+
+
+def _previewed(check: HttpCheck | WebSocketCheck) -> bool:
+    if check.preview is not None:
+        return check.preview
+    safe = isinstance(check, WebSocketCheck) or check.request.method in SAFE
+    return safe and _obstacle(check) is None
+
+
+def _direct(check: HttpCheck | WebSocketCheck) -> bool:
+    return isinstance(check, HttpCheck) and check.request.scheme == "https"

@@ -58,19 +58,14 @@ def start(fleet: Fleet, hosts: Sequence[Host], step: Start) -> Outcome:
     )
 
 
-def preview(
-    fleet: Fleet, hosts: Sequence[Host], step: PreviewSmoke, checks: Sequence[Event]
-) -> Outcome:
-    """Run the preview checks against the colour's own sockets on every host."""
-    if not checks:
-        return Outcome(says="the release declares no preview check", changed=False)
-    request = action("smoke", colour=step.colour, checks=list(checks))
-    results = on_each(fleet, hosts, lambda _: [request]).each("smoke")
-    return Outcome(
-        says=f"{counted(len(checks), 'check')} green on {counted(len(results), 'host')}",
-        changed=False,
-        figures={"checks": len(checks) * len(results)},
+def ask(
+    fleet: Fleet, hosts: Sequence[Host], step: PreviewSmoke, checks: Sequence[Event], name: str
+) -> dict[str, Event]:
+    """Have every host ask checks of its colour under the public name; return the answers by host."""
+    request = action(
+        "smoke", colour=step.colour, checks=list(checks), host=name, through=step.through
     )
+    return on_each(fleet, hosts, lambda _: [request]).each("smoke")
 
 
 def switch(fleet: Fleet, hosts: Sequence[Host], step: Switch) -> tuple[Outcome, Answers]:

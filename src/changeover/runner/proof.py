@@ -1,4 +1,4 @@
-"""The proving steps: preflight, the preview on the new colour's sockets, smoke from outside."""
+"""The proving steps: preflight, the preview on each host, smoke from outside."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from changeover import release as releases_of
 from changeover.counts import counted
-from changeover.errors import InvalidInput
+from changeover.errors import Failed, InvalidInput
 from changeover.executors import operate
 from changeover.executors import smoke as smoking
+from changeover.executors.smoke import inside
 from changeover.executors.smoke.values import Target
 from changeover.outcome import Outcome
 from changeover.release import values
@@ -19,6 +20,7 @@ from changeover.runner import requirements
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from changeover.executors.smoke import SmokeOutcome
     from changeover.inventory import Environment, Host
     from changeover.release import App, Release
     from changeover.release.values import Values
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from changeover.steps import Preflight, PreviewSmoke, Smoke
 
 T = TypeVar("T")
+
+
+class InsideRed(Failed):
+    """A check is red that a host asked of its own colour."""
 
 
 def preflight(run: Run, step: Preflight) -> Outcome:
@@ -48,12 +54,52 @@ def preflight(run: Run, step: Preflight) -> Outcome:
 
 
 def preview(run: Run, step: PreviewSmoke, hosts: Sequence[Host] | None = None) -> Outcome:
-    """Smoke a colour on its own sockets, on every app host or on these."""
+    """Smoke a colour on every app host or on these, each by itself.
+
+    Raises:
+        InsideRed: A check is red on a host; the error shows what was asked and answered.
+    """
     release, known = _release(run, step.version)
-    checks = smoking.preview_parameters(
-        release.smoke, target_of(run.environment, run.app.app), known
+    target = target_of(run.environment, run.app.app)
+    asked = inside.ask(release.smoke, target, known, proxied=release.nginx is not None)
+    if not asked.checks:
+        return Outcome(says="the release declares no check that can be asked here", changed=False)
+    chosen = run.app_hosts if hosts is None else hosts
+    answers = operate.ask(run.fleet, chosen, step, asked.parameters(), target.host)
+    outcomes = {name: asked.judged(each["answers"]) for name, each in answers.items()}
+    red = {name: outcome for name, outcome in outcomes.items() if not outcome.ok}
+    if red:
+        logs = {name: str(answers[name].get("log") or "") for name in red}
+        raise _inside_red(run, step, red, logs)
+    count = len(asked.checks)
+    return Outcome(
+        says=f"{counted(count, 'check')} green on {counted(len(outcomes), 'host')}",
+        changed=False,
+        figures={"checks": count * len(outcomes)},
     )
-    return operate.preview(run.fleet, run.app_hosts if hosts is None else hosts, step, checks)
+
+
+def _inside_red(
+    run: Run, step: PreviewSmoke, red: Mapping[str, SmokeOutcome], logs: Mapping[str, str]
+) -> InsideRed:
+    """Return the failure that names the red checks of each host, with what its Nginx said."""
+    host, first = next(iter(red.items()))
+    names = ", ".join(result.id for result in first.red)
+    also = f" (also on {', '.join([*red][1:])})" if len(red) > 1 else ""
+    lines = [
+        line
+        for name, outcome in red.items()
+        for result in outcome.red
+        for line in (f"{name}: {result.id}: {result.message}", *(f"  {d}" for d in result.detail))
+    ]
+    lines += [f"{name}: Nginx: {line}" for name, log in logs.items() for line in log.splitlines()]
+    return InsideRed(
+        f"{len(first.red)} of {len(first.results)} checks of {step.colour} are red on {host}{also}: "
+        f"{names}",
+        hint=f"changeover report {run.fleet.deployment} --env {run.environment.name}",
+        host=host,
+        cause="\n".join(lines),
+    )
 
 
 def smoke(run: Run, step: Smoke) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from changeover import steps
 from changeover.colour import version_of
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inside(steps.PreviewSmoke):
-    """Ask a colour on its own sockets, on each host: a balancer shows only one of them."""
+    """Ask the live Nginx of each host, on the host itself: a balancer shows only one of them."""
 
-    says: ClassVar[str] = "smoke it on each host, on its own sockets"
+    says: ClassVar[str] = "smoke it on each host, through its live Nginx"
+    through: ClassVar[Literal["private", "live"]] = "live"
 
 
 def send(run: Run, step: steps.Revert, hosts: Sequence[Host]) -> dict[str, ChangeoverError]:
@@ -61,7 +62,7 @@ def prove(run: Run, colour: str, hosts: Sequence[Host]) -> None:
 
     Raises:
         CheckRed: A check from outside is red.
-        AgentFailed: A check on a host is red.
+        InsideRed: A check on a host is red.
     """
     version = version_of(colour)
     outside = steps.Smoke(id="smoke", version=version)

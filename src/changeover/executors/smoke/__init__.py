@@ -117,47 +117,6 @@ def apply(
     return SmokeOutcome(results=tuple(results), seconds=time.monotonic() - begun)
 
 
-def preview_parameters(
-    checks: Sequence[declared.Check],
-    target: Target,
-    environment: Mapping[str, str | Secret],
-) -> list[dict[str, Any]]:
-    """Return the ``checks`` parameter of the agent's ``smoke`` action: what runs on the socket.
-
-    The values may hold secrets: they travel on the session's stdin and are never shown.
-    """
-    values = Values.of(target, environment)
-    return [_preview(check, values) for check in declared.preview_checks(checks)]
-
-
-def _preview(check: declared.HttpCheck, values: Values) -> dict[str, Any]:
-    request = check.request
-    prepared = requests.Request(
-        request.method,
-        values.target.url(values.path(request.path or "/")),
-        headers={name: values.text(value) for name, value in request.headers.items()},
-        json=None if request.body_json is None else values.filled(request.body_json),
-        data=values.filled(request.form)
-        if request.form is not None
-        else None
-        if request.text is None
-        else values.text(request.text).encode(),
-    ).prepare()
-    body = prepared.body
-    parameters: dict[str, Any] = {
-        "id": check.id,
-        "method": request.method,
-        "path": prepared.path_url,
-        "headers": {"host": values.target.host, **dict(prepared.headers)},
-        "body": body.decode() if isinstance(body, bytes) else body,
-        "socket": check.socket,
-        "status": check.expect.statuses[0],
-    }
-    if check.expect.body_json is not None:
-        parameters["json"] = values.filled(check.expect.body_json)
-    return parameters
-
-
 def _run(check: declared.Check, values: Values) -> CheckResult:
     begun = time.monotonic()
     end = begun if check.retry is None else begun + check.retry.seconds

@@ -210,37 +210,3 @@ def test_no_secret_in_any_output(serving: Callable[..., Target], shop: Shop, bod
         "captured-0001",
     ):
         assert form not in everything
-
-
-def test_preview_parameters_are_what_the_agent_takes(
-    serving: Callable[..., Target], shop: Shop
-) -> None:
-    checks = read(
-        """
-        - {id: health, request: GET /health, expect: {json: {status: ok}}, preview: true}
-        - {id: outside, request: GET /, expect: {status: 301}}
-        - id: sign
-          preview: true
-          socket: api
-          request: {method: POST, path: "/sign?a=b c", json: {key: "${env:API_KEY}"}}
-          expect: {status: 201}
-        """
-    )
-    target = serving(shop)
-
-    health, sign = smoke.preview_parameters(checks, target, {"API_KEY": Secret("k-1234")})
-
-    assert health["headers"]["host"] == "shop.test"
-    assert {k: v for k, v in health.items() if k != "headers"} == {
-        "id": "health",
-        "method": "GET",
-        "path": "/health",
-        "body": None,
-        "socket": "http",
-        "status": 200,
-        "json": {"status": "ok"},
-    }
-    assert sign["path"] == "/sign?a=b%20c"
-    assert sign["body"] == '{"key": "k-1234"}'
-    assert sign["headers"]["Content-Type"] == "application/json"
-    assert sign["socket"] == "api"
