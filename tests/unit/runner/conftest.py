@@ -142,6 +142,10 @@ class Machine:
         self.lock = None
         return {}
 
+    def _smoke(self, action: Event) -> Event:
+        well = {"status": 200, "headers": [], "body": '{"status": "ok"}', "seconds": 0.0}
+        return {"answers": [well for _ in action["checks"]], "log": ""}
+
     def _revert(self, action: Event) -> Event:
         self.running = sorted({*self.running, str(action["to"])})
         self.live = self.confirmed = action["to"]
