@@ -46,6 +46,7 @@ VERBS = (
     Verb("preflight", "smoke", "preflight", "Hold the hosts against a version's needs.", PROVE),
     Verb("smoke", "smoke", "smoke", "Check the live version from outside.", PROVE),
     Verb("verify", "smoke", "verify", "Check the hosts with testinfra.", PROVE),
+    Verb("drill", "drill", "drill", "Inject faults under load, and judge what users saw.", PROVE),
     Verb("status", "status", "status", "Show what is live, warm and locked.", PROVE),
     Verb("history", "status", "history", "List the deployments of this controller.", PROVE),
     Verb("report", "status", "report", "Tell one deployment, as text, JSON or a page.", PROVE),

@@ -39,6 +39,7 @@ KNOWN_VARIABLES = (
         "changeover_deploy_key",
         "changeover_deploy_public_key",
         "changeover_deploy_user",
+        "changeover_drill",
         "changeover_known_hosts",
         "changeover_physical_backups",
         "changeover_private_network",

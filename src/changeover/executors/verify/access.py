@@ -39,14 +39,14 @@ def question(environment: Environment, apps: Sequence[App], config: Path) -> dic
             host.name: {
                 "groups": list(host.groups),
                 "address": environment.private_address(host),
-                "administrator": _administrator(environment, host)[0],
+                "administrator": administrator(environment, host)[0],
             }
             for host in environment.hosts
         },
     }
 
 
-def _administrator(environment: Environment, host: Host) -> tuple[str | None, Path]:
+def administrator(environment: Environment, host: Host) -> tuple[str | None, Path]:
     """Return the administrator and the key, or ``None`` where this controller has no such key."""
     user = host.variables.get("ansible_user")
     named = host.variables.get("ansible_ssh_private_key_file")
@@ -61,7 +61,7 @@ def ssh_config(environment: Environment, folder: Path) -> str:
     blocks = []
     for host in environment.hosts:
         ways = [("deploy", environment.deploy_user, environment.deploy_key)]
-        user, key = _administrator(environment, host)
+        user, key = administrator(environment, host)
         if user is not None:
             ways.append(("admin", user, key))
         for alias, name, identity in ways:
