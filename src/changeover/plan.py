@@ -14,8 +14,9 @@ from changeover import steps
 
 if TYPE_CHECKING:
     from changeover.situation import Situation, Target
+    from changeover.step import Phase
 
-DEPLOYED_PHASES: tuple[steps.Phase, ...] = ("expand", "backfill")
+DEPLOYED_PHASES: tuple[Phase, ...] = ("expand", "backfill")
 LEASE_SECONDS = 120
 START_SECONDS = 60
 DEADMAN_SECONDS = 120
@@ -135,7 +136,7 @@ def _save(situation: Situation, target: Target) -> list[steps.AnyStep]:
     ]
 
 
-def _due(situation: Situation, *phases: steps.Phase) -> tuple[str, ...]:
+def _due(situation: Situation, *phases: Phase) -> tuple[str, ...]:
     """Return the pending migrations of these phases; of all that a deployment runs where none is named."""
     return tuple(
         name

@@ -1,42 +1,11 @@
-"""The step kinds: what a plan is made of, as frozen values that are plain JSON.
-
-A step names what should happen and where; the executor of its duty makes it happen. Nothing here
-runs anything, and no field holds a secret.
-"""
+"""The step kinds: what a plan is made of."""
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-Phase = Literal["expand", "backfill", "contract"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One move of a plan.
-
-    Args:
-        id: Unique within its plan, for example ``switch`` or ``expand``.
-        guide: The sections of the release's GUIDE.md that it executes.
-        hosts: The names of the hosts it touches; empty where it acts from the controller.
-        undo: What takes it back, in words; ``None`` where nothing has to be taken back.
-        final: Whether the old version cannot simply be switched back to afterwards.
-    """
-
-    kind: ClassVar[str] = ""
-    says: ClassVar[str] = ""
-
-    id: str
-    guide: tuple[str, ...] = ()
-    hosts: tuple[str, ...] = ()
-    undo: str | None = None
-    final: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the step as plain JSON, its kind first."""
-        return {"kind": self.kind, "says": self.says, **dataclasses.asdict(self)}
+from changeover.step import Phase, Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +216,44 @@ class RestoreDatabase(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MaintenanceOn(Step):
+    """Show users the page of maintenance on every app host; checks from outside get the app.
+
+    Args:
+        wanted: Who wants it: a person by ``hand``, or the ``deployment``.
+        reason: Why; users do not see it.
+        retry_after: The seconds after which clients are told to come again.
+        allow: The addresses that get the app.
+    """
+
+    kind: ClassVar[str] = "maintenance-on"
+    says: ClassVar[str] = "show users the page of maintenance"
+    wanted: Literal["hand", "deployment"]
+    reason: str
+    retry_after: int
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaintenanceOff(Step):
+    """Take the page of maintenance away; it stays where somebody else wants it."""
+
+    kind: ClassVar[str] = "maintenance-off"
+    says: ClassVar[str] = "take the page of maintenance away"
+    wanted: Literal["hand", "deployment"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop(Step):
+    """Stop a colour while users get the page of maintenance; its connections are drained."""
+
+    kind: ClassVar[str] = "stop"
+    says: ClassVar[str] = "stop the old colour, behind the page"
+    colour: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retire(Step):
     """Stop colours that nobody needs any more and remove their files."""
 
@@ -283,6 +290,9 @@ AnyStep = (
     | Undo
     | UndoOwn
     | RestoreDatabase
+    | MaintenanceOn
+    | MaintenanceOff
+    | Stop
     | Retire
     | Unlock
 )

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
     from changeover import steps
     from changeover.migrations.records import MigrationFolder
+    from changeover.step import Phase
 
     Release = Callable[..., MigrationFolder]
 
 pytestmark = pytest.mark.postgres
 
-PHASES: tuple[steps.Phase, ...] = ("expand", "backfill")
+PHASES: tuple[Phase, ...] = ("expand", "backfill")
 LIVE = "7.0.0-0a1b2c3d"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from changeover.agent import (
     contracted,
     lease,
+    maintenance,
     place,
     processes,
     retire,
@@ -76,6 +77,8 @@ ACTING: dict[str, Function] = {
     "retire": retire.retire,
     "prune": retire.prune,
     "contract_begins": contracted.begin,
+    "maintenance_on": maintenance.on,
+    "maintenance_off": maintenance.off,
 }
 
 

@@ -64,6 +64,7 @@ class Manifest:
     Args:
         site: The Nginx site's file in the bundle, if it has one.
         migrator: Its own commands that migrate the database, if it has any.
+        maintenance: Its own page of maintenance, a file of its code, if it has one.
     """
 
     app: str
@@ -72,6 +73,7 @@ class Manifest:
     processes: tuple[Process, ...]
     site: str | None
     migrator: Migrator | None = None
+    maintenance: str | None = None
 
     @property
     def sockets(self) -> frozenset[str]:
@@ -107,6 +109,7 @@ def _parse(content: bytes) -> Manifest:
             processes=tuple(_process(name, entry) for name, entry in raw["processes"].items()),
             site=_site(raw.get("site")),
             migrator=_migrator(raw["migrator"]) if raw.get("migrator") else None,
+            maintenance=_page(raw.get("maintenance")),
         )
     except ActionError as error:
         raise ActionError("bundle-invalid", f"manifest: {error.message}") from error
@@ -143,6 +146,10 @@ def _site(name: object) -> str | None:
     if name in {None, SITE}:
         return SITE if name else None
     raise ActionError("bundle-invalid", f"the site has to be {SITE}, not {name!r}")
+
+
+def _page(path: object) -> str | None:
+    return None if path is None else f"code/{names.inner_path(path)}"
 
 
 def _member(entry: dict[str, Any]) -> Member:

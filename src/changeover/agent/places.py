@@ -62,6 +62,21 @@ class Places:
         return self.runtime / "closing"
 
     @property
+    def maintenance(self) -> Path:
+        """Where Nginx looks whether a page of maintenance is shown, and who gets through."""
+        return self.runtime / "maintenance"
+
+    @property
+    def maintenance_kept(self) -> Path:
+        """What that leads to, on the disk: whoever serves may pass through it, and not list it."""
+        return self.root / "var/lib/changeover/.maintenance" / self.app
+
+    @property
+    def maintenance_boot(self) -> Path:
+        """What makes a boot show the page again."""
+        return self.root / "etc/tmpfiles.d" / f"changeover-{self.app}-maintenance.conf"
+
+    @property
     def stale_site(self) -> Path:
         """Lies there while Nginx may not have read the site that is linked."""
         return self.runtime / "site-not-read"

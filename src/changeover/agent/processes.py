@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from changeover.agent import live, manifest, masking, sockets, units
+from changeover.agent import live, maintenance_page, manifest, masking, sockets, units
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -156,15 +156,19 @@ def _complaints(call: Call, release: Manifest, colour: str) -> list[str]:
 
 
 def stop(call: Call, given: Parameters) -> Result:
-    """Stop a colour that no user is sent to; it has until the deadline to drain itself."""
-    given.only("colour", "drain_seconds")
+    """Stop a colour that no user is sent to; it has until the deadline to drain itself.
+
+    With ``shut`` it may be the live one, for as long as users get the page of maintenance.
+    """
+    given.only("colour", "drain_seconds", "shut")
     colour = given.colour()
     seconds = given.number("drain_seconds", 30, most=86400)
     names = units.of(call, colour)
     record = live.settled(call)
-    if colour == live.colour(call.places):
+    shut = given.flag("shut") and maintenance_page.is_on(call.places)
+    if colour == live.colour(call.places) and not shut:
         raise ActionError("colour-live", f"{colour} serves users: it is not stopped")
-    if record.pending and colour == record.pending.origin:
+    if not shut and record.pending and colour == record.pending.origin:
         raise ActionError(
             "colour-awaited", f"{colour} is the way back of an unconfirmed switch: it stays up"
         )

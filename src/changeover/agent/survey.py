@@ -7,7 +7,18 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from changeover.agent import boot, clock, contracted, deadman, lease, live, manifest, place, units
+from changeover.agent import (
+    boot,
+    clock,
+    contracted,
+    deadman,
+    lease,
+    live,
+    maintenance,
+    manifest,
+    place,
+    units,
+)
 from changeover.agent.failure import ActionError
 from changeover.agent.journal import Journal
 from changeover.agent.places import PLATFORM_RECORD
@@ -39,6 +50,7 @@ def state(call: Call, given: Parameters) -> Result:
         "history": list(record.history),
         "contracted": list(contracted.read(places)),
         "releases": _releases(call, placed),
+        "maintenance": maintenance.shown(call),
         "lock": held.as_shown(moment) if held else None,
         "fence": lease.highest(places),
         "agent": call.host.version,

@@ -82,6 +82,7 @@ def _tidy(call: Call) -> None:
     """Remove what an agent that was killed may have left half made."""
     places = call.places
     durable.clear(places.current, places.site, places.boot)
+    durable.clear(places.maintenance, places.maintenance_boot)
     if call.host.nginx:
         nginx.tidy(call)
         private_nginx.end(call)

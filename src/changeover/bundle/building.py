@@ -23,7 +23,7 @@ from changeover.bundle.manifest import (
     MigratorEntry,
     ProcessEntry,
     canonical,
-    without_migrator,
+    without_absent,
 )
 from changeover.bundle.members import Member, code_members, migration_members
 from changeover.bundle.verifying import digest_of, signature_of
@@ -84,7 +84,7 @@ def build(
         *code_members(app, release),
         *migration_members(release),
         *(Member(path, text.encode()) for path, text in rendered(root, app, release).items()),
-        Member(RELEASE, canonical(without_migrator(release.model_dump(mode="json")))),
+        Member(RELEASE, canonical(without_absent(release.model_dump(mode="json")))),
     ]
     inputs = _inputs_digest(app, release, members)
     note = output / ".inputs" / f"{inputs}.json"
@@ -206,6 +206,7 @@ def _manifest(app: App, release: Release, members: list[Member], inputs: str) ->
         static=site.static.directory if site is not None and site.static is not None else None,
         sbom=SBOM,
         migrator=_migrator(release),
+        maintenance=site.maintenance if site is not None else None,
     )
 
 

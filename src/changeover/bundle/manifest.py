@@ -15,6 +15,7 @@ FILE_NAME = "manifest.json"
 SITE = "site.conf"
 SBOM = "sbom.cdx.json"
 RELEASE = "release.json"
+RARE = {"migrator", "maintenance"}
 
 
 class FileEntry(Declared):
@@ -47,7 +48,7 @@ class Manifest(Declared):
     """What a bundle holds.
 
     ``built_from`` is the digest of everything it was built from; ``static`` is a directory of the
-    code that Nginx serves itself.
+    code that Nginx serves itself, ``maintenance`` a page of the code that takes the place of the host's own.
     """
 
     format: Literal[1] = FORMAT
@@ -60,15 +61,16 @@ class Manifest(Declared):
     static: str | None
     sbom: str
     migrator: MigratorEntry | None = None
+    maintenance: str | None = None
 
     def as_bytes(self) -> bytes:
         """Return the manifest as it stands in the bundle."""
-        return canonical(without_migrator(self.model_dump(mode="json")))
+        return canonical(without_absent(self.model_dump(mode="json")))
 
 
-def without_migrator(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a document without a migrator that is none, so that bundles without one stay the same."""
-    return {key: value for key, value in document.items() if key != "migrator" or value is not None}
+def without_absent(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document without what few releases have, so that bundles without it stay the same."""
+    return {key: value for key, value in document.items() if key not in RARE or value is not None}
 
 
 def canonical(value: object) -> bytes:

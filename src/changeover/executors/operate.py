@@ -148,9 +148,15 @@ def revert(fleet: Fleet, hosts: Sequence[Host], step: Revert) -> tuple[Outcome, 
     return outcome, answers
 
 
-def stop(fleet: Fleet, hosts: Sequence[Host], colour: str, seconds: int) -> Answers:
-    """Stop a colour on every host; its connections are drained to the deadline."""
-    return on_each(fleet, hosts, lambda _: [action("stop", colour=colour, drain_seconds=seconds)])
+def stop(
+    fleet: Fleet, hosts: Sequence[Host], colour: str, seconds: int, *, shut: bool = False
+) -> Answers:
+    """Stop a colour on every host; its connections are drained to the deadline.
+
+    With ``shut`` it may be the live one, behind the page of maintenance.
+    """
+    request = action("stop", colour=colour, drain_seconds=seconds, shut=shut)
+    return on_each(fleet, hosts, lambda _: [request])
 
 
 def retire(fleet: Fleet, hosts: Sequence[Host], step: Retire) -> Outcome:

@@ -120,7 +120,7 @@ class StaticFiles(Declared):
 
 
 class Site(Declared):
-    """The release's Nginx site."""
+    """The release's Nginx site; ``maintenance`` is a page of its code that takes the place of the host's own."""
 
     http: Literal["serve", "redirect"]
     socket: Name
@@ -128,6 +128,7 @@ class Site(Declared):
     static: StaticFiles | None = None
     health: tuple[UrlPath, ...] = ()
     security_headers: bool = False
+    maintenance: RelativePath | None = None
 
 
 class ManualCheck(Declared):
@@ -214,14 +215,19 @@ class Release(Declared):
         needed = LOCKS.get(self.build.kind)
         if needed is not None and needed[0] not in self.code:
             yield f"code: build {self.build.kind} needs {needed[1]} in it"
-        if self.nginx is None:
-            return
-        if self.nginx.socket not in sockets:
-            yield f"nginx.socket: no process has a socket {self.nginx.socket}"
-        websocket, static = self.nginx.websocket, self.nginx.static
+        if self.nginx is not None:
+            yield from self._site_problems(self.nginx, sockets)
+
+    def _site_problems(self, site: Site, sockets: list[str]) -> Iterator[str]:
+        if site.socket not in sockets:
+            yield f"nginx.socket: no process has a socket {site.socket}"
+        websocket, static = site.websocket, site.static
         if websocket is not None and websocket.socket not in sockets:
             yield f"nginx.websocket.socket: no process has a socket {websocket.socket}"
-        if static is not None and not any(
-            f"{static.directory}/".startswith(f"{entry}/") for entry in self.code
-        ):
-            yield f"nginx.static.directory: {static.directory} is not part of the code"
+        inside = {
+            "static.directory": None if static is None else static.directory,
+            "maintenance": site.maintenance,
+        }
+        for name, path in inside.items():
+            if path and not any(f"{path}/".startswith(f"{entry}/") for entry in self.code):
+                yield f"nginx.{name}: {path} is not part of the code"

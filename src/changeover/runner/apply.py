@@ -9,7 +9,7 @@ from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import lease, operate
 from changeover.outcome import Outcome
-from changeover.runner import holder, proof, safety
+from changeover.runner import holder, page, proof, safety
 from changeover.runner.own import left as own_left
 from changeover.runner.own import migration as own_migration
 from changeover.runner.own import rehearsal as own_rehearsal
@@ -74,6 +74,12 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
             return own_undo.run_undo(run, step)
         case steps.RestoreDatabase():
             return safety.restore(run, step)
+        case steps.MaintenanceOn():
+            return page.show(run, step)
+        case steps.MaintenanceOff():
+            return page.hide(run, step)
+        case steps.Stop():
+            return page.stop(run, step)
         case steps.Retire():
             return operate.retire(fleet, hosts, step)
         case steps.Unlock():

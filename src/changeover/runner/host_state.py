@@ -30,6 +30,8 @@ class HostState:
         history: The colours that were live before, oldest first.
         contracted: The colours whose contract migrations were begun.
         since: When the live colour was confirmed, or went back to, where the host knows.
+        maintenance: Whether users get the page of maintenance, who wants that, and whether the live
+            site could show it; ``None`` where the agent does not say.
         settled_seconds: For how long that is so, by the host's own clock.
     """
 
@@ -45,6 +47,7 @@ class HostState:
     history: tuple[str, ...] = ()
     contracted: tuple[str, ...] = ()
     since: str | None = None
+    maintenance: Event | None = None
     settled_seconds: float | None = None
 
     @property
@@ -58,6 +61,19 @@ class HostState:
             f"held by {self.lock.get('owner')}: {self.lock.get('reason')}, "
             f"number {self.lock.get('number')}, expires {self.lock.get('expires')}"
         )
+
+    @property
+    def page_words(self) -> str:
+        """Say since when users get the page of maintenance, and who wants that; empty where they do not."""
+        page = self.maintenance or {}
+        if not page.get("on"):
+            return ""
+        wishes = [page[kind] for kind in ("hand", "deployment") if page.get(kind)]
+        said = [
+            f"since {wish['since']} by {wish['by']}{_about(wish['reason'])}{_through(wish)}"
+            for wish in wishes
+        ]
+        return f"maintenance page {'; '.join(said) or 'shown'}"
 
     @property
     def _left(self) -> str:
@@ -82,8 +98,17 @@ class HostState:
         return (
             f"{self.host:<12} {','.join(self.groups):<14} live {self.live or 'nothing'}"
             f"{unconfirmed}, back to {self.previous or 'nothing'}, warm {warm}, "
-            f"lock {self.lock_words}"
+            f"lock {self.lock_words}{f', {self.page_words}' if self.page_words else ''}"
         )
+
+
+def _about(reason: str) -> str:
+    return f" ({reason})" if reason else ""
+
+
+def _through(wish: Event) -> str:
+    let = [*wish["allow"], *(["testers"] if wish["tester"] else [])]
+    return f", not for {', '.join(let)}" if let else ""
 
 
 def read(host: Host, answer: Mapping[str, Any]) -> HostState:
@@ -102,5 +127,6 @@ def read(host: Host, answer: Mapping[str, Any]) -> HostState:
         history=tuple(answer.get("history") or ()),
         contracted=tuple(answer.get("contracted") or ()),
         since=since.get("at"),
+        maintenance=answer.get("maintenance"),
         settled_seconds=since.get("seconds"),
     )

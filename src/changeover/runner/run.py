@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from changeover.outcome import Outcome
     from changeover.release import App, Release
     from changeover.runner.own.migrator import Rehearsed
-    from changeover.secret import Redactor
+    from changeover.secret import Redactor, Secret
 
 Event = dict[str, Any]
 # How a run ends that somebody has to go on with.
@@ -53,6 +53,7 @@ class Run:
         bundle: Its bundle, once built.
         values: Environment values by host name; secret.
         own: What the rehearsal of the app's own migrator came to, once there was one.
+        tester: The token with which checks from outside get past the page of maintenance.
         left_open: The connections from before that reloads of Nginx have met so far.
         unstoppable: Go on where an event cannot be journaled: what is left to do matters more to
             users than this controller's record of it, and the hosts keep journals of their own.
@@ -68,6 +69,7 @@ class Run:
     bundle: Bundle | None = None
     values: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
     own: Rehearsed | None = field(default=None, repr=False)
+    tester: Secret | None = field(default=None, repr=False)
     begun: float = field(default_factory=time.monotonic)
     left_open: int = 0
     unstoppable: bool = False

@@ -15,6 +15,7 @@ from changeover.runner.undo import judgement as undoing
 if TYPE_CHECKING:
     from changeover.runner.run import Run
     from changeover.runner.stages import Context
+    from changeover.step import Phase
 
 
 class NothingToGoBackTo(InvalidInput):
@@ -22,7 +23,7 @@ class NothingToGoBackTo(InvalidInput):
 
 
 def steps_before(
-    context: Context, version: str, phases: tuple[steps.Phase, ...]
+    context: Context, version: str, phases: tuple[Phase, ...]
 ) -> tuple[steps.Backup, steps.Rehearse] | None:
     """Return what comes before pending migrations by hand; ``None`` where they only add, or none is.
 

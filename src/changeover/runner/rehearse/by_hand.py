@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from changeover.inventory import Host
     from changeover.release import Release
     from changeover.runner.stages import Context
+    from changeover.step import Phase
 
 
 class NothingToRehearseOn(InvalidInput):
     """No version is live, or the app has no database."""
 
 
-def rehearse(context: Context, version: str, phases: Sequence[steps.Phase]) -> str:
+def rehearse(context: Context, version: str, phases: Sequence[Phase]) -> str:
     """Rehearse what a version would migrate, and return what that came to.
 
     Raises:
@@ -93,9 +94,7 @@ def _own(
     return f"{version} is rehearsed; the live database was not touched"
 
 
-def _due(
-    context: Context, version: str, phases: tuple[steps.Phase, ...]
-) -> tuple[tuple[str, ...], int]:
+def _due(context: Context, version: str, phases: tuple[Phase, ...]) -> tuple[tuple[str, ...], int]:
     """Return the ids of the pending migrations, and the highest fencing number that the ledger knows."""
     folders = database.migration_folders(context.releases, version)
     with database.owner_database(context.environment, context.declared) as place:

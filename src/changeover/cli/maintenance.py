@@ -1,0 +1,120 @@
+"""maintenance: a page in place of the app, for everybody but those who test it."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated
+
+import typer
+
+from changeover.cli import options
+from changeover.cli.desk import context_of, open_desk
+from changeover.errors import InvalidInput
+
+app = typer.Typer(no_args_is_help=True)
+LONGEST_SECONDS = 86400
+RETRY_AFTER_SECONDS = 120
+
+
+class AddressUnclear(InvalidInput):
+    """What should get through is no address of one machine."""
+
+
+@app.command()
+def on(
+    allow: Annotated[
+        list[str] | None,
+        typer.Option("--allow", help="An address that gets the app; may be given again."),
+    ] = None,
+    retry_after: Annotated[
+        int,
+        typer.Option(
+            "--retry-after",
+            min=1,
+            max=LONGEST_SECONDS,
+            help="After how many seconds clients are told to come again.",
+        ),
+    ] = RETRY_AFTER_SECONDS,
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why, for colleagues; users do not see it.")
+    ] = "",
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app_name: options.App = None,
+    *,
+    tester: Annotated[
+        bool, typer.Option("--tester", help="Draw a token that gets the app, and print it.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Answer users 503 with a page, on every app host or on none; what was on is replaced."""
+    from changeover.runner import page_by_hand  # noqa: PLC0415 - hosts are asked only by this verb
+
+    let = tuple(_address(each) for each in allow or ())
+    if not reason.isprintable():
+        raise InvalidInput(
+            "--reason has to be one line of text", hint="changeover maintenance on --help"
+        )
+    desk = open_desk(env, app_name, json_lines=json)
+    asked = page_by_hand.Asked(retry_after=retry_after, allow=let, tester=tester, reason=reason)
+    outcome, token = page_by_hand.show(context_of(desk), asked)
+    told = {"type": "maintenance", "on": True, "retry_after": retry_after, "allow": list(let)}
+    lines = [f"{outcome.says}; changeover maintenance off --env {env} takes it away"]
+    if token is not None:
+        link = f"{desk.environment.public_url(desk.app)}/.changeover/tester/{token.reveal()}"
+        told |= {"tester": token.reveal(), "link": link}
+        lines += [
+            f"testers send the header X-Changeover-Tester: {token.reveal()}",
+            f"or open {link}",
+        ]
+    desk.output.data(told, "\n".join(lines))
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError as error:
+        raise AddressUnclear(
+            f"--allow {text}: no address of one machine",
+            hint="give each address by itself, for example --allow 192.0.2.7; for many there is --tester",
+        ) from error
+
+
+@app.command()
+def off(
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app_name: options.App = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Give users the app again, once it is well on every host; the page stays where it is not."""
+    from changeover.runner import page_by_hand  # noqa: PLC0415 - hosts are asked only by this verb
+
+    desk = open_desk(env, app_name, json_lines=json)
+    outcome = page_by_hand.hide(context_of(desk))
+    told = {"type": "maintenance", "on": False, **outcome.figures}
+    desk.output.data(told, outcome.says)
+
+
+@app.command("status")
+def show(
+    env: options.Env = options.DEFAULT_ENVIRONMENT,
+    app_name: options.App = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Show on each app host whether users get the page, since when, and who wanted it."""
+    from changeover.runner import survey  # noqa: PLC0415 - hosts are asked only by this verb
+
+    desk = open_desk(env, app_name, json_lines=json)
+    states, lost = survey.status(desk.environment, desk.app, desk.output.event)
+    for state in states:
+        if "app" in state.groups:
+            unserved = (
+                "" if (state.maintenance or {}).get("served") else "; the live site has no page"
+            )
+            desk.output.data(
+                {"type": "maintenance-host", "host": state.host, **(state.maintenance or {})},
+                f"{state.host}  {state.page_words or f'users get the app{unserved}'}",
+            )
+    if lost is not None:
+        raise lost

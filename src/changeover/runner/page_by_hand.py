@@ -1,0 +1,106 @@
+"""The page of maintenance by hand: under a lease, journaled, on all app hosts or on none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from changeover import steps
+from changeover.errors import InvalidInput
+from changeover.runner import by_hand, page, survey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from changeover.outcome import Outcome
+    from changeover.runner.host_state import HostState
+    from changeover.runner.stages import Context
+    from changeover.secret import Secret
+
+
+class PageOfDeployment(InvalidInput):
+    """A deployment shows the page and is not at its end: the app may not run behind it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What was typed.
+
+    Args:
+        retry_after: The seconds after which clients are told to come again.
+        allow: The addresses that get the app.
+        tester: Whether a token is drawn that gets the app.
+        reason: Why, for colleagues.
+    """
+
+    retry_after: int
+    allow: tuple[str, ...]
+    tester: bool
+    reason: str
+
+
+def show(context: Context, asked: Asked) -> tuple[Outcome, Secret | None]:
+    """Show the page, and return what was done and the token for testers, if there is one.
+
+    Raises:
+        PageUnserved: A live site would not show it; nothing was changed.
+        PageOfDeployment: A deployment is under way that shows it.
+        LockHeld: A deployment, or another hand, holds the lease.
+    """
+    name = context.environment.name
+    _refuse_deployment(_states(context), name)
+    token = page.new_token() if asked.tester else None
+    step = steps.MaintenanceOn(
+        id="maintenance-on",
+        hosts=tuple(host.name for host in context.run().app_hosts),
+        wanted="hand",
+        reason=asked.reason,
+        retry_after=asked.retry_after,
+        allow=asked.allow,
+    )
+    hint = f"changeover status --env {name} shows who gets the page"
+    with by_hand.leased(context, "maintenance on", None, hint=hint) as run:
+        run.tester = token
+        return run.step(step, partial(page.show, run, step)), token
+
+
+def hide(context: Context) -> Outcome:
+    """Take the page away.
+
+    Raises:
+        PageOfDeployment: A deployment shows it: it is resumed or taken back first.
+        LockHeld: A deployment, or another hand, holds the lease.
+    """
+    name = context.environment.name
+    _refuse_deployment(_states(context), name)
+    hosts = tuple(host.name for host in context.run().app_hosts)
+    step = steps.MaintenanceOff(id="maintenance-off", hosts=hosts, wanted="hand")
+    hint = f"changeover maintenance off --env {name} again"
+    with by_hand.leased(context, "maintenance off", None, hint=hint) as run:
+        return run.step(step, partial(page.hide, run, step))
+
+
+def _states(context: Context) -> Iterable[HostState]:
+    run = context.run()
+    states = survey.host_states(run.fleet, run.app_hosts)
+    run.fleet.close()
+    page.refuse_unserved(
+        [state for state in states.values() if not (state.maintenance or {}).get("on")],
+        context.app,
+        context.environment.name,
+    )
+    return states.values()
+
+
+def _refuse_deployment(states: Iterable[HostState], environment: str) -> None:
+    for state in states:
+        wish = (state.maintenance or {}).get("deployment")
+        if wish:
+            raise PageOfDeployment(
+                f"{wish['by']} shows the page since {wish['since']} for a deployment that is not at its"
+                f" end ({wish['reason']}): the app may not run behind it",
+                hint=f"changeover resume --env {environment} goes on with it,"
+                f" changeover abort --env {environment} takes it back; both end with the page as it was",
+                host=state.host,
+            )
