@@ -65,15 +65,20 @@ class Fault:
         return "deploy user" if self.cuts else "controller"
 
 
+# Only what is live has to be there: a release that was placed before would not be placed again.
 FILL = """\
 releases=/opt/{app}/releases
+live=$(basename "$(readlink /run/{app}/current)")
 aside=$(mktemp -d)
-mount -t tmpfs -o "size=$(( $(du -sk "$releases" | cut -f1) * 2 + 2048 ))k,mode=755" changeover-drill "$aside"
-cp -a "$releases/." "$aside/"
+size=$(( $(du -sk "$releases/$live" | cut -f1) * 2 + 2048 ))
+mount -t tmpfs -o "size=${size}k,mode=755" changeover-drill "$aside"
+cp -a "$releases/$live" "$aside/"
 dd if=/dev/zero of="$aside/.changeover-drill" bs=64k 2>/dev/null || true
 mount --bind "$aside" "$releases"
 umount "$aside"
 rmdir "$aside\""""
+UNFILL = "umount /opt/{app}/releases || umount --lazy /opt/{app}/releases"
+RESTART = "systemctl restart postgresql\nuntil pg_isready --quiet; do sleep 0.1; done"
 BROKEN_SITE = "/etc/nginx/sites-enabled/changeover-drill.conf"
 FAULTS = (
     Fault(
@@ -123,14 +128,34 @@ FAULTS = (
         ends=frozenset({DONE, OLD_SERVES, RED}),
     ),
     Fault(
-        name="restart-database",
-        says="PostgreSQL is restarted while migrations run",
-        step="expand",
+        name="restart-database-in-backup",
+        says="PostgreSQL is restarted while it is backed up",
+        step="backup",
         group="db",
-        strike="systemctl restart postgresql\nuntil pg_isready --quiet; do sleep 0.1; done",
+        strike=RESTART,
         cost="PostgreSQL is restarted",
         lingers=POOL_SECONDS,
         ends=frozenset({DONE, OLD_SERVES}),
+    ),
+    Fault(
+        name="restart-database-at-start",
+        says="PostgreSQL is restarted while the new colour starts",
+        step="start",
+        group="db",
+        strike=RESTART,
+        cost="PostgreSQL is restarted",
+        lingers=POOL_SECONDS,
+        ends=frozenset({DONE, OLD_SERVES}),
+    ),
+    Fault(
+        name="restart-database-after-switch",
+        says="PostgreSQL is restarted after users were moved",
+        step="smoke",
+        group="db",
+        strike=RESTART,
+        cost="PostgreSQL is restarted",
+        lingers=POOL_SECONDS,
+        ends=frozenset({DONE, BACK}),
     ),
     Fault(
         name="fill-disk",
@@ -138,7 +163,7 @@ FAULTS = (
         step="place",
         group="app",
         strike=FILL,
-        heal="umount /opt/{app}/releases",
+        heal=UNFILL,
         ends=frozenset({OLD_SERVES}),
     ),
     Fault(
