@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 DEPLOYED_PHASES: tuple[Phase, ...] = ("expand", "backfill")
 LEASE_SECONDS = 120
 START_SECONDS = 60
+# How long connections through a host that is fenced before anybody is switched may take to end.
+FENCE_DRAIN_SECONDS = 10
 DEADMAN_SECONDS = 120
 # How long a reload of Nginx waits at most for connections from before it to end, after users were
 # sent on. Nginx keeps an idle one for 15 s, so 16 s lose none; a rollback does not wait for them.
@@ -118,6 +120,23 @@ def _guard(situation: Situation, target: Target) -> list[steps.AnyStep]:
             reason=f"deploy {target.version}",
             seconds=LEASE_SECONDS,
         ),
+        *_fence(situation),
+    ]
+
+
+def _fence(situation: Situation) -> list[steps.AnyStep]:
+    """Return what keeps users from the hosts that are left out, before anybody is on the new version."""
+    if not situation.skipped:
+        return []
+    return [
+        steps.Fence(
+            id="fence",
+            hosts=situation.balancers,
+            undo="the hosts stay fenced; changeover catch-up brings them back",
+            servers=tuple(each.host for each in situation.skipped),
+            why="; ".join(f"{each.host} {each.why}" for each in situation.skipped),
+            seconds=FENCE_DRAIN_SECONDS,
+        )
     ]
 
 

@@ -74,6 +74,19 @@ class OwnChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """An app host that a plan leaves out: users are kept from it until it is caught up.
+
+    Args:
+        host: Its name.
+        why: What it does, in words that stay the same from one look to the next: ``does not answer``.
+    """
+
+    host: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """What was found before planning.
 
@@ -99,6 +112,9 @@ class Situation:
             ``None`` where there are none.
         price: About what a restore will leave behind, where one of both is ``restore``.
         warnings: What a person should know before saying yes.
+        unreachable: What is done about app hosts that cannot be reached.
+        skipped: The app hosts that are left out.
+        balancers: The hosts that keep users from them.
     """
 
     environment: str
@@ -121,6 +137,9 @@ class Situation:
     advice: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    unreachable: str = "fail"
+    skipped: tuple[Skipped, ...] = ()
+    balancers: tuple[str, ...] = ()
 
     @property
     def saves(self) -> bool:

@@ -28,6 +28,27 @@ class Lock(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fence(Step):
+    """Keep users from app hosts at every balancer; they are behind until they are caught up."""
+
+    kind: ClassVar[str] = "fence"
+    says: ClassVar[str] = "keep users from hosts that are left out, at the balancer"
+    servers: tuple[str, ...]
+    why: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfence(Step):
+    """Send users to app hosts again that were caught up."""
+
+    kind: ClassVar[str] = "unfence"
+    says: ClassVar[str] = "send users to them again, at the balancer"
+    servers: tuple[str, ...]
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backup(Step):
     """Dump the database and prove the dump by restoring it beside the live one.
 
@@ -274,6 +295,8 @@ class Unlock(Step):
 AnyStep = (
     Preflight
     | Lock
+    | Fence
+    | Unfence
     | Backup
     | Rehearse
     | RehearseOwn

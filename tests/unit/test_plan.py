@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from changeover import finalization, plan, steps
-from changeover.situation import Situation, Target
+from changeover.situation import Situation, Skipped, Target
 from changeover.verdict import MigrationFact, Verdict, judge
 
 INSTANT = Verdict(kind="instant", because="nothing changes")
@@ -220,3 +221,22 @@ def test_the_verdict_follows_what_a_rehearsal_proved(
 
 def test_there_is_no_way_back_from_the_first_deployment() -> None:
     assert judge([], first=True).kind == "refused"
+
+
+def test_a_host_that_is_left_out_is_fenced_before_anything_else_and_the_digest_covers_it() -> None:
+    away: dict[str, Any] = {"app_hosts": ("app1",), "balancers": ("lb1",), "unreachable": "skip"}
+    gone = (Skipped(host="app2", why="does not answer"),)
+
+    made = plan.deploy(situation(skipped=gone, **away), target())
+
+    assert ids(made)[:3] == ["preflight", "lock", "fence"]
+    fence = made.steps[2]
+    assert isinstance(fence, steps.Fence)
+    assert (fence.hosts, fence.servers) == (("lb1",), ("app2",))
+    assert next(step for step in made.steps if step.id == "switch").hosts == ("app1",)
+    assert "fence" not in ids(plan.deploy(situation(), target()))
+    for other in (
+        situation(**away),
+        situation(skipped=(Skipped(host="app2", why="is fenced"),), **away),
+    ):
+        assert plan.deploy(other, target()).digest != made.digest

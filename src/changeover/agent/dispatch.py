@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from changeover.agent import (
     contracted,
+    fence,
     lease,
     maintenance,
     place,
@@ -79,6 +80,8 @@ ACTING: dict[str, Function] = {
     "contract_begins": contracted.begin,
     "maintenance_on": maintenance.on,
     "maintenance_off": maintenance.off,
+    "fence": fence.fence,
+    "unfence": fence.unfence,
 }
 
 

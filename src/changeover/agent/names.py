@@ -16,6 +16,7 @@ TESTER = re.compile(r"[0-9a-f]{32}")
 SOCKET = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 VERSION = re.compile(r"[0-9][0-9A-Za-z._-]{0,62}")
+HOST = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,99}")
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 MOST_SHOWN = 100
 PATH_PART = re.compile(r"[^/\0\n]{1,255}")

@@ -43,6 +43,7 @@ VERBS = (
     Verb("abort", "recover", "abort", "Take an interrupted deployment back.", MOVE),
     Verb("rollback", "rollback", "rollback", "Go back to what was live before.", MOVE),
     Verb("finalize", "rollback", "finalize", "End the bake window; contract and retire.", MOVE),
+    Verb("catch-up", "catch_up", "catch_up", "Bring back hosts that were left out.", MOVE),
     Verb("preflight", "smoke", "preflight", "Hold the hosts against a version's needs.", PROVE),
     Verb("smoke", "smoke", "smoke", "Check the live version from outside.", PROVE),
     Verb("verify", "smoke", "verify", "Check the hosts with testinfra.", PROVE),

@@ -41,13 +41,14 @@ def plan(
     app: options.App = None,
     *,
     direct: Direct = False,
+    unreachable: options.Unreachable = None,
     json: options.Json = False,
 ) -> None:
     """Show what a deployment would do: steps, files, variables, SQL with its locks, the way back."""
     from changeover.runner import stages  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
-    made = stages.plans(context_of(desk), version, direct=direct)
+    made = stages.plans(context_of(desk, unreachable), version, direct=direct)
     for each in made:
         desk.output.data(each.as_json(), stages.words(each))
     if not made:
@@ -59,7 +60,7 @@ def plan(
         desk.output.note(f"written to {out}; use it with: {use}")
 
 
-def deploy(
+def deploy(  # noqa: PLR0913 - one option each, as they are typed
     version: Version,
     plan_file: Annotated[
         Path | None, typer.Option("--plan", help="Refuse unless this plan still holds.")
@@ -68,6 +69,7 @@ def deploy(
     app: options.App = None,
     *,
     direct: Direct = False,
+    unreachable: options.Unreachable = None,
     yes: options.Yes = False,
     json: options.Json = False,
 ) -> None:
@@ -75,7 +77,7 @@ def deploy(
     from changeover.runner import stages  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
-    context = context_of(desk)
+    context = context_of(desk, unreachable)
     if plan_file is not None:
         _refuse_drift(plan_file, stages.plans(context, version, direct=direct), version, env)
     versions = stages.route(context, version, direct=direct, alone=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from changeover import absence
 from changeover.cli.output import Output
 from changeover.errors import InvalidInput
 from changeover.secret import Redactor
@@ -13,11 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from changeover.absence import Policy
     from changeover.inventory import Environment
     from changeover.release import App, Release
     from changeover.runner.stages import Context
 
 _OUTPUT = Output(redactor=Redactor())
+
+
+class PolicyUnknown(InvalidInput):
+    """What was typed is no policy for hosts that cannot be reached."""
 
 
 class AppUnclear(InvalidInput):
@@ -48,6 +54,15 @@ class Desk:
     environment: Environment
     app: str
     output: Output
+
+
+def _policy(text: str) -> Policy:
+    try:
+        return absence.policy(text)
+    except ValueError as error:
+        raise PolicyUnknown(
+            f"--unreachable: {error}", hint=f"--unreachable is {absence.KNOWN}"
+        ) from None
 
 
 def open_desk(env: str, app: str | None, *, json_lines: bool) -> Desk:
@@ -110,11 +125,20 @@ def declared(desk: Desk, version: str) -> tuple[App, Release]:
     return release.load_app(desk.root, desk.app), found
 
 
-def context_of(desk: Desk) -> Context:
-    """Return what the runner needs of a desk."""
+def context_of(desk: Desk, unreachable: str | None = None) -> Context:
+    """Return what the runner needs of a desk.
+
+    Args:
+        desk: The desk.
+        unreachable: What was typed to do about app hosts that cannot be reached.
+
+    Raises:
+        PolicyUnknown: There is no such policy.
+    """
     from changeover.runner.stages import Context  # noqa: PLC0415 - `--help` does without
 
     return Context(
+        unreachable=None if unreachable is None else _policy(unreachable),
         root=desk.root,
         environment=desk.environment,
         app=desk.app,

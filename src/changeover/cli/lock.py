@@ -21,14 +21,14 @@ def show(
     from changeover.runner import survey  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app_name, json_lines=json)
-    states, lost = survey.status(desk.environment, desk.app, desk.output.event)
-    for line in states:
+    states, seen = survey.status(desk.environment, desk.app, desk.output.event)
+    for line in states.values():
         desk.output.data(
             {"type": "lock", "host": line.host, "lock": line.lock},
             f"{line.host}  {line.lock_words}",
         )
-    if lost is not None:
-        raise lost
+    if seen.failure is not None:
+        raise seen.failure
 
 
 @app.command()

@@ -19,4 +19,13 @@ Junit = Annotated[
     Path | None, typer.Option("--junit", help="Also write the results as JUnit XML to this file.")
 ]
 Shown = Annotated[str | None, typer.Argument(help="The release; the newest one unless given.")]
+Unreachable = Annotated[
+    str | None,
+    typer.Option(
+        "--unreachable",
+        metavar="POLICY",
+        help="What to do about app hosts that do not answer: fail, skip or quorum=N%; else as the "
+        "environment declares.",
+    ),
+]
 DEFAULT_ENVIRONMENT = "lab"

@@ -20,13 +20,14 @@ def resume(
     app: options.App = None,
     *,
     force: Force = False,
+    unreachable: options.Unreachable = None,
     json: options.Json = False,
 ) -> None:
     """Go on where an interrupted deployment stopped; what is done is skipped."""
     from changeover.runner import takeover  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
-    end = takeover.resume(context_of(desk), force=force)
+    end = takeover.resume(context_of(desk, unreachable), force=force)
     desk.output.end(f"{end['message']} ({end['seconds']} s)")
 
 

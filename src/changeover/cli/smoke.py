@@ -147,10 +147,10 @@ def _live(desk: Desk) -> str:
     from changeover.colour import version_of  # noqa: PLC0415 - only the live version needs it
     from changeover.runner import agreement, survey  # noqa: PLC0415
 
-    states, lost = survey.status(desk.environment, desk.app, desk.output.event)
-    if lost is not None:
-        raise lost
-    colour = agreement.agreed(states, "live", desk.environment.name)
+    _, seen = survey.status(desk.environment, desk.app, desk.output.event)
+    if seen.failure is not None:
+        raise seen.failure
+    colour = agreement.agreed(seen.states.values(), "live", desk.environment.name)
     if colour is None:
         raise NothingLive(
             f"{desk.app} is not live in {desk.environment.name}",

@@ -21,19 +21,22 @@ def status(
     json: options.Json = False,
 ) -> None:
     """Show what is live, warm and locked on every host, the bake window, and the way back."""
-    from changeover.runner import archive, outlook, survey  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner import archive, away, outlook, survey  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
-    states, lost = survey.status(desk.environment, desk.app, desk.output.event)
-    for line in states:
+    states, seen = survey.status(desk.environment, desk.app, desk.output.event)
+    for line in states.values():
         desk.output.data(line.as_json(), line.as_text())
-    for event in outlook.outlook(context_of(desk), states):
+    for event in (
+        *away.status(desk.environment, states, seen),
+        *outlook.outlook(context_of(desk), list(seen.states.values())),
+    ):
         desk.output.data(event, event["says"])
     for warned in archive.warned(desk.environment, desk.app):
         says = f"{warned.says}: {warned.command.replace('{env}', desk.environment.name)}"
         desk.output.data({"type": "archive-warning", "about": warned.about, "says": says}, says)
-    if lost is not None:
-        raise lost
+    if seen.failure is not None:
+        raise seen.failure
 
 
 def history(

@@ -85,7 +85,7 @@ def _started(state: HostState) -> tuple[str, ...]:
 
 
 def _apps(environment: Environment, app: str) -> list[HostState]:
-    states, lost = survey.status(environment, app, lambda _: None)
-    if lost is not None:
-        raise lost
-    return [each for each in states if "app" in each.groups]
+    _, seen = survey.status(environment, app, lambda _: None)
+    if seen.failure is not None:
+        raise seen.failure
+    return list(seen.apps)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from changeover import duration
+from changeover import absence, duration
 from changeover.inventory.records import Host, Tls
 from changeover.inventory.root import near
 from changeover.inventory.variables import (
@@ -17,9 +18,10 @@ from changeover.inventory.variables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from changeover.absence import Policy
     from changeover.secret import Secret
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -173,6 +175,36 @@ class Environment:
             return duration.seconds(self._variables.text(name))
         except ValueError as error:
             raise self._variables.invalid(name, str(error)) from None
+
+    @property
+    def unreachable(self) -> Policy:
+        """Return what to do about app hosts that cannot be reached; ``fail`` unless set."""
+        name = "changeover_unreachable"
+        try:
+            return absence.policy(self._variables.text(name, absence.FAIL))
+        except ValueError as error:
+            raise self._variables.invalid(name, str(error)) from None
+
+    @property
+    def place_at_once(self) -> int | None:
+        """Return on how many app hosts a bundle is placed at a time; ``None`` for all at once."""
+        name = "changeover_place_at_once"
+        value = self.variables.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise self._variables.invalid(name, "it is a whole number of hosts, 1 or more")
+        return value
+
+    @property
+    def balancers(self) -> tuple[Host, ...]:
+        """Return the hosts that do nothing but balance: users can be kept from an app host there."""
+        return tuple(host for host in self.hosts_in("lb") if "app" not in host.groups)
+
+    def without(self, names: Collection[str]) -> Environment:
+        """Return the environment without these hosts."""
+        left = tuple(host for host in self.hosts if host.name not in names)
+        return dataclasses.replace(self, hosts=left)
 
     @property
     def repository_host(self) -> Host | None:

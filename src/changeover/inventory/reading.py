@@ -42,6 +42,7 @@ KNOWN_VARIABLES = (
         "changeover_drill",
         "changeover_known_hosts",
         "changeover_physical_backups",
+        "changeover_place_at_once",
         "changeover_private_network",
         "changeover_public_address",
         "changeover_public_names",
@@ -49,6 +50,7 @@ KNOWN_VARIABLES = (
         "changeover_signing_key",
         "changeover_tls",
         "changeover_topology",
+        "changeover_unreachable",
         "changeover_vault_password_file",
     }
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from changeover import steps
 from changeover.counts import counted
 from changeover.errors import Failed
-from changeover.executors import lease, operate
+from changeover.executors import balance, lease, operate
 from changeover.outcome import Outcome
 from changeover.runner import holder, page, proof, safety
 from changeover.runner.own import left as own_left
@@ -38,6 +38,10 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
         case steps.Lock():
             holder.take(run, run.lease_hosts, step.reason, step.seconds, steal=steal)
             return Outcome(says=f"held on {counted(len(run.lease_hosts), 'host')}, fenced")
+        case steps.Fence():
+            return balance.fence(fleet, run.environment.balancers, step)
+        case steps.Unfence():
+            return balance.unfence(fleet, run.environment.balancers, step)
         case steps.Backup():
             return safety.backup(run, step)
         case steps.Rehearse():
@@ -104,11 +108,16 @@ def _place(run: Run, step: steps.Place) -> Outcome:
         raise Failed(
             f"no bundle of {step.colour} was built", hint="changeover bundle build VERSION"
         )
-    lacking = [host for host in run.app_hosts if not _has(run.fleet.seen.get(host.name), step)]
-    uploaded = place.upload(run.environment, lacking, run.bundle, run.report) if lacking else 0
-    placed = operate.place(run.fleet, run.app_hosts, step, run.values)
+    hosts, uploaded, changed = run.app_hosts, 0, False
+    at_once = run.environment.place_at_once or len(hosts)
+    for some in (hosts[first : first + at_once] for first in range(0, len(hosts), at_once)):
+        lacking = [host for host in some if not _has(run.fleet.seen.get(host.name), step)]
+        if lacking:
+            uploaded += place.upload(run.environment, lacking, run.bundle, run.report)
+        changed |= operate.place(run.fleet, some, step, run.values).changed
+    by = f", {at_once} at a time" if at_once < len(hosts) else ""
     return Outcome(
-        says=f"{placed.says}, {uploaded / 1_000_000:.1f} MB sent",
-        changed=placed.changed,
+        says=f"{step.colour} is on {counted(len(hosts), 'host')}{by}, {uploaded / 1_000_000:.1f} MB sent",
+        changed=changed,
         figures={"bytes_sent": uploaded},
     )

@@ -10,7 +10,7 @@ from changeover.colour import version_of
 from changeover.errors import ChangeoverError, Interrupted
 from changeover.executors import lease
 from changeover.plan import LEASE_SECONDS
-from changeover.runner import database, endings, holder
+from changeover.runner import away, database, endings, holder, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,6 +56,8 @@ def leased(
         Interrupted: A person or the machine stopped it.
     """
     run = context.run()
+    behind = survey.fenced(run.fleet, run.environment.balancers)
+    run.leave_out(dict.fromkeys(behind, away.FENCED))
     hosts = tuple({host.name: host for host in (*run.lease_hosts, *also)}.values())
     database.exceed(run, beyond)
     run.begin(command, None, about)

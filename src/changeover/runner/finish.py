@@ -10,7 +10,16 @@ from changeover import finalization, steps, verdict
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, migrate, operate
-from changeover.runner import agreement, bake, database, endings, forecast, restore_price, survey
+from changeover.runner import (
+    agreement,
+    away,
+    bake,
+    database,
+    endings,
+    forecast,
+    restore_price,
+    survey,
+)
 from changeover.runner.apply import apply
 from changeover.runner.rehearse import second_opinion
 from changeover.runner.stages import Context, Stage
@@ -49,6 +58,7 @@ def prepare(context: Context, *, early: str | None = None) -> Stage:
         Mixed: The app hosts disagree on what is live.
     """
     run = context.run()
+    away.refuse_behind(run, "finalize takes away what its version may need")
     states = survey.host_states(run.fleet, run.lease_hosts)
     name = context.environment.name
     live = agreement.settled(states.values(), name)

@@ -13,7 +13,7 @@ from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import migrate
 from changeover.release import difference, values
-from changeover.runner import agreement, bake, database, survey
+from changeover.runner import agreement, away, bake, database
 from changeover.runner.own import back as own_back
 from changeover.runner.own import migrator as own
 from changeover.runner.rehearse import measurements, second_opinion
@@ -41,8 +41,8 @@ def build(run: Run, releases: Mapping[str, Release]) -> None:
         InvalidInput: A value is missing or of the wrong type, or the bundle cannot be built.
     """
     release = _release(run)
-    for host in run.app_hosts:
-        found = values.environment_values(run.app, release, releases, run.environment, host=host)
+    for host in run.whole.hosts_in("app"):
+        found = values.environment_values(run.app, release, releases, run.whole, host=host)
         run.values[host.name] = found.revealed()
     run.bundle = bundle.build(run.root, run.app, release, signing_key=run.environment.signing_key)
 
@@ -107,6 +107,7 @@ def situation(
         verdict=due.verdict(first=live is None),
         afterwards=verdict.judge(due.contract) if due.contract else None,
         warnings=tuple(_warnings(release, before)),
+        **away.told(run),
     )
 
 
@@ -124,8 +125,7 @@ def _own_checks(release: Release) -> Iterator[str]:
 
 
 def _live(run: Run, said: Mapping[str, HostState] | None, *, resumed: bool) -> str | None:
-    known = said if said is not None else survey.host_states(run.fleet, run.lease_hosts)
-    states = known.values()
+    states = (said if said is not None else away.present(run)).values()
     if resumed:
         return agreement.origin(states, target(run).colour, run.environment.name)
     return agreement.settled(states, run.environment.name)

@@ -8,7 +8,7 @@ from changeover import steps
 from changeover.errors import ChangeoverError
 from changeover.plan import LEASE_SECONDS
 from changeover.release import load_releases
-from changeover.runner import agreement, endings, recovery, restore_price
+from changeover.runner import agreement, away, endings, recovery, restore_price
 from changeover.runner.apply import apply
 from changeover.runner.own import back as own_back
 from changeover.runner.undo import judgement as undoing
@@ -32,7 +32,7 @@ def walk(run: Run, plan: Plan, *, steal: bool = False) -> Event:
     with run.holding(run.lease_hosts):
         for step in plan.steps:
             try:
-                _one(run, plan, step, steal=steal)
+                _persistently(run, plan, step, steal=steal)
             except KeyboardInterrupt as error:
                 raise recovery.interrupted(run, plan, step.id, resumed=steal) from error
             except Exception as error:
@@ -41,6 +41,21 @@ def walk(run: Run, plan: Plan, *, steal: bool = False) -> Event:
     found = _verdict(run, plan)
     message = f"{plan.version} serves; the way back: {found.kind}: {found.because}"
     return run.end("done", 0, message)
+
+
+def _persistently(run: Run, plan: Plan, step: steps.AnyStep, *, steal: bool) -> None:
+    """Do a step; where it is red since app hosts are gone, again without them, if the policy says so."""
+    planned = {each.host for each in plan.situation.skipped}
+    while True:
+        try:
+            _one(run, plan, step, steal=steal)
+            if isinstance(step, steps.Lock):
+                away.keep_users_from(run, sorted(run.left_out.keys() - planned))
+        except Exception as error:
+            if not away.left_behind(run, step, endings.known(error)):
+                raise
+        else:
+            return
 
 
 def _verdict(run: Run, plan: Plan) -> Verdict:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Event = dict[str, Any]
 # A live controller renews its lease every 40 s; one that was silent for longer has gone.
 ALIVE_SECONDS = 45
+# What a catch-up takes its lease for, before the hosts that it is about.
+CATCH_UP = "catch-up"
 # What a rollback takes its lease for: the colours that it leaves and goes to.
 ROLLBACK = ("rollback", "COLOUR", "->", "COLOUR")
 
@@ -96,9 +98,9 @@ def wrest(lock: Event, environment: str, states: Iterable[HostState] = ()) -> st
 
 
 def left_alone(states: Iterable[HostState], journals: Path) -> bool:
-    """Tell whether leases are held, and all of them to move users, by controllers gone or silent."""
+    """Tell whether leases are held, and all of them to move users or catch hosts up, by controllers gone or silent."""
     locks = _held(states)
-    return bool(locks) and all(_moves(lock) and not _alive(lock, journals) for lock in locks)
+    return bool(locks) and all(_yields(lock) and not _alive(lock, journals) for lock in locks)
 
 
 def left_here(locks: Sequence[Event], journals: Path) -> bool:
@@ -150,6 +152,11 @@ def went_back(lock: Event | None) -> tuple[str, str] | None:
 def _moves(lock: Event) -> bool:
     kind = str(lock.get("reason")).partition(" ")[0]
     return "heartbeat" in lock and kind in {"deploy", "abort", "rollback"}
+
+
+def _yields(lock: Event) -> bool:
+    """Tell whether a way back may take a lease that nobody renews: what it was for goes on later."""
+    return _moves(lock) or ("heartbeat" in lock and str(lock.get("reason")).startswith(CATCH_UP))
 
 
 def _alive(lock: Event, journals: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class HostState:
         maintenance: Whether users get the page of maintenance, who wants that, and whether the live
             site could show it; ``None`` where the agent does not say.
         settled_seconds: For how long that is so, by the host's own clock.
+        fenced: The app hosts that it keeps users from, as a balancer: since when, why, and by which
+            deployment.
     """
 
     host: str
@@ -49,6 +51,7 @@ class HostState:
     since: str | None = None
     maintenance: Event | None = None
     settled_seconds: float | None = None
+    fenced: Mapping[str, Event] = field(default_factory=dict)
 
     @property
     def lock_words(self) -> str:
@@ -129,4 +132,5 @@ def read(host: Host, answer: Mapping[str, Any]) -> HostState:
         since=since.get("at"),
         maintenance=answer.get("maintenance"),
         settled_seconds=since.get("seconds"),
+        fenced=answer.get("fenced") or {},
     )

@@ -22,9 +22,10 @@ from changeover.runner.presence import Presence
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from changeover.absence import Policy
     from changeover.bundle import Bundle
     from changeover.inventory import Environment, Host
     from changeover.line import Line
@@ -55,6 +56,8 @@ class Run:
         own: What the rehearsal of the app's own migrator came to, once there was one.
         tester: The token with which checks from outside get past the page of maintenance.
         left_open: The connections from before that reloads of Nginx have met so far.
+        left_out: Why hosts are left out of this run, by host; nothing of it happens there.
+        override: What was typed to do about app hosts that cannot be reached.
         unstoppable: Go on where an event cannot be journaled: what is left to do matters more to
             users than this controller's record of it, and the hosts keep journals of their own.
     """
@@ -72,7 +75,10 @@ class Run:
     tester: Secret | None = field(default=None, repr=False)
     begun: float = field(default_factory=time.monotonic)
     left_open: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
+    override: Policy | None = None
     unstoppable: bool = False
+    _whole: Environment | None = None
     _unjournaled: bool = False
     _heartbeat: Heartbeat | None = None
     _presence: Presence | None = None
@@ -86,6 +92,28 @@ class Run:
     def lease_hosts(self) -> tuple[Host, ...]:
         """Return the hosts that hold the lease: those that run the app or its database."""
         return survey.lease_hosts(self.environment)
+
+    @property
+    def whole(self) -> Environment:
+        """Return the environment with the hosts that are left out."""
+        return self._whole or self.environment
+
+    @property
+    def policy(self) -> Policy:
+        """Return what to do about app hosts that cannot be reached: as typed, else as declared."""
+        return self.override or self.whole.unreachable
+
+    def leave_out(self, hosts: Mapping[str, str]) -> None:
+        """Do nothing on these hosts from here on; users are kept from them elsewhere.
+
+        Args:
+            hosts: Why, by host.
+        """
+        self._whole = self.whole
+        self.left_out.update(hosts)
+        self.environment = self.fleet.environment = self.environment.without(hosts)
+        for name in hosts:
+            self.fleet.fences.pop(name, None)
 
     def note(self, event: Event) -> Event:
         """Journal an event, report it, and return it.
@@ -197,6 +225,9 @@ class Run:
                 self.left_open, "connection from before was", "connections from before were"
             )
             message += f"; {met} still open at a reload of Nginx, WebSockets among them"
+        if self.left_out:
+            again = f"changeover catch-up --env {self.environment.name}"
+            message += f"; left out: {', '.join(self.left_out)}: {again} brings back what is fenced"
         moved = traffic.METER.take()
         return self.note(
             {

@@ -8,7 +8,7 @@ from changeover import steps
 from changeover.errors import ChangeoverError, RolledBack
 from changeover.executors import lease, operate
 from changeover.plan import DEADMAN_SECONDS, ROLLBACK_CLOSING_SECONDS
-from changeover.runner import endings, retreat
+from changeover.runner import away, endings, retreat
 from changeover.runner.own import back as own_back
 from changeover.runner.undo.unasked import Mended, mend
 
@@ -36,7 +36,7 @@ def send_back(
     before, version = plan.situation.live, plan.situation.live_version
     step = steps.Revert(
         id="revert",
-        hosts=plan.situation.app_hosts,
+        hosts=tuple(host.name for host in run.app_hosts),
         colour=before,
         closing_seconds=ROLLBACK_CLOSING_SECONDS,
     )
@@ -45,7 +45,7 @@ def send_back(
     first = plan.situation.verdict.kind != "instant"
     mended = mend(run, version, plan.version) if version and first else Mended()
     try:
-        behind = retreat.send(run, step, run.app_hosts)
+        behind = away.fenced_off(run, retreat.send(run, step, run.app_hosts))
     except ChangeoverError as second:
         if refused := lease.taken(run.fleet, second):
             raise refused from second

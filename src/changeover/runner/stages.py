@@ -13,13 +13,14 @@ from changeover.colour import version_of
 from changeover.counts import counted
 from changeover.errors import InvalidInput
 from changeover.release.reading import unknown_version
-from changeover.runner import agreement, forecast, forward, holder, restore_price, survey
+from changeover.runner import agreement, away, forecast, forward, holder, restore_price
 from changeover.runner.run import Run, open_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from changeover.absence import Policy
     from changeover.inventory import Environment
     from changeover.line import Line
     from changeover.release import App, Release
@@ -39,8 +40,15 @@ class Context:
     """What a verb that moves an app works with.
 
     Args:
+        root: The project root.
+        environment: Where it moves.
+        app: What moves.
+        redactor: Knows every secret.
+        report: Hears every event.
         states: What the hosts have just said, for the next plan: what is live is asked again once
             the lease is held.
+        left_out: Why hosts were left out then, by host.
+        unreachable: What was typed to do about app hosts that cannot be reached.
     """
 
     root: Path
@@ -49,6 +57,8 @@ class Context:
     redactor: Redactor
     report: Callable[[Event], None]
     states: Mapping[str, HostState] | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    unreachable: Policy | None = None
     _releases: dict[str, Release] = field(default_factory=dict)
     _lines: dict[str, Line] = field(default_factory=dict)
 
@@ -76,7 +86,7 @@ class Context:
 
     def run(self, deployment: str | None = None) -> Run:
         """Open a run: an id, a nonce, a journal, on the connections of the runs before it."""
-        return open_run(
+        run = open_run(
             self.root,
             self.environment,
             self.declared,
@@ -85,6 +95,8 @@ class Context:
             deployment=deployment,
             lines=self._lines,
         )
+        run.override = self.unreachable
+        return run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +123,9 @@ def route(context: Context, version: str, *, direct: bool, alone: bool = False) 
     """
     releases = context.releases
     releases_of.path(context.app, releases, None, version)
-    states = survey.host_states(context.run().fleet, survey.lease_hosts(context.environment))
-    context.states = states
+    asking = context.run()
+    states = away.present(asking)
+    context.states, context.left_out = states, asking.left_out
     if alone:
         holder.refuse_held(states.values(), context.environment.name)
     live = agreement.settled(states.values(), context.environment.name)
@@ -159,6 +172,8 @@ def prepare(
     run.release = release
     forecast.build(run, context.releases)
     states, context.states = context.states, None
+    if states is not None or after is not None:
+        run.leave_out(context.left_out)
     found = forecast.situation(run, context.releases, after, states, resumed=deployment is not None)
     situation = restore_price.priced(run, found)
     return Stage(run=run, plan=planning.deploy(situation, forecast.target(run)))
@@ -185,6 +200,7 @@ def brief(made: planning.Plan) -> str:
         f"  {counted(len(made.steps), 'step')}, {counted(len(found.pending), 'migration')}",
         f"  {counted(len(found.variables), 'variable')} and {counted(len(found.files), 'file')} change",
         *(f"  {line}" for line in found.warnings),
+        *(f"  {line}" for line in away.words(found)),
         *(f"  {line}" for line in _ways_back(found)),
     ]
     return "\n".join(lines)
@@ -197,6 +213,7 @@ def words(made: planning.Plan) -> str:
     for step in made.steps:
         where = f" on {', '.join(step.hosts)}" if step.hosts else ""
         lines.append(f"  {step.id:<10} {step.says}{where}")
+    lines += away.words(found)
     for title, content in (
         ("variables", found.variables),
         ("files", found.files),

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from changeover.executors import operate
-from changeover.fleet import Fleet
+from changeover.fleet import Answers, Fleet
 from changeover.runner import endings, host_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from changeover.errors import ChangeoverError
-    from changeover.fleet import Answers
     from changeover.inventory import Environment, Host
     from changeover.runner.host_state import HostState
 
@@ -21,9 +20,19 @@ Event = dict[str, Any]
 
 
 def host_states(fleet: Fleet, hosts: Sequence[Host]) -> dict[str, HostState]:
-    """Ask every host for its state, all at once."""
-    answers = operate.states(fleet, hosts).each("state")
-    return {host.name: host_state.read(host, answers[host.name]) for host in hosts}
+    """Ask every host for its state, all at once; what is fenced is no user's, and left out.
+
+    Raises:
+        ChangeoverError: The first host's failure, with the others named in its cause.
+    """
+    seen = seen_of(operate.states(fleet, hosts), hosts)
+    Answers({}, seen.lost).check()
+    return dict(seen.states)
+
+
+def fenced(fleet: Fleet, balancers: Sequence[Host]) -> dict[str, Event]:
+    """Return the app hosts that balancers keep users from; nobody is asked where there is none."""
+    return dict(seen_of(operate.states(fleet, balancers), balancers).fenced) if balancers else {}
 
 
 def leased(fleet: Fleet, hosts: Sequence[Host]) -> list[HostState]:
@@ -36,17 +45,33 @@ class Seen:
     """What the hosts said of themselves, and why some of them said nothing.
 
     Args:
-        states: The answers by host.
-        lost: Why there is none, by host.
+        states: The answers by host, but for fenced ones.
+        lost: Why there is none, by host, but for fenced ones.
+        fenced: The app hosts that balancers keep users from: since when, why, by which deployment.
     """
 
     states: Mapping[str, HostState]
     lost: Mapping[str, ChangeoverError]
+    fenced: Mapping[str, Event] = field(default_factory=dict)
 
     @property
     def apps(self) -> tuple[HostState, ...]:
         """Return the answers of app hosts."""
         return tuple(state for state in self.states.values() if "app" in state.groups)
+
+    @property
+    def failure(self) -> ChangeoverError | None:
+        """Return why hosts gave no answer that users get to, or that hold the lease."""
+        several = len(self.lost) > 1
+        return endings.one_of(self.lost) if several else next(iter(self.lost.values()), None)
+
+    def without(self, names: Collection[str]) -> Seen:
+        """Return what was seen of all hosts but these."""
+        return replace(
+            self,
+            states={name: state for name, state in self.states.items() if name not in names},
+            lost={name: error for name, error in self.lost.items() if name not in names},
+        )
 
     def answered(self, hosts: Iterable[Host]) -> list[Host]:
         """Return those of the hosts that answered."""
@@ -64,27 +89,32 @@ def look(fleet: Fleet, hosts: Sequence[Host]) -> Seen:
         ChangeoverError: No app host answers.
     """
     answers = operate.states(fleet, hosts)
-    seen = _seen(answers, hosts)
+    seen = seen_of(answers, hosts)
     if not seen.apps:
         answers.check()
     return seen
 
 
-def _seen(answers: Answers, hosts: Sequence[Host]) -> Seen:
-    return Seen(
-        states={
-            host.name: host_state.read(host, answers.replies[host.name]["state"].result)
-            for host in hosts
-            if host.name in answers.replies
-        },
-        lost=dict(answers.errors),
-    )
+def seen_of(answers: Answers, hosts: Sequence[Host]) -> Seen:
+    """Return what hosts answered, those left out that a balancer among them keeps users from."""
+    states = states_of(answers, hosts)
+    found = {host: entry for state in states.values() for host, entry in state.fenced.items()}
+    return Seen(states=states, lost=dict(answers.errors), fenced=found).without(found)
+
+
+def states_of(answers: Answers, hosts: Sequence[Host]) -> dict[str, HostState]:
+    """Return what every host said that answered, fenced ones as well."""
+    return {
+        host.name: host_state.read(host, answers.replies[host.name]["state"].result)
+        for host in hosts
+        if host.name in answers.replies
+    }
 
 
 def status(
     environment: Environment, app: str, report: Callable[[Event], None]
-) -> tuple[list[HostState], ChangeoverError | None]:
-    """Return the state of every host that runs the app or its database, and why some have none."""
+) -> tuple[dict[str, HostState], Seen]:
+    """Return the state of every host that answers, and what was seen of those that users get to."""
     fleet = Fleet(
         environment=environment,
         app=app,
@@ -94,14 +124,15 @@ def status(
         report=report,
         any_agent=True,
     )
-    answers = operate.states(fleet, lease_hosts(environment))
+    hosts = lease_hosts(environment)
+    answers = operate.states(fleet, hosts)
     fleet.close()
-    seen = _seen(answers, lease_hosts(environment))
-    several = len(seen.lost) > 1
-    lost = endings.one_of(seen.lost) if several else next(iter(seen.lost.values()), None)
-    return list(seen.states.values()), lost
+    return states_of(answers, hosts), seen_of(answers, hosts)
 
 
 def lease_hosts(environment: Environment) -> tuple[Host, ...]:
-    """Return the hosts that hold the lease: those that run the app or its database."""
-    return tuple(host for host in environment.hosts if {"app", "db"} & set(host.groups))
+    """Return the hosts that hold the lease: those that run the app or its database, or balance it."""
+    balancers = environment.balancers
+    return tuple(
+        host for host in environment.hosts if {"app", "db"} & set(host.groups) or host in balancers
+    )

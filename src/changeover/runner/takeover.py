@@ -16,7 +16,7 @@ from changeover.counts import counted
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, operate
 from changeover.outcome import Outcome
-from changeover.runner import agreement, endings, forward, holder, retreat, stages, survey
+from changeover.runner import agreement, away, endings, forward, holder, retreat, stages, survey
 from changeover.runner.own import back as own_back
 from changeover.runner.sending_back import STOP_SECONDS
 from changeover.runner.undo.unasked import Mended, mend
@@ -49,7 +49,7 @@ def resume(context: Context, *, force: bool) -> Event:
             f"the deployment of {version} is being taken back",
             hint=f"changeover abort --env {context.environment.name} goes on with that",
         )
-    if seen.lost:
+    if seen.lost and context.run().policy.fails:
         raise endings.one_of(seen.lost)
     if held["deployment"] is None:
         raise NothingInterrupted(
@@ -73,6 +73,7 @@ def abort(context: Context, *, force: bool) -> Event:
     held, seen = _interrupted(context, force=force)
     run = context.run()
     run.fleet.any_agent = run.unstoppable = True
+    run.leave_out(dict.fromkeys(seen.fenced, away.FENCED))
     name = context.environment.name
     pending = next((state.pending for state in seen.apps if state.pending), None)
     _refuse_confirmed(seen.apps, held, pending, name)
@@ -211,6 +212,7 @@ class _Taking:
             id="lock", hosts=names, reason=f"abort {self.version}", seconds=planning.LEASE_SECONDS
         )
         run.step(lock, lambda: _steal(run, lock, self.hosts))
+        self.seen = away.fence_lost(run, self.seen)
         own_back.end(run, self.app_hosts)
         revert = steps.Revert(
             id="revert",
@@ -222,7 +224,7 @@ class _Taking:
         if self.goal is not None:
             goal, lost = version_of(self.goal), self.seen.lost
             self.mended = mend(run, goal, self.version, lost=lost)
-        self.behind = retreat.send(run, revert, self.app_hosts)
+        self.behind = away.fenced_off(run, retreat.send(run, revert, self.app_hosts))
         self.moved = True
         back = retreat.but(self.app_hosts, self.behind)
         for colour in sorted(self.started):

@@ -66,6 +66,7 @@ class Machine:
     backups: list[Event] = field(default_factory=list)
     estimate: Event = field(default_factory=dict)
     older: bool = False
+    fenced: dict[str, Event] = field(default_factory=dict)
 
     @property
     def previous(self) -> str | None:
@@ -115,6 +116,7 @@ class Machine:
             "contracted": self.contracted,
             "releases": [{"colour": each, "running": each in self.running} for each in self.placed],
             "lock": self.lock,
+            "fenced": self.fenced,
         }
 
     def _lock(self, action: Event) -> Event:
@@ -174,6 +176,16 @@ class Machine:
     def _retire(self, action: Event) -> Event:
         self.placed = [each for each in self.placed if each != action["colour"]]
         return self._stop(action)
+
+    def _fence(self, action: Event) -> Event:
+        entry = {"since": "then", "why": action["why"], "deployment": "d"}
+        self.fenced = {**dict.fromkeys(action["servers"], entry), **self.fenced}
+        return {"cut": 0}
+
+    def _unfence(self, action: Event) -> Event:
+        kept = {name: entry for name, entry in self.fenced.items() if name not in action["servers"]}
+        self.fenced = kept
+        return {}
 
     def _contract_begins(self, action: Event) -> Event:
         self.contracted = [*self.contracted, str(action["colour"])]

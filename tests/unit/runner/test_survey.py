@@ -74,9 +74,10 @@ def test_every_host_that_does_not_answer_is_named(
     monkeypatch.setattr(survey, "Fleet", partial(Fleet, connect=machines.connect))
     machines["two"].reachable = machines["three"].reachable = False
 
-    states, lost = survey.status(desk.project.environment, "hello", desk.events.append)
+    states, seen = survey.status(desk.project.environment, "hello", desk.events.append)
+    lost = seen.failure
 
-    assert [each.host for each in states] == ["one"]
+    assert list(states) == ["one"]
     assert lost is not None
     assert lost.message == "two does not answer SSH; three does not answer SSH"
     assert (lost.host, lost.exit_code) == ("two, three", 6)

@@ -15,7 +15,7 @@ from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.release.figures import version_order
 from changeover.release.reading import unknown_version
-from changeover.runner import agreement, database, endings, forecast, holder, survey
+from changeover.runner import agreement, away, database, endings, forecast, holder, survey
 from changeover.runner.rollback import anew, goal
 from changeover.runner.rollback import ends as way_ends
 from changeover.runner.rollback.schema_gone import SchemaGone, refusal
@@ -54,6 +54,7 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
     run = context.run()
     run.fleet.any_agent = run.unstoppable = True
     seen = survey.look(run.fleet, run.lease_hosts)
+    run.leave_out(dict.fromkeys(seen.fenced, away.FENCED))
     if to is None:
         holder.refuse_alive(
             seen.states.values(),
@@ -147,6 +148,7 @@ def refuse_contracted(context: Context, *, to: str | None, backup: str) -> None:
     run = context.run()
     run.fleet.any_agent = True
     seen = survey.look(run.fleet, run.lease_hosts)
+    run.leave_out(dict.fromkeys(seen.fenced, away.FENCED))
     run.fleet.close()
     name = run.environment.name
     try:

@@ -12,7 +12,7 @@ from changeover.executors import lease, operate
 from changeover.fleet import action, on_each
 from changeover.outcome import Outcome
 from changeover.plan import LEASE_SECONDS, ROLLBACK_CLOSING_SECONDS
-from changeover.runner import holder, retreat, safety
+from changeover.runner import away, holder, retreat, safety
 from changeover.runner.apply import apply
 from changeover.runner.undo import in_rollback as undone
 
@@ -114,6 +114,7 @@ class Way:
         if not self.steps:
             return
         self._lock()
+        self.seen = away.fence_lost(self.run, self.seen)
         self.undo = self.check()
         for step in undone.order(self.placing, self.undo):
             self.at = step.id
@@ -126,7 +127,7 @@ class Way:
                 colour=self.colour,
                 closing_seconds=ROLLBACK_CLOSING_SECONDS,
             )
-            self.behind = retreat.send(self.run, step, self.app_hosts)
+            self.behind = away.fenced_off(self.run, retreat.send(self.run, step, self.app_hosts))
         if self.backup and not self.behind:
             self._restore(self.backup)
         self.at = "smoke"

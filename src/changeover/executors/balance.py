@@ -1,0 +1,37 @@
+"""Keep users from app hosts at the balancers, and send them there again, through the host agents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover.counts import counted
+from changeover.fleet import action, on_each
+from changeover.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from changeover.fleet import Fleet
+    from changeover.inventory import Host
+    from changeover.steps import Fence, Unfence
+
+
+def fence(fleet: Fleet, balancers: Sequence[Host], step: Fence) -> Outcome:
+    """Have every balancer send nobody to the hosts any more, and end what goes through them."""
+    request = action(
+        "fence", servers=list(step.servers), why=step.why[:500], drain_seconds=step.seconds
+    )
+    results = on_each(fleet, balancers, lambda _: [request]).each("fence")
+    cut = sum(int(result.get("cut", 0)) for result in results.values())
+    ended = f", {counted(cut, 'connection')} cut" if cut else ""
+    return Outcome(
+        says=f"no user gets to {', '.join(step.servers)} at {', '.join(results)}{ended}",
+        figures={"cut": cut},
+    )
+
+
+def unfence(fleet: Fleet, balancers: Sequence[Host], step: Unfence) -> Outcome:
+    """Have every balancer send users to the hosts again, once its own check finds them well."""
+    request = action("unfence", servers=list(step.servers), timeout_seconds=step.seconds)
+    results = on_each(fleet, balancers, lambda _: [request]).each("unfence")
+    return Outcome(says=f"users get to {', '.join(step.servers)} again at {', '.join(results)}")

@@ -1,0 +1,183 @@
+"""Catch up: bring app hosts that were left out to what the others serve, and send users there again.
+
+Nothing that it does to them can be seen by a user: they are fenced until it has proved them. What is
+done is found done by the next run, wherever this one stopped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from changeover import steps
+from changeover.errors import ChangeoverError, CheckRed, InvalidInput
+from changeover.executors import balance, lease, operate
+from changeover.plan import LEASE_SECONDS
+from changeover.runner import agreement, endings, holder, survey
+from changeover.runner.bringing import Bringing
+from changeover.runner.moves import moves
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from changeover.inventory import Host
+    from changeover.runner.host_state import HostState
+    from changeover.runner.run import Event, Run
+    from changeover.runner.stages import Context
+
+UNFENCE_SECONDS = 60
+
+
+class StillAway(CheckRed):
+    """Hosts that are fenced do not answer yet."""
+
+
+class NotFenced(InvalidInput):
+    """The host that was named is no app host of the environment."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Found:
+    """What was found before anything is done.
+
+    Args:
+        live: The colour that the others serve; ``None`` where nothing was deployed yet.
+        previous: The colour that they go back to.
+        states: What the hosts say that are to be caught up.
+        left_by: The deployment that left each of them out.
+        away: Why others that are fenced say nothing.
+    """
+
+    live: str | None
+    previous: str | None
+    states: Mapping[str, HostState]
+    left_by: Mapping[str, str]
+    away: Mapping[str, ChangeoverError] = field(default_factory=dict)
+
+
+def catch_up(context: Context, host: str | None) -> Event | None:
+    """Bring fenced hosts that answer to what the others serve; return how it ended, None for nothing to do.
+
+    Args:
+        context: What the verb works with.
+        host: The one host to catch up; all that are fenced where none is named.
+
+    Raises:
+        StillAway: A host that is fenced does not answer; what answered is caught up.
+        NotFenced: The named host is none of the environment's app hosts.
+        LockHeld: A deployment is under way.
+        Mixed: The other app hosts disagree on what is live.
+        CheckRed: A host is not well with it; it stays fenced.
+    """
+    run = context.run()
+    found = _look(run, host)
+    if not found.states:
+        run.fleet.close()
+        if found.away:
+            raise _still(run, found.away)
+        return None
+    names = ", ".join(sorted(found.states))
+    run.begin("catch-up", None, found.live, hosts=sorted(found.states))
+    try:
+        with run.holding(_take(run, found, f"{holder.CATCH_UP} {names}")):
+            _walk(context, run, _look(run, host))
+    except KeyboardInterrupt as error:
+        raise endings.interrupted(
+            run,
+            f"interrupted: {names} is fenced still where it is not caught up",
+            hint=f"changeover catch-up --env {run.environment.name} goes on",
+            free=True,
+        ) from error
+    except Exception as error:
+        raise _failed(run, endings.known(error), names) from error
+    if found.away:
+        run.end("done", 0, f"{names} caught up")
+        raise _still(run, found.away)
+    return run.end("done", 0, f"{names} serves {found.live or 'nothing'} like the others")
+
+
+def _look(run: Run, host: str | None) -> _Found:
+    """Ask every host what is fenced, what the others serve, and what the fenced ones have."""
+    apps = {each.name for each in run.whole.hosts_in("app")}
+    name = run.whole.name
+    if host is not None and host not in apps:
+        raise NotFenced(
+            f"{host} is no app host of {name}; those are {', '.join(sorted(apps))}",
+            hint=f"changeover status --env {name} names what is fenced",
+        )
+    hosts = survey.lease_hosts(run.whole)
+    answers = operate.states(run.fleet, hosts)
+    seen = survey.seen_of(answers, hosts)
+    if seen.lost:
+        raise endings.one_of(seen.lost)
+    wanted = {each for each in seen.fenced if each in apps and host in {None, each}}
+    return _Found(
+        live=agreement.settled(seen.states.values(), name),
+        previous=agreement.agreed(seen.states.values(), "previous", name),
+        states={
+            each: state
+            for each, state in survey.states_of(answers, hosts).items()
+            if each in wanted
+        },
+        left_by={each: str(seen.fenced[each]["deployment"]) for each in wanted},
+        away={each: error for each, error in answers.errors.items() if each in wanted},
+    )
+
+
+def _take(run: Run, found: _Found, reason: str) -> tuple[Host, ...]:
+    """Take the lease on every host that answers.
+
+    A fenced host may still have that of the deployment that left it out. Whoever holds all the others
+    and the balancers takes that one, too.
+    """
+    hosts = [each for each in survey.lease_hosts(run.whole) if each.name not in found.away]
+    behind = [each for each in hosts if each.name in found.states]
+    others = [each for each in hosts if each not in behind]
+    holder.take(run, others, reason, LEASE_SECONDS, steal=False)
+    lease.lock(run.fleet, behind, reason, LEASE_SECONDS, steal=True)
+    return tuple(hosts)
+
+
+def _walk(context: Context, run: Run, found: _Found) -> None:
+    hosts = [host for host in run.whole.hosts_in("app") if host.name in found.states]
+    bringing = Bringing(context, run, found.left_by)
+    for host in hosts:
+        state = found.states[host.name]
+        for move in moves(state, found.live, found.previous):
+            bringing.make(host, move)
+        bringing.prove(host, found.live)
+        bringing.keep_warm(host, found.live, found.previous)
+    if hosts:
+        _unfence(run, hosts)
+    lease.unlock(run.fleet, run.lease_hosts)
+
+
+def _unfence(run: Run, hosts: Sequence[Host]) -> None:
+    balancers = run.environment.balancers
+    step = steps.Unfence(
+        id="unfence",
+        hosts=tuple(each.name for each in balancers),
+        servers=tuple(each.name for each in hosts),
+        seconds=UNFENCE_SECONDS,
+    )
+    run.step(step, lambda: balance.unfence(run.fleet, balancers, step))
+
+
+def _still(run: Run, away: Mapping[str, ChangeoverError]) -> ChangeoverError:
+    lost = endings.one_of(away)
+    return StillAway(
+        f"{lost.host} is fenced and does not answer: {lost.message}",
+        hint=f"start it, then changeover catch-up --env {run.environment.name}",
+        host=lost.host,
+        cause=lost.cause,
+    )
+
+
+def _failed(run: Run, error: ChangeoverError, names: str) -> ChangeoverError:
+    refused = lease.taken(run.fleet, error)
+    if refused:
+        return endings.taken(run, refused, "catch-up")
+    lease.unlock(run.fleet, run.lease_hosts)
+    error.message = f"{error.message}; {names} stays fenced, and users are where they were"
+    run.end("failed", error.exit_code, error.message)
+    return error

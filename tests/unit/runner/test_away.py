@@ -1,0 +1,203 @@
+"""An app host that is lost: who is left out by which policy, and what users are kept from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from changeover.absence import policy
+from changeover.errors import RolledBack
+from changeover.inventory import Host
+from changeover.runner import away, catch_up, finish, forward
+from changeover.runner.rollback import back
+from changeover.ssh_failures import SessionLost
+
+from .conftest import NEW, OLD, Machine, failed
+from .test_forward import plan
+
+if TYPE_CHECKING:
+    from changeover.runner.stages import Context
+
+    from .conftest import Desk, Machines
+
+EDGE = Host("edge", "192.0.2.1", 22, ("lb",), {})
+FENCE = {"since": "then", "why": "two does not answer", "deployment": "d"}
+
+
+@pytest.fixture(autouse=True)
+def old_is_live(machines: Machines) -> None:
+    machines.before_deployment()
+    machines.machines["edge"] = Machine("edge")
+
+
+def context(desk: Desk, declared: str = "skip") -> Context:
+    made = desk.context
+    made.environment = replace(made.environment, hosts=(*made.environment.hosts, EDGE))
+    made.unreachable = policy(declared)
+    return made
+
+
+def deploy(desk: Desk, declared: str = "skip") -> str:
+    return str(forward.walk(context(desk, declared).run(), plan())["message"])
+
+
+def fenced(machines: Machines) -> list[str]:
+    return sorted(machines["edge"].fenced)
+
+
+@pytest.mark.parametrize("at", ["lock", "start", "health", "switch", "confirm"])
+def test_a_host_that_is_lost_is_fenced_and_the_others_go_on(
+    desk: Desk, machines: Machines, at: str
+) -> None:
+    machines["two"].on(at, machines["two"].lose)
+
+    said = deploy(desk)
+
+    assert said.startswith("3.0.0 serves")
+    assert "left out: two: changeover catch-up --env demo" in said
+    assert fenced(machines) == ["two"]
+    assert (machines["one"].live, machines["one"].confirmed) == (NEW, NEW)
+    assert machines["edge"].lock is None
+
+
+@pytest.mark.parametrize("declared", ["fail", "quorum=51%"])
+def test_too_few_hosts_go_back_and_no_user_is_kept_from_one(
+    desk: Desk, machines: Machines, declared: str
+) -> None:
+    machines["two"].on("start", machines["two"].lose)
+
+    error = failed(lambda: deploy(desk, declared))
+
+    assert error.exit_code == 6
+    assert (machines.live, fenced(machines)) == ([OLD, OLD], [])
+
+
+def test_a_host_that_answers_again_at_once_is_left_out_all_the_same(
+    desk: Desk, machines: Machines
+) -> None:
+    """It has booted meanwhile: nothing that was done on it before can be relied on."""
+    two = machines["two"]
+
+    def breaks_off() -> None:
+        two.before.clear()
+        raise SessionLost("two broke off", hint="look", host="two")
+
+    two.on("switch", breaks_off)
+
+    deploy(desk)
+
+    assert fenced(machines) == ["two"]
+    assert two.live == OLD
+
+
+def test_a_fence_that_fails_takes_the_deployment_back(desk: Desk, machines: Machines) -> None:
+    machines["two"].on("confirm", machines["two"].lose)
+    machines["edge"].on("fence", lambda: machines["edge"].refuse("balancer-silent"))
+
+    error = failed(lambda: deploy(desk))
+
+    assert error.exit_code == 4
+    assert "keep users from two" in error.hint
+    assert machines["one"].live == OLD
+
+
+def test_what_is_lost_while_all_go_back_is_fenced_and_no_longer_mixed(
+    desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "changeover.runner.apply.proof.smoke", lambda *_: machines["one"].refuse("x")
+    )
+    machines["two"].on("revert", machines["two"].lose)
+    monkeypatch.setattr("changeover.runner.retreat.prove", lambda *_: None)
+
+    error = failed(lambda: deploy(desk))
+
+    assert isinstance(error, RolledBack)
+    assert (machines["one"].live, fenced(machines)) == (OLD, ["two"])
+
+
+def test_a_plan_is_made_without_who_is_gone_and_says_so(desk: Desk, machines: Machines) -> None:
+    machines["two"].lose()
+    run = context(desk).run()
+
+    assert sorted(away.present(run)) == ["edge", "one", "three"]
+
+    assert [host.name for host in run.app_hosts] == ["one"]
+    assert away.told(run)["skipped"][0].why == "does not answer"
+    assert failed(lambda: away.present(context(desk, "quorum=51%").run())).exit_code == 6
+    assert failed(lambda: away.present(context(desk, "fail").run())).host == "two"
+
+
+def test_without_a_balancer_nobody_is_left_out(desk: Desk) -> None:
+    alone = desk.context
+    alone.unreachable = policy("skip")
+
+    error = failed(lambda: away.present(alone.run()))
+
+    assert error.exit_code == 2
+    assert "no balancer" in error.message
+
+
+def test_a_host_that_is_behind_takes_part_in_nothing(desk: Desk, machines: Machines) -> None:
+    machines["edge"].fenced = {"two": FENCE}
+    machines["one"].live = machines["one"].confirmed = NEW
+    machines["one"].history = [OLD]
+
+    refused = failed(lambda: away.present(context(desk, "fail").run()))
+    assert refused.exit_code == 6
+    assert "catch-up" in refused.hint
+    assert failed(lambda: finish.prepare(context(desk))).exit_code == 6
+
+    end = back.rollback(context(desk), to=None, backup=None)
+    assert end["exit"] == 0
+    assert ("two", "revert") not in machines.order
+
+
+def test_a_rollback_fences_who_does_not_answer(desk: Desk, machines: Machines) -> None:
+    for name in ("one", "two"):
+        machines[name].live, machines[name].confirmed, machines[name].history = NEW, NEW, [OLD]
+    machines["two"].lose()
+
+    end = back.rollback(context(desk), to=None, backup=None)
+
+    assert end["exit"] == 0
+    assert (machines["one"].live, fenced(machines)) == (OLD, ["two"])
+
+
+def test_catch_up_brings_it_to_what_the_others_serve(desk: Desk, machines: Machines) -> None:
+    machines["edge"].fenced = {"two": FENCE}
+    machines["one"].live = machines["one"].confirmed = NEW
+    machines["one"].history = [OLD]
+
+    end = catch_up.catch_up(context(desk), None)
+
+    assert end is not None
+    assert end["message"].startswith(f"two serves {NEW} like the others")
+    two = machines["two"]
+    assert (two.live, two.confirmed, two.history) == (NEW, NEW, [OLD])
+    assert fenced(machines) == []
+    assert ("one", "switch") not in machines.order
+    assert catch_up.catch_up(context(desk), None) is None
+
+
+def test_a_host_that_is_not_well_stays_fenced(desk: Desk, machines: Machines) -> None:
+    machines["edge"].fenced = {"two": FENCE}
+    machines["two"].on("health", lambda: machines["two"].refuse("unhealthy", "answers 503"))
+
+    error = failed(lambda: catch_up.catch_up(context(desk), "two"))
+
+    assert error.message == "two: answers 503; two stays fenced, and users are where they were"
+    assert fenced(machines) == ["two"]
+    assert machines["one"].lock is None
+
+
+def test_a_host_that_does_not_answer_is_named(desk: Desk, machines: Machines) -> None:
+    machines["edge"].fenced = {"two": FENCE}
+    machines["two"].lose()
+
+    error = failed(lambda: catch_up.catch_up(context(desk), None))
+
+    assert error.exit_code == 6
+    assert error.message.startswith("two is fenced and does not answer")
