@@ -106,8 +106,8 @@ def show(
     from changeover.runner import survey  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app_name, json_lines=json)
-    states, lost = survey.status(desk.environment, desk.app, desk.output.event)
-    for state in states:
+    states, seen = survey.status(desk.environment, desk.app, desk.output.event)
+    for state in states.values():
         if "app" in state.groups:
             unserved = (
                 "" if (state.maintenance or {}).get("served") else "; the live site has no page"
@@ -116,5 +116,5 @@ def show(
                 {"type": "maintenance-host", "host": state.host, **(state.maintenance or {})},
                 f"{state.host}  {state.page_words or f'users get the app{unserved}'}",
             )
-    if lost is not None:
-        raise lost
+    if seen.failure is not None:
+        raise seen.failure
