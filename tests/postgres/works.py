@@ -208,6 +208,8 @@ class Restoring:
         for answer in self.answers:
             assert answer["rows_lost"] == len(found[answer["kept"]])
         assert self.site.shop.value("SELECT count(*) FROM users") == 2000
+        assert self.record.exists(), "it counts as cut off until it is told"
+        self.site.act("backup_told", backup="one")
         assert not self.record.exists()
 
 
