@@ -44,13 +44,18 @@ class Lab:
     environment: dict[str, str] = field(default_factory=dict)
 
     def changeover(
-        self, *words: str, status: int | None = 0, seconds: float = COMMAND_SECONDS
+        self,
+        *words: str,
+        status: int | None = 0,
+        seconds: float = COMMAND_SECONDS,
+        told: str | None = None,
     ) -> Completed:
         """Run ``changeover WORDS`` against this lab; fail unless it ends with ``status``."""
         done = subprocess.run(
             [sys.executable, "-m", "changeover", *words],
             cwd=CHECKOUT,
             env=self._as_typed,
+            input=told,
             capture_output=True,
             text=True,
             timeout=seconds,
@@ -83,9 +88,12 @@ class Lab:
     def purge(self) -> None:
         self.changeover("lab", "down", "--purge", "--keep-cache")
 
-    def ssh(self, host: str, command: str, *, status: int | None = 0) -> str:
+    def ssh(
+        self, host: str, command: str, *, status: int | None = 0, told: str | None = None
+    ) -> str:
         """Run a shell command on a host as its administrator and return its output."""
-        return self.changeover("lab", "ssh", host, "--", command, status=status).stdout.strip()
+        words = ("lab", "ssh", host, "--", command)
+        return self.changeover(*words, status=status, told=told).stdout.strip()
 
     def snapshot(self, name: str) -> None:
         self.changeover("lab", "snapshot", name)

@@ -77,6 +77,7 @@ ACTING: dict[str, Function] = {
     "stop": processes.stop,
     "retire": retire.retire,
     "prune": retire.prune,
+    "withdraw": retire.withdraw,
     "contract_begins": contracted.begin,
     "maintenance_on": maintenance.on,
     "maintenance_off": maintenance.off,

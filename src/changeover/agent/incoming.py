@@ -9,7 +9,7 @@ import shutil
 import stat
 from typing import TYPE_CHECKING
 
-from changeover.agent import durable
+from changeover.agent import clock, durable, lease
 from changeover.agent.failure import ActionError
 from changeover.agent.places import ALLOWED_SIGNERS, INCOMING
 
@@ -60,6 +60,23 @@ def forget(host: Host, digest: str) -> None:
     for suffix in (".bundle", ".bundle.sig"):
         with contextlib.suppress(OSError):
             (host.root / INCOMING / f"{digest}{suffix}").unlink()
+
+
+def clear(host: Host, app: str) -> list[str]:
+    """Remove uploads that nobody is going to place any more, whole or not; return their names.
+
+    They are put here under the lease of an app, and say not of which: all stay while another app
+    has one that has not expired.
+    """
+    now = clock.now()
+    others = (lease.read(host.places(other)) for other in host.apps if other != app)
+    if any(held and not held.expired(now) for held in others):
+        return []
+    found = sorted((host.root / INCOMING).glob("*"))
+    for path in found:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    return [path.name for path in found]
 
 
 def _copy(source: Path, target: Path, largest: int) -> str:

@@ -45,10 +45,12 @@ def place(call: Call, given: Parameters) -> Result:
         if announced in {None, colour} and _digest(call, colour) == digest
     ]
     if present:
-        return _again(call, present[0], values)
-    _clear_leftovers(call)
+        again = _again(call, present[0], values)
+        incoming.forget(call.host, digest)
+        return again
+    clear_leftovers(call)
     try:
-        with incoming.verified(call.host, call.places.state / "staging", digest) as bundle:
+        with incoming.verified(call.host, _staging(call), digest) as bundle:
             result = _lay_out(
                 call, bundle, digest, values, given.colour() if given.has("colour") else None
             )
@@ -137,6 +139,16 @@ def placed(call: Call, colour: str) -> dict[str, str]:
     return record if isinstance(record, dict) else {}
 
 
+def halves(call: Call) -> list[str]:
+    """Return the colours of which there is something on this host, and no release: cut off halves."""
+    places, app = call.places, call.app.name
+    begun = {path.stem for path in places.environments.glob("*.env")}
+    begun |= {path.name.removeprefix(UNPACKING) for path in places.releases.glob(f"{UNPACKING}*")}
+    begun |= {path.stem.rpartition("@")[2] for path in places.units.glob(f"{app}-*@*.service")}
+    placed = units.colours(places)
+    return sorted(name for name in begun if names.COLOUR.fullmatch(name) and name not in placed)
+
+
 def _digest(call: Call, colour: str) -> str | None:
     return placed(call, colour).get("digest")
 
@@ -147,7 +159,13 @@ def _take_away(call: Call, unpacked: Path, colour: str) -> None:
     units.remove(call, colour)
 
 
-def _clear_leftovers(call: Call) -> None:
+def _staging(call: Call) -> Path:
+    return call.places.state / "staging"
+
+
+def clear_leftovers(call: Call) -> None:
+    """Remove what was half copied, half unpacked or half removed."""
+    shutil.rmtree(_staging(call), ignore_errors=True)
     for path in call.places.releases.glob(".*"):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

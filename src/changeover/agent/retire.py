@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover.agent import boot, durable, live, manifest, names, units
+from changeover.agent import boot, durable, incoming, live, manifest, names, place, units
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -47,6 +47,31 @@ def prune(call: Call, given: Parameters) -> Result:
     for colour in doomed:
         _remove(call, colour)
     return {"retired": doomed, "skipped": not doomed}
+
+
+def withdraw(call: Call, given: Parameters) -> Result:
+    """Take away what a deployment that is taken back has put here, whole or not.
+
+    ``of`` is the deployment; without it only halves and uploads go. What users are sent to, what a
+    boot brings back and what was live before stays, whoever placed it.
+    """
+    given.only("of")
+    deployment = given.name("of", names.DEPLOYMENT) if given.has("of") else None
+    record, places = live.settled(call), call.places
+    needed = {live.colour(places), boot.confirmed(places), *record.history}
+    if record.pending:
+        needed |= {record.pending.origin, record.pending.target}
+    placed = units.colours(places) if deployment else []
+    doomed = [
+        colour
+        for colour in placed
+        if colour not in needed and place.placed(call, colour).get("deployment") == deployment
+    ]
+    for colour in (*doomed, *place.halves(call)):
+        _remove(call, colour)
+    place.clear_leftovers(call)
+    uploads = incoming.clear(call.host, call.app.name)
+    return {"retired": doomed, "uploads": len(uploads), "skipped": not (doomed or uploads)}
 
 
 def _remove(call: Call, colour: str) -> bool:

@@ -83,6 +83,13 @@ def _tidy(call: Call) -> None:
     places = call.places
     durable.clear(places.current, places.site, places.boot)
     durable.clear(places.maintenance, places.maintenance_boot)
+    # The lease is written under a lock of its own; whoever takes it next writes over a half of it.
+    kept = {".lock.json.new", ".fence.json.new"}
+    found = [*places.state.glob(".*.new"), *places.environments.glob(".*.new")]
+    found += places.units.rglob(f".{call.app.name}-*@*.service.new")
+    for path in found:
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
     if call.host.nginx:
         nginx.tidy(call)
         private_nginx.end(call)

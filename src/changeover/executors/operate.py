@@ -169,6 +169,12 @@ def retire(fleet: Fleet, hosts: Sequence[Host], step: Retire) -> Outcome:
     return Outcome(says=f"{', '.join(step.colours) or 'nothing'} removed")
 
 
+def withdraw(fleet: Fleet, hosts: Sequence[Host], deployment: str | None) -> Answers:
+    """Have each host remove what a deployment put there that is taken back."""
+    of = {"of": deployment} if deployment else {}
+    return on_each(fleet, hosts, lambda _: [action("withdraw", **of)])
+
+
 def contract_begins(fleet: Fleet, hosts: Sequence[Host], colour: str) -> None:
     """Have each host remember that the colour's contract migrations are begun."""
     on_each(fleet, hosts, lambda _: [action("contract_begins", colour=colour)]).check()

@@ -137,8 +137,15 @@ def _held(states: Iterable[HostState]) -> list[Event]:
 
 def deployed(lock: Event | None) -> str | None:
     """Return the version of the deployment that a lease was taken for, or to take it back."""
-    kind, _, version = str((lock or {}).get("reason")).partition(" ")
-    return version if kind in {"deploy", "abort"} else None
+    kind, _, rest = str((lock or {}).get("reason")).partition(" ")
+    return rest.partition(" ")[0] if kind in {"deploy", "abort"} else None
+
+
+def interrupted(lock: Event) -> str | None:
+    """Return the id of the deployment that a lease was taken for, or to take it back, where it says so."""
+    kind, _, rest = str(lock.get("reason")).partition(" ")
+    of = rest.partition(" of ")[2] if kind == "abort" else lock.get("deployment")
+    return str(of) if of else None
 
 
 def went_back(lock: Event | None) -> tuple[str, str] | None:

@@ -82,7 +82,8 @@ def abort(context: Context, *, force: bool) -> Event:
         if pending and pending["kind"] == "switch"
         else agreement.agreed(seen.apps, "confirmed", name)
     )
-    taking = _Taking(run, seen, goal, str(holder.deployed(held)), pending)
+    deployment = holder.interrupted(held) or (pending["deployment"] if pending else None)
+    taking = _Taking(run, seen, goal, str(holder.deployed(held)), pending, deployment)
     run.begin("abort", str(held["reason"]), goal, steps=["lock", "revert", *retreat.proofs(run)])
     try:
         with run.holding(taking.hosts):
@@ -169,6 +170,7 @@ class _Taking:
         goal: The colour that is gone back to; ``None`` before the first deployment.
         version: The version that the deployment was of.
         pending: Its switch that nobody confirmed.
+        deployment: Its id, where a host knows it.
     """
 
     run: Run
@@ -176,6 +178,7 @@ class _Taking:
     goal: str | None
     version: str
     pending: Event | None
+    deployment: str | None
     behind: dict[str, ChangeoverError] = field(default_factory=dict)
     moved: bool = False
     mended: Mended = field(default_factory=Mended)
@@ -208,9 +211,9 @@ class _Taking:
 
     def walk(self) -> None:
         run, names = self.run, tuple(host.name for host in self.hosts)
-        lock = steps.Lock(
-            id="lock", hosts=names, reason=f"abort {self.version}", seconds=planning.LEASE_SECONDS
-        )
+        of = f" of {self.deployment}" if self.deployment else ""
+        reason = f"abort {self.version}{of}"
+        lock = steps.Lock(id="lock", hosts=names, reason=reason, seconds=planning.LEASE_SECONDS)
         run.step(lock, lambda: _steal(run, lock, self.hosts))
         self.seen = away.fence_lost(run, self.seen)
         own_back.end(run, self.app_hosts)
@@ -229,11 +232,23 @@ class _Taking:
         back = retreat.but(self.app_hosts, self.behind)
         for colour in sorted(self.started):
             operate.stop(run.fleet, back, colour, STOP_SECONDS).check()
+        self._withdraw(back)
         if self.goal is not None:
             retreat.prove(run, self.goal, back)
         if self.mended.error is not None and self.mended.judged:
             raise self.mended.error
         lease.unlock(run.fleet, self.hosts)
+
+    def _withdraw(self, hosts: list[Host]) -> None:
+        """Take away what was placed, but for code that the undo of what it did to the database needs."""
+        goal = version_of(self.goal) if self.goal else None
+        needed = own_back.stands(self.run, goal, self.version)
+        deployment = None if needed else self.deployment
+        for error in operate.withdraw(self.run.fleet, hosts, deployment).errors.values():
+            if refused := lease.taken(self.run.fleet, error):
+                raise refused
+            says = f"what the deployment placed stays on {error.host}, inert: {error.message}"
+            self.run.note({"type": "warning", "says": f"warning: {says}"})
 
     @property
     def _said(self) -> str:

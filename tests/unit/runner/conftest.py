@@ -67,6 +67,7 @@ class Machine:
     estimate: Event = field(default_factory=dict)
     older: bool = False
     fenced: dict[str, Event] = field(default_factory=dict)
+    withdrawn: list[str | None] = field(default_factory=list)
 
     @property
     def previous(self) -> str | None:
@@ -185,6 +186,10 @@ class Machine:
     def _unfence(self, action: Event) -> Event:
         kept = {name: entry for name, entry in self.fenced.items() if name not in action["servers"]}
         self.fenced = kept
+        return {}
+
+    def _withdraw(self, action: Event) -> Event:
+        self.withdrawn.append(action.get("of"))
         return {}
 
     def _contract_begins(self, action: Event) -> Event:

@@ -86,6 +86,21 @@ def test_the_database_host_is_not_needed(desk: Desk, machines: Machines) -> None
     assert ". Not done: the lease there was not given back (three does not" in said
 
 
+def test_an_agent_that_cannot_take_away_what_was_placed_keeps_nobody_from_going_back(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["two"].on("withdraw", lambda: machines["two"].refuse("unknown-action"))
+
+    end = abort(desk)
+
+    assert end["outcome"] == "done"
+    assert machines["one"].withdrawn == [LEASE["deployment"]]
+    said = [event["says"] for event in desk.events if event["type"] == "warning"]
+    assert said == [
+        "warning: what the deployment placed stays on two, inert: two: unknown-action",
+    ]
+
+
 def interrupt() -> None:
     raise KeyboardInterrupt
 
@@ -99,6 +114,7 @@ def test_an_abort_that_was_interrupted_goes_on(desk: Desk, machines: Machines) -
     assert abort(desk)["message"].endswith("as before the deployment, proved")
     assert machines["one"].running == [OLDER, OLD]
     assert machines["one"].lock is None
+    assert machines["one"].withdrawn == [LEASE["deployment"]]
 
 
 def test_a_deployment_that_is_being_taken_back_is_not_resumed(

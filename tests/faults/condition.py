@@ -1,0 +1,110 @@
+"""The condition of an environment: what every deployment may change, and what of it need not be equal."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tests.lab.conftest import Lab
+
+PROBE = Path(__file__).with_name("probe.py")
+# All that may differ between two runs that came to the same end, and why. Nothing else may.
+DIFFERS = (
+    (r"\b\d{8}T\d{6}-[0-9a-f]{6}\b", "ID", "a deployment's id, which backups carry, too"),
+    (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(\+\d\d:?\d\d|\+\d\d|Z)?", "TIME", "when it was"),
+    (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "BOOT", "the boot it was done in"),
+    (r"(/fence\.json \S+ \S+) .*", r"\1", "each holder of the lease has a number of its own"),
+    (
+        r"(/journal\.jsonl \S+ \S+) .*",
+        r"\1",
+        "a journal tells of the kill, and of what came after it",
+    ),
+    (r"(\.lock \S+ \S+) .*", r"\1", "what the last holder of a lock said of itself"),
+    (
+        r"(file /var/backups/changeover/\S+ \S+ \S+) .*",
+        r"\1",
+        "what a dump holds, beside its names",
+    ),
+)
+
+# What else may be there where a deployment was taken back, and why.
+KEPT_BACK = (
+    (r"\S+ (file|entry) /var/backups/changeover/", "a proved backup stays: it may be needed yet"),
+    (r"\S+ file /var/\S+/(\S+\.)?lock ", "a file that is locked is made once"),
+    (r"\S+ (migration|statement)\|", "migrations that only add stay; the next deployment goes on"),
+)
+# What is not compared there: it goes with what these migrations add.
+MOVED_BACK = (r"\S+ schema ", r"\S+ rows \S+ /\* all \*/", r'\\"ended\\": \{[^}]*\}')
+
+
+def condition(lab: Lab, database: str, app: str, rows: Sequence[str] = ()) -> list[str]:
+    """Return a line for everything on every host that a deployment may change.
+
+    Args:
+        lab: Where.
+        database: The app's database.
+        app: The app.
+        rows: Queries whose answers are part of the condition.
+    """
+    found = []
+    for name, host in lab.hosts.items():
+        asked = [app, database if "db" in host["groups"] else "", *rows]
+        found += [f"{name} {line}" for line in _probed(lab, name, asked)]
+    return sorted(map(comparable, found))
+
+
+def comparable(line: str) -> str:
+    """Return a line without what may differ."""
+    for pattern, instead, _ in DIFFERS:
+        line = re.sub(pattern, instead, line)
+    return line
+
+
+def differences(wanted: Sequence[str], found: Sequence[str]) -> list[str]:
+    """Return what is missing and what is there beyond what is wanted, a sign before each line."""
+    missing, beyond = Counter(wanted) - Counter(found), Counter(found) - Counter(wanted)
+    lines = [f"- {line}" for line in missing.elements()] + [
+        f"+ {line}" for line in beyond.elements()
+    ]
+    return sorted(lines, key=lambda line: line[2:])
+
+
+def taken_back(before: Sequence[str], after: Sequence[str], found: Sequence[str]) -> list[str]:
+    """Return what differs from the beginning where a deployment was taken back.
+
+    Args:
+        before: The condition that it began in.
+        after: The condition that it would have come to; nothing of the database may be beyond that.
+        found: The condition that is there.
+    """
+    known = {line for line in after if re.match(KEPT_BACK[-1][0], line)}
+    kept = [
+        line
+        for line in found
+        if line not in before
+        and any(re.match(pattern, line) for pattern, _ in KEPT_BACK)
+        and (line in known or not re.match(KEPT_BACK[-1][0], line))
+    ]
+    proved = sum("/proved.json " in line for line in kept)
+    unproved = sum(line.endswith("/ID drwxr-x--- 0:105") for line in kept) - proved
+    lines = differences(_unmoved(before), _unmoved(line for line in found if line not in kept))
+    return lines + ["+ a backup that is not proved"] * unproved
+
+
+def _unmoved(lines: Iterable[str]) -> list[str]:
+    gone, both, ended = MOVED_BACK
+    rest = [line for line in lines if not re.match(gone, line) and not re.match(both, line)]
+    return [re.sub(ended, "ENDED", line) for line in rest]
+
+
+def _probed(lab: Lab, host: str, asked: Sequence[str]) -> list[str]:
+    told = lab.ssh(host, f"python3 - {shlex.join(asked)}", told=PROBE.read_text())
+    lines: list[str] = json.loads(told)
+    return lines

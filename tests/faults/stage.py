@@ -1,0 +1,230 @@
+"""A lab on which one run is struck at a moment, and ended by one command from one of two controllers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.lab.live import SERVES
+
+from changeover.load import history
+
+from .condition import condition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tests.lab.conftest import Lab
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+HOST_FAULT = Path(__file__).with_name("host_fault.py")
+INSTALLED = "/etc/python3.11/sitecustomize.py"
+POINTS = ("before", "after", "change")
+RUN_SECONDS = 900
+OWN = shutil.ignore_patterns("kill-matrix")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a command ended.
+
+    Args:
+        words: What was typed.
+        code: Its exit code; negative where a signal ended it.
+        seconds: How long it ran.
+        said: Both of its streams.
+    """
+
+    words: str
+    code: int
+    seconds: float
+    said: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Return the events that it streamed."""
+        found = []
+        for line in self.said.splitlines():
+            with contextlib.suppress(ValueError):
+                event = json.loads(line)
+                if isinstance(event, dict):
+                    found.append(event)
+        return found
+
+    @property
+    def step(self) -> str:
+        """Return the step that it was in when it ended."""
+        begun = [str(each["step"]) for each in self.events if each.get("type") == "step-intent"]
+        return begun[-1] if begun else "-"
+
+    @property
+    def message(self) -> str:
+        """Return how it says itself that it ended."""
+        last = [str(each["message"]) for each in self.events if each.get("message")]
+        return last[-1] if last else self.said.strip()[-300:]
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """One lab with one app live, and the controllers that reach it.
+
+    Args:
+        lab: The lab.
+        app: The app.
+        database: Its database.
+        rows: Queries for the rows that must be the same at the end.
+        work: Where the controllers' project roots are.
+    """
+
+    lab: Lab
+    app: str
+    database: str
+    rows: Sequence[str]
+    work: Path
+    roots: dict[str, Path] = field(default_factory=dict)
+
+    def prepare(self, snapshot: str) -> None:
+        """Return the disks to a snapshot, and give both controllers a checkout without a journal."""
+        self.lab.reset(snapshot)
+        for host, facts in self.lab.hosts.items():
+            if "app" in facts["groups"]:
+                self.lab.ssh(host, SERVES)
+        for name in ("first", "second"):
+            self.roots[name] = self._root(name)
+
+    def _root(self, name: str) -> Path:
+        root = self.work / name
+        if not root.exists():
+            (root / "inventories").mkdir(parents=True)
+            for linked in ("apps", "templates"):
+                (root / linked).symlink_to(CHECKOUT / linked)
+            shutil.copytree(CHECKOUT / "build", root / "build", symlinks=True, ignore=OWN)
+        shutil.rmtree(root / ".changeover", ignore_errors=True)
+        return root
+
+    def condition(self) -> list[str]:
+        """Return a line for everything that a deployment may change."""
+        return condition(self.lab, self.database, self.app, self.rows)
+
+    def arm(self, what: str, at: str, number: int) -> None:
+        """Have the agent of every host strike at a point; number 0 only counts the points."""
+        fault = json.dumps({"what": what, "at": at, "number": number})
+        for host in self.lab.hosts:
+            self.lab.ssh(host, f"rm -f /run/fault.count.*; echo '{fault}' >/run/fault.json")
+            self.lab.ssh(host, f"cat >{INSTALLED}", told=HOST_FAULT.read_text())
+
+    def disarm(self) -> dict[str, int]:
+        """Take the fault off every host; return how many points of each kind its agents passed."""
+        counts = dict.fromkeys(POINTS, 0)
+        for host in self.lab.hosts:
+            self.lab.ssh(host, "rm -f /run/fault.json")
+            for at in POINTS:
+                size = self.lab.ssh(host, f"stat -c %s /run/fault.count.{at} 2>/dev/null || echo 0")
+                counts[at] = max(counts[at], int(size))
+        return counts
+
+    def run(self, *words: str, root: str = "first", strike: Sequence[str] = ()) -> Ended:
+        """Run ``changeover WORDS`` from one of the controllers, which may strike itself.
+
+        Args:
+            words: The command.
+            root: Which controller: ``first`` or ``second``.
+            strike: When, at which write and with which signals, as `tests.faults.controller` has it.
+        """
+        program = (
+            ["-m", "tests.faults.controller", *strike, "--"] if strike else ["-m", "changeover"]
+        )
+        environment = {
+            **os.environ,
+            "CHANGEOVER_LAB": self.lab.name,
+            "CHANGEOVER_ROOT": str(self.roots[root]),
+        }
+        begun = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, *program, *words, "--json", "--env", str(self.lab.identity.inventory)],
+            cwd=CHECKOUT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        said = self._heard(process)
+        seconds = time.monotonic() - begun
+        return Ended(words=" ".join(words), code=process.returncode, seconds=seconds, said=said)
+
+    def _heard(self, process: subprocess.Popen[str]) -> str:
+        """Return what a command says to its end; a host that lost its power meanwhile gets it back."""
+        hosts = {host: int(facts["pid"]) for host, facts in self.lab.hosts.items() if facts["pid"]}
+        begun = time.monotonic()
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.communicate(timeout=1)[0]
+            if not all(_alive(pid) for pid in hosts.values()):
+                self.lab.changeover("lab", "up")
+                hosts = {}
+            if time.monotonic() - begun > RUN_SECONDS:
+                process.kill()
+
+    @contextlib.contextmanager
+    def load(self, rate: int) -> Iterator[dict[str, int]]:
+        """Write all the while; give what came of it, filled in at the end."""
+        found = {"sent": 0, "failed": 0, "lost": 0}
+        if not rate:
+            yield found
+            return
+        records = self.work / "load.jsonl"
+        client = self._client(rate, records)
+        try:
+            yield found
+        finally:
+            client.send_signal(signal.SIGTERM)
+            client.communicate(timeout=60)
+        requests = history.read(records).requests
+        acknowledged = {each.id for each in requests if each.acknowledged}
+        found["sent"] = len(requests)
+        found["failed"] = len(requests) - len(acknowledged)
+        found["lost"] = len(acknowledged - self._written())
+
+    def _client(self, rate: int, records: Path) -> subprocess.Popen[bytes]:
+        from changeover import inventory  # noqa: PLC0415 - only where there is load
+
+        environment = inventory.load(str(self.lab.identity.inventory), root=CHECKOUT)
+        records.unlink(missing_ok=True)
+        client = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "changeover.load", "--seconds", "3600"),
+                *("--address", environment.public_address),
+                *("--name", environment.public_name(self.app)),
+                *("--ca", str(environment.tls.ca_certificate)),
+                *("--rate", str(rate), "--records", str(records)),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        while client.poll() is None and not records.exists():
+            time.sleep(0.1)
+        return client
+
+    def _written(self) -> set[str]:
+        host = next(name for name, facts in self.lab.hosts.items() if "db" in facts["groups"])
+        query = "SELECT request_id FROM authentication_logs"
+        told = self.lab.ssh(
+            host, f"cd / && runuser -u postgres -- psql -XAtq -d {self.database} -c '{query}'"
+        )
+        return set(told.splitlines())
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

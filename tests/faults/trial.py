@@ -1,0 +1,170 @@
+"""One trial: a run is struck at a moment, one command ends it, and what is there then is compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from .condition import differences, taken_back
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .stage import Ended, Stage
+
+Way = Literal["forward", "back"]
+# The conditions of runs that nobody struck, by name: ``before``, ``after``, ``back``.
+Conditions = dict[str, list[str]]
+BEGUN_NOTHING = "no host holds the lease of an interrupted deployment"
+CONFIRMED = "was confirmed before the deployment stopped"
+CONTROLLER = {
+    "controller-before": ("before", "KILL"),
+    "controller-torn": ("torn", "KILL"),
+    "controller-after": ("after", "KILL"),
+    "interrupt": ("after", "INT"),
+    "terminate": ("after", "TERM"),
+    "interrupt-twice": ("after", "INT,INT"),
+    "terminate-twice": ("after", "TERM,TERM"),
+}
+HOST = {
+    "agent-before": ("kill", "before"),
+    "agent-after": ("kill", "after"),
+    "agent-change": ("kill", "change"),
+    "cut-before": ("cut", "before"),
+    "cut-after": ("cut", "after"),
+    "off-before": ("off", "before"),
+    "off-after": ("off", "after"),
+    "off-change": ("off", "change"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verb:
+    """A command that is struck.
+
+    Args:
+        words: What is typed.
+        snapshot: The disks that it begins with.
+        forward: The command that ends what was begun.
+        back: The command that takes it back; ``None`` where nothing does.
+        struck: The command and the write of its journal at which it is killed first, where ``words``
+            goes on with what that left.
+    """
+
+    words: tuple[str, ...]
+    snapshot: str
+    forward: tuple[str, ...]
+    back: tuple[str, ...] | None = None
+    struck: tuple[tuple[str, ...], int] | None = None
+
+
+VERBS = {
+    "deploy": Verb(
+        words=("deploy", "8.0.0", "--yes"),
+        snapshot="live7",
+        forward=("resume", "--force"),
+        back=("abort", "--force"),
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """When a run is struck, with what, and how it is ended.
+
+    Args:
+        verb: One of `VERBS`.
+        kind: One of `CONTROLLER` or `HOST`.
+        number: At which write of a journal, or at which change of a host.
+        way: Whether it is ended forward or taken back.
+        root: From which controller.
+    """
+
+    verb: str
+    kind: str
+    number: int
+    way: Way
+    root: str
+
+    @property
+    def name(self) -> str:
+        """Return what it is called in a row."""
+        return f"{self.verb}:{self.kind}:{self.number}:{self.way}:{self.root}"
+
+
+@dataclass(kw_only=True)
+class Found:
+    """What came of a trial.
+
+    Args:
+        struck: How the run ended that was struck.
+        ended: How each command ended that followed; more than one is work by hand.
+        differs: What is not as it should be.
+        load: What the load client saw.
+    """
+
+    struck: Ended
+    ended: list[Ended]
+    differs: list[str]
+    load: Mapping[str, int]
+    by_hand: int = 0
+
+    @property
+    def red(self) -> bool:
+        """Tell whether anything is not as it should be."""
+        return bool(self.differs or self.by_hand or self.load["failed"] or self.load["lost"])
+
+
+def attempt(stage: Stage, moment: Moment, wanted: Conditions, rate: int) -> Found:
+    """Strike a run at a moment, end it, and compare.
+
+    Args:
+        stage: The lab.
+        moment: The moment.
+        wanted: What is to be there at the end.
+        rate: Writes a second all the while.
+    """
+    verb = VERBS[moment.verb]
+    stage.prepare(verb.snapshot)
+    with stage.load(rate) as load:
+        struck = strike(stage, moment, verb.words)
+        ended, by_hand, target = _ended(stage, moment, verb, struck)
+        there = stage.condition()
+        differs = min((_differs(wanted, name, there) for name in target), key=len)
+    return Found(struck=struck, ended=ended, differs=differs, load=load, by_hand=by_hand)
+
+
+def strike(stage: Stage, moment: Moment, words: Sequence[str]) -> Ended:
+    """Run a command that is struck at the moment; the fault is gone afterwards."""
+    if moment.kind in CONTROLLER:
+        when, signals = CONTROLLER[moment.kind]
+        return stage.run(*words, strike=(when, str(moment.number), signals))
+    what, at = HOST[moment.kind]
+    stage.arm(what, at, moment.number)
+    struck = stage.run(*words)
+    stage.disarm()
+    return struck
+
+
+def _ended(
+    stage: Stage, moment: Moment, verb: Verb, struck: Ended
+) -> tuple[list[Ended], int, tuple[str, ...]]:
+    """End what was begun; return how, how much of it was by hand, and what may be there then."""
+    if moment.kind in HOST and struck.code in {0, 1, 3}:
+        return [], 0, {0: ("after",), 1: ("before",), 3: ("before",)}[struck.code]
+    words = verb.forward if moment.way == "forward" or verb.back is None else verb.back
+    ended = [stage.run(*words, root=moment.root)]
+    last = ended[-1]
+    if last.code == 2 and BEGUN_NOTHING in last.said:
+        return ended, 0, ("before", "after")
+    if last.code == 2 and CONFIRMED in last.said:
+        ended.append(stage.run("rollback", root=moment.root))
+        return ended, int(ended[-1].code != 0), ("back",)
+    wanted = "after" if words == verb.forward else "before"
+    return ended, int(last.code != 0), (wanted,)
+
+
+def _differs(wanted: Conditions, name: str, found: Sequence[str]) -> list[str]:
+    if name == "before":
+        return taken_back(wanted["before"], wanted["after"], found)
+    return differences(wanted[name], found)
