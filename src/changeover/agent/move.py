@@ -60,8 +60,8 @@ def look(
     return Move(target=target, closing_seconds=closing_seconds, site=change)
 
 
-def make(call: Call, move: Move) -> Moved:
-    """Make the move.
+def make(call: Call, move: Move, *, going_back: bool = False) -> Moved:
+    """Make the move; one that goes back does not need an Nginx that runs.
 
     Raises:
         ActionError: ``nginx-failed`` or ``nginx-unreloaded``; the link may have been renamed, the
@@ -75,7 +75,7 @@ def make(call: Call, move: Move) -> Moved:
     # Where the colour goes first, users are on it at once and only the reload waits.
     took = 0 if move.site.first else rename(call, move.target)
     with nginx.closing(call, move.closing_seconds) as left_open:
-        site.install(call, move.site)
+        site.install(call, move.site, going_back=going_back)
         if move.site.first:
             took = rename(call, move.target)
     return Moved(switch_us=took, reloaded=True, site_changed=True, left_open=left_open)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LOCK_FILE = "var/lib/changeover/nginx.lock"
 PID_FILE = "run/nginx.pid"
 SITES = re.compile(r"(\binclude\s+)(?:/etc/nginx/)?sites-enabled/([^;\s]+);")
+NAMED = re.compile(r" in (\S+):\d+")
 LEAVING = b"is shutting down"
 OWN_TROUBLE = re.compile(r" \[(emerg|alert)\] (?!.*\brequest: )")
 SHOWN_LINES = 15
@@ -71,7 +72,15 @@ def check(call: Call, candidate: Path | None) -> None:
         said = finished.said.replace(f"{sites}/", "sites-enabled/").replace(
             str(trial), "nginx.conf"
         )
-        raise ActionError("nginx-invalid", "Nginx refuses the release's site", cause=said)
+        raise ActionError("nginx-invalid", f"Nginx refuses {_at_fault(said, app)}", cause=said)
+
+
+def _at_fault(said: str, app: str) -> str:
+    """Return what ``nginx -t`` stopped at: another's file is not the release's fault."""
+    named = NAMED.search(said)
+    if named is None or named[1].endswith(f"sites-enabled/{app}.conf"):
+        return "the release's site"
+    return f"{named[1]}, which is not of this release"
 
 
 @contextlib.contextmanager
@@ -132,6 +141,11 @@ def reload(call: Call) -> None:
                 cause=_error_log(call.host.root),
             )
         time.sleep(POLL_SECONDS)
+
+
+def stopped(call: Call) -> bool:
+    """Tell whether Nginx does not run: what is linked now is read when it starts."""
+    return call.host.programs.run("systemctl", "is-active", "--quiet", "nginx.service").code != 0
 
 
 def tidy(call: Call) -> None:

@@ -107,8 +107,10 @@ def check(call: Call, change_: Change) -> None:
         nginx.check(call, _file(call, change_.target))
 
 
-def install(call: Call, change_: Change) -> None:
+def install(call: Call, change_: Change, *, going_back: bool = False) -> None:
     """Link the site and have Nginx read it; what it does not take is linked back.
+
+    An Nginx that is stopped keeps nobody from going back: it reads the link when it starts.
 
     Raises:
         ActionError: ``nginx-unreloaded`` or ``nginx-failed``.
@@ -123,6 +125,9 @@ def install(call: Call, change_: Change) -> None:
     try:
         nginx.reload(call)
     except ActionError as error:
+        if going_back and nginx.stopped(call):
+            durable.remove(call.places.stale_site)
+            return
         _point(call, before)
         if error.error == "nginx-unreloaded":
             durable.remove(call.places.stale_site)

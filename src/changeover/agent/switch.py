@@ -89,7 +89,7 @@ def _refuse_unfinished(call: Call, record: Record, colour: str) -> None:
 def _undo(call: Call, record: Record, pending: Pending, closing: float) -> None:
     back = move.look(call, pending.target, pending.origin, closing_seconds=closing, site_first=True)
     try:
-        move.make(call, back)
+        move.make(call, back, going_back=True)
     except ActionError:
         move.rename(call, pending.origin)
     live.save(call.places, dataclasses.replace(record, pending=None))
@@ -211,7 +211,7 @@ def go_back(
     )
     live.save(call.places, dataclasses.replace(record, reverting=reverting))
     try:
-        moved = move.make(call, planned)
+        moved = move.make(call, planned, going_back=True)
     except ActionError:
         move.rename(call, present)
         live.save(call.places, dataclasses.replace(record, reverting=None))

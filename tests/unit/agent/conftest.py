@@ -41,6 +41,7 @@ stop) for unit in $names; do
     elif [ -e "$units/$unit" ]; then echo deactivating >"$units/$unit"; fi
     done ;;
 kill) for unit in $names; do rm -f "$units/$unit"; done ;;
+is-active) [ ! -e "$units/nginx-is-stopped" ] || exit 3 ;;
 reload) [ ! -e "$units/refuse-reload" ] || exit 1; cat {sites}/*.conf >{log}.nginx 2>/dev/null ;;
 show) for unit in $names; do
     state=inactive; [ -e "$units/$unit" ] && read state <"$units/$unit"

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from changeover.agent import clock, durable, main, nginx
 from changeover.agent.clock import Moment
 
@@ -11,8 +13,6 @@ from .stage import BOTH, deadman, honest, picture, site, two
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    import pytest
 
     from .conftest import Machine
 
@@ -238,6 +238,38 @@ def test_a_revert_that_nginx_refuses_leaves_users_where_they_were(proxied: Machi
 
     assert failure["error"] == "nginx-unreloaded"
     assert picture(proxied) == before
+    honest(proxied)
+
+
+@pytest.mark.parametrize("by", ["revert", "deadman"])
+def test_a_stopped_nginx_keeps_nobody_from_going_back(proxied: Machine, by: str) -> None:
+    old, new = two(proxied)
+    before = picture(proxied)
+    proxied.do("switch", "d2", colour=new, deadman_seconds=9, closing_seconds=0)
+    for sign in ("refuse-reload", "nginx-is-stopped"):
+        (proxied.root / "units" / sign).touch()
+
+    if by == "revert":
+        proxied.do("revert", "d2", closing_seconds=0)
+    else:
+        deadman(proxied, "d2")
+
+    # Nginx reads the old site when it starts.
+    after = picture(proxied)
+    assert (after["live"], after["confirmed"], after["pending"]) == (old, old, None)
+    assert after["site"] == before["site"]
+    honest(proxied)
+
+
+def test_a_stopped_nginx_is_not_switched_with_a_new_site(proxied: Machine) -> None:
+    old, new = two(proxied)
+    for sign in ("refuse-reload", "nginx-is-stopped"):
+        (proxied.root / "units" / sign).touch()
+
+    failure = proxied.refuse("switch", "d2", colour=new, deadman_seconds=9, closing_seconds=0)
+
+    assert failure["error"] == "nginx-unreloaded"
+    assert picture(proxied)["live"] == old
     honest(proxied)
 
 
