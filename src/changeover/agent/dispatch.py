@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from changeover.agent import (
     contracted,
+    ending,
     fence,
     lease,
     maintenance,
     place,
     processes,
     retire,
+    running,
     smoke,
     survey,
     switch,
@@ -83,6 +85,7 @@ ACTING: dict[str, Function] = {
     "maintenance_off": maintenance.off,
     "fence": fence.fence,
     "unfence": fence.unfence,
+    "end": ending.end,
 }
 
 
@@ -91,18 +94,37 @@ def changes(request: Request) -> bool:
     return any(not _reads(action.name) for action in request.actions)
 
 
-def run(host: Host, request: Request, replies: Replies) -> bool:
+def acts(request: Request) -> bool:
+    """Tell whether a request changes more than the lease, so that it has a unit of its own."""
+    return any(not _reads(action.name) and action.name not in LEASING for action in request.actions)
+
+
+def run(host: Host, request: Request, replies: Replies, unit: str = "") -> bool:
     """Run the actions in order up to the first failure; tell whether all were done.
 
     A controller that is gone is noticed between two actions: the one at hand is finished, the next
     one is not begun.
+
+    Args:
+        host: This host.
+        request: The actions.
+        replies: Hears of them.
+        unit: The unit that this process is in.
     """
+    if not acts(request) or request.app not in host.apps:
+        return _walk(host, request, replies, running.Record(None))
+    with running.recorded(host.places(request.app), request, unit) as record:
+        replies.also = record.note
+        return _walk(host, request, replies, record)
+
+
+def _walk(host: Host, request: Request, replies: Replies, record: running.Record) -> bool:
     for action in request.actions:
         replies.send("intent", id=action.id, action=action.name, at=stamp())
         if replies.lost:
             return False
         try:
-            result = _one(host, request, action, replies)
+            result = _one(host, request, action, replies, record)
         except ActionError as error:
             replies.failed(action.id, error)
             return False
@@ -111,7 +133,9 @@ def run(host: Host, request: Request, replies: Replies) -> bool:
     return True
 
 
-def _one(host: Host, request: Request, action: Action, replies: Replies) -> Result:
+def _one(
+    host: Host, request: Request, action: Action, replies: Replies, record: running.Record
+) -> Result:
     call = Call(
         host=host,
         app=host.app(request.app),
@@ -130,6 +154,10 @@ def _one(host: Host, request: Request, action: Action, replies: Replies) -> Resu
     if _reads(action.name):
         return _guarded(function, call, action)
     lease.check(call)
+    if (result := running.adopted(call, action)) is not None:
+        lease.check(call)
+        return result
+    record.begins(action)
     with turn.taken(call, action.name, way_back=action.name == WAY_BACK) as acting:
         lease.check(acting)
         return _journaled(function, acting, action)

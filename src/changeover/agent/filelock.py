@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from changeover.agent import durable
 from changeover.agent.failure import ActionError
@@ -90,6 +90,11 @@ def is_held(path: Path) -> bool:
         return not _tried(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
+
+
+def is_free(stream: IO[bytes]) -> bool:
+    """Tell whether nobody holds the lock of a file that is open here, renamed or removed since."""
+    return _tried(stream.fileno(), fcntl.LOCK_SH)
 
 
 @contextlib.contextmanager

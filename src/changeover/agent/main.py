@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from changeover.agent import beat, deadman, dispatch, host, protocol, switch, turn
+from changeover.agent import beat, deadman, dispatch, host, protocol, scope, switch, turn
 from changeover.agent.call import Call
 from changeover.agent.failure import ActionError
 from changeover.agent.journal import Journal
@@ -48,13 +48,28 @@ def main(version: str, arguments: Sequence[str]) -> int:
     return _run(version, request, replies)
 
 
-def _run(version: str, request: Request, replies: Replies) -> int:
+def _run(version: str, request: Request, replies: Replies, *, apart: bool = False) -> int:
     try:
         with beat.beating(replies):
-            return DONE if dispatch.run(host.read(version), request, replies) else FAILED
+            present = host.read(version)
+            unit = _unit(present, request, replies) if apart and dispatch.acts(request) else ""
+            return DONE if dispatch.run(present, request, replies, unit) else FAILED
     except ActionError as error:
         replies.failed("", error)
         return FAILED
+
+
+def _unit(present: Host, request: Request, replies: Replies) -> str:
+    """Enter a unit of this request's own; where systemd gives none, users are not kept waiting."""
+    unit = scope.name(request, os.getpid())
+    actions = ", ".join(action.name for action in request.actions)
+    try:
+        scope.enter(present, unit, f"{actions} of {request.deployment}")
+    except ActionError as error:
+        told = f"it has no unit of its own: {error.message}: {error.cause}"
+        replies.send("progress", id=request.actions[0].id, message=told)
+        return ""
+    return unit
 
 
 def _apart(version: str, request: Request, replies: Replies) -> int:
@@ -68,7 +83,7 @@ def _apart(version: str, request: Request, replies: Replies) -> int:
         os.setsid()
         for number in SURVIVED:
             signal.signal(number, signal.SIG_IGN)
-        code = _run(version, request, replies)
+        code = _run(version, request, replies, apart=True)
     finally:
         os._exit(code)
 

@@ -16,7 +16,7 @@ from changeover.agent import beat, durable, names
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 PROTOCOL = 1
 LONGEST_REQUEST = 256 * 1024 * 1024
@@ -110,17 +110,22 @@ class Replies:
 
     Args:
         stream: Where they go; a pipe that nobody empties is waited for, with a deadline.
+
+    ``also`` is told every line but beats, whether or not somebody reads them.
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._sending = threading.Lock()
+        self.also: Callable[[Mapping[str, Any]], None] | None = None
         self.lost = False
 
     def send(self, kind: str, **fields: object) -> None:
         """Send one line, whole: others may be sent at the same time."""
         line = json.dumps({"type": kind, **fields}, ensure_ascii=False) + "\n"
         with self._sending:
+            if self.also and kind != "beat":
+                self.also({"type": kind, **fields})
             if self.lost:
                 return
             try:

@@ -18,6 +18,7 @@ from changeover.agent import (
     maintenance,
     manifest,
     place,
+    running,
     units,
 )
 from changeover.agent.failure import ActionError
@@ -55,6 +56,7 @@ def state(call: Call, given: Parameters) -> Result:
         "maintenance": maintenance.shown(call),
         "lock": held.as_shown(moment) if held else None,
         "fence": lease.highest(places),
+        "at_work": [run.as_shown() for run in running.listed(places)],
         "agent": call.host.version,
         "boot_id": moment.boot,
     }

@@ -35,7 +35,8 @@ BACKUP_SECONDS = 3600.0
 BACKUP = "backup_"
 MIGRATOR_SECONDS = 86400.0
 MIGRATOR = "migrator_"
-MIGRATOR_END = "migrator_end"
+# They end what others do, so they wait for nobody.
+ENDS = {"migrator_end", "end"}
 WISH = "way-back.lock"
 
 
@@ -53,8 +54,8 @@ def taken(call: Call, what: str, *, way_back: bool = False) -> Iterator[Call]:
     """
     saying = f"{what} of {call.deployment} since {stamp()}"
     state = call.places.state
-    apart = what.startswith((BACKUP, MIGRATOR))
-    if what == MIGRATOR_END:
+    apart = what.startswith((BACKUP, MIGRATOR)) or what in ENDS
+    if what in ENDS:
         lock: AbstractContextManager[None] = contextlib.nullcontext()
     elif apart:
         backup = what.startswith(BACKUP)

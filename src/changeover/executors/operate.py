@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from changeover.steps import Confirm, Drain, Place, PreviewSmoke, Retire, Revert, Start, Switch
 
 HEALTH_SECONDS = 5
+# What may not be cut moves users, which takes seconds.
+END_SECONDS = 30
 
 
 def states(fleet: Fleet, hosts: Sequence[Host]) -> Answers:
@@ -178,6 +180,11 @@ def withdraw(fleet: Fleet, hosts: Sequence[Host], deployment: str | None) -> Ans
 def contract_begins(fleet: Fleet, hosts: Sequence[Host], colour: str) -> None:
     """Have each host remember that the colour's contract migrations are begun."""
     on_each(fleet, hosts, lambda _: [action("contract_begins", colour=colour)]).check()
+
+
+def end(fleet: Fleet, hosts: Sequence[Host]) -> Answers:
+    """Have hosts end what requests of overtaken leases still do, or wait for it."""
+    return on_each(fleet, hosts, lambda _: [action("end", seconds=END_SECONDS)])
 
 
 def collect(fleet: Fleet, host: Host, colour: str) -> dict[str, Any]:

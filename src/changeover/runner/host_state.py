@@ -35,6 +35,7 @@ class HostState:
         settled_seconds: For how long that is so, by the host's own clock.
         fenced: The app hosts that it keeps users from, as a balancer: since when, why, and by which
             deployment.
+        at_work: The requests that change something there just now: unit, deployment, action, since.
     """
 
     host: str
@@ -52,6 +53,7 @@ class HostState:
     maintenance: Event | None = None
     settled_seconds: float | None = None
     fenced: Mapping[str, Event] = field(default_factory=dict)
+    at_work: tuple[Event, ...] = ()
 
     @property
     def lock_words(self) -> str:
@@ -96,13 +98,27 @@ class HostState:
         """Return the state as one line for a person."""
         warm = ", ".join(colour for colour in self.running if colour != self.live) or "none"
         if "app" not in self.groups:
-            return f"{self.host:<12} {','.join(self.groups):<14} lock {self.lock_words}"
+            return (
+                f"{self.host:<12} {','.join(self.groups):<14} lock {self.lock_words}{self._at_work}"
+            )
         unconfirmed = "" if self.live == self.confirmed else " (not confirmed)"
         return (
             f"{self.host:<12} {','.join(self.groups):<14} live {self.live or 'nothing'}"
             f"{unconfirmed}, back to {self.previous or 'nothing'}, warm {warm}, "
             f"lock {self.lock_words}{f', {self.page_words}' if self.page_words else ''}"
+            f"{self._at_work}"
         )
+
+    @property
+    def _at_work(self) -> str:
+        return "".join(f"\n{'':<12} at work: {work_words(one)}" for one in self.at_work)
+
+
+def work_words(one: Event) -> str:
+    """Say what is at work, for whom, since when, and what systemd calls it."""
+    unit = f" ({one['unit']})" if one.get("unit") else ""
+    what = one.get("action") or "a request"
+    return f"{what} of {one.get('deployment')} since {one.get('since')}{unit}"
 
 
 def _about(reason: str) -> str:
@@ -133,4 +149,5 @@ def read(host: Host, answer: Mapping[str, Any]) -> HostState:
         maintenance=answer.get("maintenance"),
         settled_seconds=since.get("seconds"),
         fenced=answer.get("fenced") or {},
+        at_work=tuple(answer.get("at_work") or ()),
     )

@@ -16,7 +16,17 @@ from changeover.counts import counted
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, operate
 from changeover.outcome import Outcome
-from changeover.runner import agreement, away, endings, forward, holder, retreat, stages, survey
+from changeover.runner import (
+    agreement,
+    at_work,
+    away,
+    endings,
+    forward,
+    holder,
+    retreat,
+    stages,
+    survey,
+)
 from changeover.runner.own import back as own_back
 from changeover.runner.sending_back import STOP_SECONDS
 from changeover.runner.undo.unasked import Mended, mend
@@ -111,6 +121,7 @@ def steal(context: Context, reason: str) -> str | None:
     run.begin("lock steal", holder, None, reason=reason)
     lock = steps.Lock(id="lock", hosts=tuple(states), reason=reason, seconds=60)
     run.step(lock, lambda: _steal(run, lock, run.lease_hosts))
+    at_work.end(run, run.lease_hosts, states.values())
     lease.unlock(run.fleet, run.lease_hosts).check()
     run.end("done", 0, f"taken from {holder or 'nobody'}: {reason}")
     return holder
@@ -232,6 +243,7 @@ class _Taking:
         back = retreat.but(self.app_hosts, self.behind)
         for colour in sorted(self.started):
             operate.stop(run.fleet, back, colour, STOP_SECONDS).check()
+        at_work.end(run, self.hosts, self.seen.states.values())
         self._withdraw(back)
         if self.goal is not None:
             retreat.prove(run, self.goal, back)

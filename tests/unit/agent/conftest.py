@@ -107,14 +107,14 @@ class Machine:
         deployment: str = "d1",
         fence: dict[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
-        """Run actions and return the lines that a controller would read."""
+        """Run actions and return the lines that a controller would read; an empty fence is none."""
         stream = io.BytesIO()
         raw = {
             "protocol": 1,
             "agent": "",
             "app": APP,
             "deployment": deployment,
-            "fence": fence or {"number": self.number, "nonce": NONCE},
+            "fence": {"number": self.number, "nonce": NONCE} if fence is None else fence or None,
             "actions": list(actions),
         }
         parsed = protocol.parse(json.dumps(raw).encode())

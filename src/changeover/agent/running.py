@@ -1,0 +1,225 @@
+"""The requests that change something here and now: listed, followed by the next one, ended.
+
+Each has a file in memory for as long as it lives, and holds that file's lock, which the system lets go
+with the process, however it ends. In it are the action at hand and what was said of it, for whoever
+asks for the same: a request whose session was cut goes on, and the one that comes after it takes its
+result instead of beginning a second time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import threading
+import time
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from changeover.agent import durable, filelock
+from changeover.agent.clock import stamp
+from changeover.agent.failure import ActionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from changeover.agent.call import Call, Result
+    from changeover.agent.places import Places
+    from changeover.agent.protocol import Action, Request
+
+SUFFIX = ".jsonl"
+BEGINS = "begins"
+POLL_SECONDS = 0.02
+FOLLOW_SECONDS = 3600.0
+# These look for themselves after one that was cut off, and tell more of it than a result does.
+FOLLOWED_BY_THEMSELVES = ("migrator_", "backup_restore", "end")
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One request at work.
+
+    Args:
+        path: Its file.
+        unit: The unit that it is in; empty where systemd gave it none.
+        deployment: Whose it is.
+        number: Its fencing number.
+        action: The action at hand; empty between two.
+        digest: Of that action's parameters.
+        since: When the action was begun.
+    """
+
+    path: Path
+    unit: str
+    deployment: str
+    number: int
+    action: str
+    digest: str
+    since: str
+
+    def as_shown(self) -> Event:
+        """Return it for others to see."""
+        about = {"unit": self.unit, "deployment": self.deployment}
+        return {**about, "action": self.action, "since": self.since}
+
+
+class Record:
+    """The file of the request that this process does; where memory has no room, there is none."""
+
+    def __init__(self, stream: IO[bytes] | None) -> None:
+        self._stream = stream
+
+    def note(self, event: Mapping[str, Any]) -> None:
+        """Write one line for those who follow."""
+        if self._stream is not None:
+            with contextlib.suppress(OSError):
+                self._stream.write(durable.encoded(json.dumps(event) + "\n"))
+                self._stream.flush()
+
+    def begins(self, action: Action) -> None:
+        """Say which action is at hand from now on."""
+        about = {"id": action.id, "action": action.name, "digest": digest(action.parameters)}
+        self.note({"type": BEGINS, **about, "at": stamp()})
+
+
+def digest(parameters: Mapping[str, Any]) -> str:
+    """Return what equals for equal parameters, and tells none of them."""
+    return hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
+
+
+def _directory(places: Places) -> Path:
+    return places.secrets / "running"
+
+
+@contextlib.contextmanager
+def recorded(places: Places, request: Request, unit: str) -> Iterator[Record]:
+    """Be listed as long as this is held."""
+    name = unit or f"process-{threading.get_native_id()}"
+    path = _directory(places) / f"{name}{SUFFIX}"
+    number = (request.fence or {}).get("number")
+    head = {"unit": unit, "deployment": request.deployment, "number": number, "at": stamp()}
+    with contextlib.ExitStack() as stack:
+        try:
+            durable.ensure_directory(places.secrets, 0o700)
+            durable.ensure_directory(path.parent, 0o700)
+            _forget_ended(places)
+            stream = stack.enter_context(_locked(path))
+        except OSError:
+            yield Record(None)
+            return
+        record = Record(stream)
+        record.note({"type": "run", **head})
+        try:
+            yield record
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(path)  # noqa: PTH108 - tests kill at what Path changes: this is no such step
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """Return a file that is listed with its lock held, never without."""
+    aside = f"{path}.new"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    stream = os.fdopen(os.open(aside, flags, durable.PRIVATE), "wb")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.replace(aside, path)  # noqa: PTH105 - as where it is removed
+    except OSError:
+        stream.close()
+        raise
+    return stream
+
+
+def _forget_ended(places: Places) -> None:
+    for path in _directory(places).glob(f"*{SUFFIX}"):
+        if not filelock.is_held(path):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)  # noqa: PTH108 - as above
+
+
+def listed(places: Places) -> list[Run]:
+    """Return the requests at work, the eldest first."""
+    found = []
+    for path in _directory(places).glob(f"*{SUFFIX}"):
+        with contextlib.suppress(FileNotFoundError):
+            if filelock.is_held(path) and (run := _run(path)):
+                found.append(run)
+    return sorted(found, key=lambda run: (run.since, run.unit))
+
+
+def _run(path: Path) -> Run | None:
+    head: Event = {}
+    at_hand: Event = {}
+    for event in _events(path.read_bytes()):
+        if event["type"] == "run":
+            head = event
+        elif event["type"] == BEGINS:
+            at_hand = event
+        elif event["type"] in {"done", "failed"}:
+            at_hand = {}
+    if not head:
+        return None
+    return Run(
+        path=path,
+        unit=str(head["unit"]),
+        deployment=str(head["deployment"]),
+        number=int(head["number"] or 0),
+        action=str(at_hand.get("action", "")),
+        digest=str(at_hand.get("digest", "")),
+        since=str(at_hand.get("at") or head["at"]),
+    )
+
+
+def _events(content: bytes) -> Iterator[Event]:
+    for line in content.split(b"\n")[:-1]:
+        with contextlib.suppress(ValueError):
+            yield json.loads(line)
+
+
+def adopted(call: Call, action: Action) -> Result | None:
+    """Follow the same action of this deployment to its end, where one is at work; return its result.
+
+    ``None`` where there is none, or where it failed: it is then tried again.
+
+    Raises:
+        ActionError: ``agent-busy``; it does not end.
+    """
+    if action.name.startswith(FOLLOWED_BY_THEMSELVES):
+        return None
+    same = (call.deployment, action.name, digest(action.parameters))
+    for run in listed(call.places):
+        if (run.deployment, run.action, run.digest) == same:
+            with contextlib.suppress(FileNotFoundError), run.path.open("rb") as stream:
+                call.progress(f"{action.name} is at work since {run.since} ({run.unit}): followed")
+                return _followed(call, run, stream)
+    return None
+
+
+def _followed(call: Call, run: Run, stream: IO[bytes]) -> Result | None:
+    deadline = time.monotonic() + FOLLOW_SECONDS
+    at_hand, pending = False, b""
+    while True:
+        over = filelock.is_free(stream)
+        *lines, pending = (pending + stream.read()).split(b"\n")
+        for event in _events(b"\n".join([*lines, b""])):
+            if event["type"] == BEGINS:
+                at_hand = (event["action"], event["digest"]) == (run.action, run.digest)
+            elif at_hand and event["type"] == "progress":
+                call.progress(str(event["message"]))
+            elif at_hand and event["type"] == "done":
+                return {**event["result"], "adopted": True, "skipped": bool(event["skipped"])}
+            elif at_hand and event["type"] == "failed":
+                return None
+        if over:
+            return None
+        if time.monotonic() >= deadline:
+            raise ActionError(
+                "agent-busy",
+                f"{run.action} has been at work in {run.unit} for more than {FOLLOW_SECONDS:g} s",
+            )
+        call.give_way()
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,165 @@
+"""A request at work is listed, is followed by the same one, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from changeover.agent import dispatch, running
+from changeover.agent.failure import ActionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from changeover.agent.call import Call, Result
+    from changeover.agent.parameters import Parameters
+
+    from .conftest import Machine
+
+STOP = {"action": "stop", "colour": "1.0.0-00000000", "drain_seconds": 9}
+
+
+class Gated:
+    """An action that says that it has begun, and ends when it is let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.ends = threading.Event(), threading.Event()
+        self.runs = 0
+        self.fails = False
+
+    def __call__(self, call: Call, given: Parameters) -> Result:
+        del given
+        self.runs += 1
+        self.begun.set()
+        assert self.ends.wait(60)
+        call.progress("nearly")
+        if self.fails:
+            raise ActionError("unit-failed", "it did not stop")
+        return {"run": self.runs}
+
+
+@pytest.fixture
+def gated(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gated]:
+    made = Gated()
+    monkeypatch.setitem(dispatch.ACTING, "stop", made)
+    yield made
+    made.ends.set()
+
+
+def asked(
+    machine: Machine, *actions: dict[str, Any], deployment: str = "d1"
+) -> Callable[[], list[dict[str, Any]]]:
+    """Begin a request in a thread; return what waits for its lines."""
+    lines: list[dict[str, Any]] = []
+
+    def ask() -> None:
+        lines.extend(machine.request(*actions, deployment=deployment))
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+
+    def answer() -> list[dict[str, Any]]:
+        thread.join(60)
+        return lines
+
+    return answer
+
+
+def test_a_request_at_work_is_told_and_then_gone(machine: Machine, gated: Gated) -> None:
+    answer = asked(machine, STOP)
+    assert gated.begun.wait(60)
+
+    (shown,) = machine.do("state")["at_work"]
+    gated.ends.set()
+
+    assert (shown["deployment"], shown["action"]) == ("d1", "stop")
+    assert answer()[-1]["type"] == "done"
+    assert machine.do("state")["at_work"] == []
+    assert list((machine.root / "run/changeover/sample/running").iterdir()) == []
+
+
+def test_the_same_request_of_a_deployment_takes_the_result(
+    machine: Machine, gated: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = asked(machine, STOP)
+    assert gated.begun.wait(60)
+    monkeypatch.setattr(running, "POLL_SECONDS", 0.001)
+    followed = threading.Event()
+    look = running._followed  # noqa: SLF001
+
+    def told(*arguments: Any) -> Result | None:  # noqa: ANN401
+        followed.set()
+        return look(*arguments)
+
+    monkeypatch.setattr(running, "_followed", told)
+    second = asked(machine, STOP)
+    assert followed.wait(60)
+    gated.ends.set()
+
+    assert first()[-1]["result"] == {"run": 1}
+    assert second()[-1]["result"] == {"run": 1, "adopted": True}
+    assert "nearly" in json.dumps(second())
+
+
+@pytest.mark.parametrize("other", ["deployment", "parameters", "failed"])
+def test_what_is_not_the_same_or_failed_is_done_anew(
+    machine: Machine, gated: Gated, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    first = asked(machine, STOP)
+    assert gated.begun.wait(60)
+    gated.fails = other == "failed"
+    waits = threading.Event()
+    for name in ("_followed", "listed"):
+        real = getattr(running, name)
+
+        def told(*arguments: Any, real: Any = real) -> Any:  # noqa: ANN401
+            waits.set()
+            return real(*arguments)
+
+        monkeypatch.setattr(running, name, told)
+    again = {**STOP, "drain_seconds": 8} if other == "parameters" else STOP
+    second = asked(machine, again, deployment="d2" if other == "deployment" else "d1")
+    assert waits.wait(60)
+    gated.ends.set()
+    first()
+
+    last = second()[-1]
+
+    assert gated.runs == 2
+    assert "adopted" not in last.get("result", {})
+
+
+def test_one_that_was_killed_is_neither_listed_nor_followed(machine: Machine) -> None:
+    child = os.fork()
+    if child == 0:
+        dispatch.ACTING["stop"] = lambda _call, _given: os._exit(9)
+        machine.request(STOP)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    directory = machine.root / "run/changeover/sample/running"
+    assert len(list(directory.iterdir())) == 1
+
+    assert machine.do("state")["at_work"] == []
+    machine.do("prune", keep=[])
+
+    assert list(directory.iterdir()) == []
+
+
+def test_its_file_tells_no_parameter(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def act(call: Call, given: Parameters) -> Result:
+        del given
+        directory = call.places.secrets / "running"
+        seen.extend(path.read_text() for path in directory.iterdir())
+        return {}
+
+    monkeypatch.setitem(dispatch.ACTING, "place", act)
+    machine.do("place", env={"TOKEN": "a secret value"})
+
+    assert '"place"' in seen[0]
+    assert "secret" not in seen[0]
