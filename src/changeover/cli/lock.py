@@ -40,10 +40,10 @@ def steal(
     json: options.Json = False,
 ) -> None:
     """Take the lock from whoever holds it; their later actions are refused by every host."""
-    from changeover.runner import takeover  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner import overtaken  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app_name, json_lines=json)
-    before = takeover.steal(context_of(desk), reason)
+    before = overtaken.steal(context_of(desk), reason)
     desk.output.data(
         {"type": "lock-stolen", "from": before, "reason": reason},
         f"the lock was taken from {before or 'nobody'} and is free now",

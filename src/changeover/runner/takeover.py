@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING
 from changeover import plan as planning
 from changeover import steps
 from changeover.colour import version_of
-from changeover.counts import counted
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, operate
-from changeover.outcome import Outcome
 from changeover.runner import (
     agreement,
-    at_work,
     away,
     endings,
     forward,
     holder,
+    overtaken,
     retreat,
     stages,
     survey,
@@ -90,7 +88,7 @@ def abort(context: Context, *, force: bool) -> Event:
     goal = (
         pending["from"]
         if pending and pending["kind"] == "switch"
-        else agreement.agreed(seen.apps, "confirmed", name)
+        else _confirmed_before(seen.apps, str(holder.deployed(held)), name)
     )
     deployment = holder.interrupted(held) or (pending["deployment"] if pending else None)
     taking = _Taking(run, seen, goal, str(holder.deployed(held)), pending, deployment)
@@ -110,26 +108,6 @@ def abort(context: Context, *, force: bool) -> Event:
     except Exception as error:
         raise taking.failed(endings.unexpected(error)) from error
     return taking.end()
-
-
-def steal(context: Context, reason: str) -> str | None:
-    """Take the lock from whoever holds it, journal whose it was, give it back; return the holder."""
-    run = context.run()
-    run.fleet.any_agent = True
-    states = survey.host_states(run.fleet, run.lease_hosts)
-    holder = next((str(state.lock["owner"]) for state in states.values() if state.lock), None)
-    run.begin("lock steal", holder, None, reason=reason)
-    lock = steps.Lock(id="lock", hosts=tuple(states), reason=reason, seconds=60)
-    run.step(lock, lambda: _steal(run, lock, run.lease_hosts))
-    at_work.end(run, run.lease_hosts, states.values())
-    lease.unlock(run.fleet, run.lease_hosts).check()
-    run.end("done", 0, f"taken from {holder or 'nobody'}: {reason}")
-    return holder
-
-
-def _steal(run: Run, step: steps.Lock, hosts: Sequence[Host]) -> Outcome:
-    lease.lock(run.fleet, hosts, step.reason, step.seconds, steal=True)
-    return Outcome(says=f"taken on {counted(len(hosts), 'host')}")
 
 
 def _interrupted(context: Context, *, force: bool) -> tuple[Event, Seen]:
@@ -162,13 +140,25 @@ def _refuse_confirmed(
     states: Iterable[HostState], held: Event, pending: Event | None, environment: str
 ) -> None:
     version = str(holder.deployed(held))
-    confirmed = {version_of(state.confirmed) for state in states if state.confirmed}
-    if pending is None and version in confirmed:
+    confirmed = {version_of(state.confirmed or "") for state in states}
+    if pending is None and confirmed == {version}:
         raise NothingInterrupted(
             f"{version} was confirmed before the deployment stopped: there is nothing to abort",
             hint=f"changeover resume --env {environment} ends it, "
             f"changeover rollback --env {environment} takes it back",
         )
+
+
+def _confirmed_before(states: Sequence[HostState], version: str, environment: str) -> str | None:
+    """Return the colour to go back to: where some hosts heard the confirmation, what they left."""
+    heard = next((each.confirmed for each in states if _is_of(each.confirmed, version)), None)
+    if heard is None:
+        return agreement.agreed(states, "confirmed", environment)
+    return agreement.origin(states, heard, environment)
+
+
+def _is_of(colour: str | None, version: str) -> bool:
+    return colour is not None and version_of(colour) == version
 
 
 @dataclass(slots=True)
@@ -225,7 +215,7 @@ class _Taking:
         of = f" of {self.deployment}" if self.deployment else ""
         reason = f"abort {self.version}{of}"
         lock = steps.Lock(id="lock", hosts=names, reason=reason, seconds=planning.LEASE_SECONDS)
-        run.step(lock, lambda: _steal(run, lock, self.hosts))
+        run.step(lock, lambda: overtaken.take(run, lock, self.hosts))
         self.seen = away.fence_lost(run, self.seen)
         own_back.end(run, self.app_hosts)
         revert = steps.Revert(
@@ -243,7 +233,7 @@ class _Taking:
         back = retreat.but(self.app_hosts, self.behind)
         for colour in sorted(self.started):
             operate.stop(run.fleet, back, colour, STOP_SECONDS).check()
-        at_work.end(run, self.hosts, self.seen.states.values())
+        overtaken.end(run, self.hosts, self.seen.states.values())
         self._withdraw(back)
         if self.goal is not None:
             retreat.prove(run, self.goal, back)

@@ -174,3 +174,23 @@ def test_a_lost_app_host_is_named(desk: Desk, machines: Machines) -> None:
     assert error.message.startswith(f"{OLD} is live on one, as before the deployment; not known")
     assert "when it answers, changeover abort --env demo" in error.hint
     assert machines["one"].running == [OLDER, OLD]
+
+
+def test_a_fleet_of_which_one_host_heard_the_confirmation_is_taken_back(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["one"].live = machines["one"].confirmed = NEW
+    machines["one"].history = [OLDER, OLD]
+
+    end = abort(desk)
+
+    assert machines.live == [OLD, OLD]
+    assert end["message"].startswith(f"{OLD} is live on one, two, as before the deployment")
+
+
+def test_what_every_host_heard_confirmed_is_not_aborted(desk: Desk, machines: Machines) -> None:
+    for name in ("one", "two"):
+        machines[name].live = machines[name].confirmed = NEW
+
+    with pytest.raises(takeover.NothingInterrupted, match=r"3\.0\.0 was confirmed"):
+        abort(desk)

@@ -34,6 +34,7 @@ from changeover.executors.migrate.rows_that_break import broken
 from changeover.executors.migrate.run import MigrateOutcome, apply, revert
 from changeover.executors.migrate.server import ServerFacts, probe
 from changeover.executors.migrate.status import MigrationStatus, fence, pending, standing, status
+from changeover.executors.migrate.supersede import supersede
 
 __all__ = [
     "Baseline",
@@ -78,4 +79,5 @@ __all__ = [
     "revert",
     "standing",
     "status",
+    "supersede",
 ]
