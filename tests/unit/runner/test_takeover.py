@@ -96,9 +96,9 @@ def test_an_agent_that_cannot_take_away_what_was_placed_keeps_nobody_from_going_
     assert end["outcome"] == "done"
     assert machines["one"].withdrawn == [LEASE["deployment"]]
     said = [event["says"] for event in desk.events if event["type"] == "warning"]
-    assert said == [
-        "warning: what the deployment placed stays on two, inert: two: unknown-action",
-    ]
+    assert said[-1] == (
+        "warning: what the deployment placed stays on two, inert: two: unknown-action"
+    )
 
 
 def interrupt() -> None:
