@@ -7,11 +7,13 @@ import html
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from changeover import traffic
+from changeover import drained, traffic
 from changeover.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from changeover.drained import Drained
 
 Event = dict[str, Any]
 
@@ -75,8 +77,8 @@ class Summary:
     """One deployment as its journal tells it. ``outcome`` is ``open`` where no end was written.
 
     ``way`` says in words where it went from and to, or what a verb between deployments was about.
-    ``left_open`` counts the connections from before that a reload of Nginx has met, ``traffic`` what
-    went over SSH by host, where that was counted.
+    ``left_open`` counts the connections from before that a reload of Nginx has met, ``websockets``
+    those of colours that were stopped, ``traffic`` what went over SSH by host, where that was counted.
     """
 
     deployment: str
@@ -93,6 +95,7 @@ class Summary:
     exit: int | None
     message: str
     left_open: int
+    websockets: Drained
     traffic: dict[str, traffic.Traffic]
     steps: tuple[StepLine, ...]
 
@@ -126,6 +129,7 @@ def summarise(events: Sequence[Event]) -> Summary:
             for event in events
             if event["type"] == "step-done"
         ),
+        websockets=drained.read(events),
         traffic=_traffic(events),
         steps=tuple(line for number, run in enumerate(sittings) for line in _told(number, run)),
     )
@@ -224,6 +228,8 @@ def as_text(summary: Summary) -> str:
     ]
     if summary.message:
         lines.append(f"  {summary.message}")
+    if summary.websockets.open:
+        lines.append(f"  drained {summary.websockets.words}")
     if summary.traffic:
         lines.append(f"  {traffic.words(summary.traffic)}")
     for line in summary.steps:
@@ -242,6 +248,7 @@ def as_html(summary: Summary) -> str:
         "Exit": "" if summary.exit is None else str(summary.exit),
         "Left open": counted(summary.left_open, "connection")
         + " at reloads, WebSockets among them",
+        "Drained": summary.websockets.words,
         "Moved": traffic.words(summary.traffic) if summary.traffic else "",
     }
     rows = "\n".join(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { stat, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -46,6 +46,8 @@ describe('the end of a process', () => {
     assert.equal(status, 0);
     const ends = await Promise.all(clients.map(({ closed }) => closed));
     assert.deepEqual(new Set(ends.map(({ code }) => code)), new Set([1001]));
+    const told = JSON.parse(await readFile(join(app.directory, 'drained.json'), 'utf8'));
+    assert.deepEqual(told, { websockets: { 1001: 12 } });
     const times = ends.map(({ at }) => at);
     const spread = Math.max(...times) - Math.min(...times);
     assert.ok(spread > 50 && spread < 2000, `spread over ${spread} ms`);

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from changeover.agent import durable, live, nginx, site
+from changeover.agent import durable, live, nginx, open_websockets, site
 
 if TYPE_CHECKING:
     from changeover.agent.call import Call
@@ -34,12 +34,14 @@ class Moved:
 
     Args:
         left_open: The connections from before that a reload found, WebSockets among them.
+        websockets: The WebSockets that were open to the colour that users left, right after it.
     """
 
     switch_us: int
     reloaded: bool
     site_changed: bool
     left_open: int = 0
+    websockets: int = 0
 
 
 def look(
@@ -67,18 +69,34 @@ def make(call: Call, move: Move, *, going_back: bool = False) -> Moved:
         ActionError: ``nginx-failed`` or ``nginx-unreloaded``; the link may have been renamed, the
             site has not.
     """
+    origin = live.colour(call.places)
     if not move.site.reload:
         site.install(call, move.site)
+        took = rename(call, move.target)
+        lasting = _lasting(call, origin, move.target)
         return Moved(
-            switch_us=rename(call, move.target), reloaded=False, site_changed=move.site.repoint
+            switch_us=took, reloaded=False, site_changed=move.site.repoint, websockets=lasting
         )
     # Where the colour goes first, users are on it at once and only the reload waits.
     took = 0 if move.site.first else rename(call, move.target)
+    lasting = _lasting(call, origin, move.target)
     with nginx.closing(call, move.closing_seconds) as left_open:
         site.install(call, move.site, going_back=going_back)
         if move.site.first:
             took = rename(call, move.target)
-    return Moved(switch_us=took, reloaded=True, site_changed=True, left_open=left_open)
+            lasting = _lasting(call, origin, move.target)
+    return Moved(
+        switch_us=took,
+        reloaded=True,
+        site_changed=True,
+        left_open=left_open,
+        websockets=lasting,
+    )
+
+
+def _lasting(call: Call, origin: str | None, target: str | None) -> int:
+    """Return how many WebSockets stay on the colour that users have left."""
+    return open_websockets.open_to(call, origin) if origin and origin != target else 0
 
 
 def rename(call: Call, target: str | None) -> int:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from changeover.agent import live, maintenance_page, manifest, masking, sockets, units
+from changeover.agent import (
+    live,
+    maintenance_page,
+    manifest,
+    masking,
+    open_websockets,
+    sockets,
+    units,
+)
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -175,10 +183,23 @@ def stop(call: Call, given: Parameters) -> Result:
     began = time.monotonic()
     if all(state.ended for state in units.states(call.host, names)):
         return {"stopped_ms": 0, "killed": False, "log_tail": "", "skipped": True}
-    killed = units.stop(call.host, names, seconds + STOP_GRACE_SECONDS, call.give_way)
+    drain = open_websockets.Drain.begin(call, colour)
+
+    def meanwhile() -> None:
+        drain.look()
+        call.give_way()
+
+    # Whoever asks may not know the release: one that takes its time to drain gets it.
+    seconds = max(seconds, *(process.drain_seconds for process in _processes(call, colour)))
+    killed = units.stop(call.host, names, seconds + STOP_GRACE_SECONDS, meanwhile)
     overdue = any(state.result == "timeout" for state in units.states(call.host, names))
     return {
         "stopped_ms": round((time.monotonic() - began) * 1000),
         "killed": killed or overdue,
+        "websockets": drain.end(killed=killed or overdue),
         "log_tail": units.log_tail(call, names, colour, lines=10),
     }
+
+
+def _processes(call: Call, colour: str) -> tuple[manifest.Process, ...]:
+    return manifest.read(call.places.release(colour)).processes

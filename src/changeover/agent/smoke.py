@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from changeover.agent import (
     client,
+    maintenance_page,
     manifest,
     masking,
     names,
@@ -65,19 +66,18 @@ def smoke(call: Call, given: Parameters) -> Result:
             raise ActionError("bad-parameter", f"check {check.get('id')!r} cannot be run here")
     site = call.places.release(colour) / release.site if release.site else None
     answers = []
-    log = ""
     with contextlib.ExitStack() as stack:
         find = _sockets(call, release, colour)
         if site is not None and call.host.nginx:
-            if through == "live":
+            # Behind the page of maintenance the live one shows only that.
+            if through == "live" and not maintenance_page.is_on(call.places):
                 find = _live(call, find)
             else:
                 find = stack.enter_context(_private(call, site, colour, checks, find))
         for check in checks:
             call.give_way()
             answers.append({"id": check.get("id"), **_asked(call, colour, check, host, find)})
-        if through == THROUGH[0]:
-            log = private_nginx.complaints(call, colour)
+        log = private_nginx.complaints(call, colour)
     return {"answers": answers, "log": log}
 
 

@@ -17,6 +17,7 @@ from changeover.agent import (
     live,
     maintenance,
     manifest,
+    open_websockets,
     place,
     running,
     units,
@@ -116,6 +117,7 @@ def _releases(call: Call, placed: list[str]) -> list[dict[str, Any]]:
             "placed_at": record.get("placed_at"),
             "deployment": record.get("deployment"),
             "running": bool(own) and all(_runs(states.get(name)) for name in own),
+            "websockets": open_websockets.open_to(call, colour),
             "units": {name: _said(states.get(name)) for name in own},
         }
         for colour, release, own in found

@@ -19,11 +19,11 @@ from changeover.agent import (
 )
 from changeover.agent.failure import ActionError
 from changeover.agent.live import Pending, Reverting
+from changeover.agent.move import Moved
 
 if TYPE_CHECKING:
     from changeover.agent.call import Call, Result
     from changeover.agent.live import Record
-    from changeover.agent.move import Moved
     from changeover.agent.parameters import Parameters
 
 LOOK_SECONDS = 5
@@ -67,7 +67,7 @@ def switch(call: Call, given: Parameters) -> Result:
 
 def _answer(origin: str | None, target: str | None, moved: Moved | None, **more: object) -> Result:
     took = dataclasses.asdict(moved) if moved else {}
-    nothing = {"switch_us": 0, "reloaded": False, "site_changed": False, "left_open": 0}
+    nothing = dataclasses.asdict(Moved(switch_us=0, reloaded=False, site_changed=False))
     return {"from": origin, "to": target, **nothing, **took, **more}
 
 

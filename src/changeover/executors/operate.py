@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from changeover.counts import counted
+from changeover.drained import Drained
 from changeover.fleet import Answers, Event, Fleet, action, on_each
 from changeover.outcome import Outcome
 
@@ -82,11 +83,17 @@ def switch(fleet: Fleet, hosts: Sequence[Host], step: Switch) -> tuple[Outcome, 
     results = [dict(replies["switch"].result) for replies in answers.replies.values()]
     slowest = max((int(result.get("switch_us", 0)) for result in results), default=0)
     reloads = sum(bool(result.get("reloaded")) for result in results)
-    left_open = _left_open(results)
+    left_open, lasting = _left_open(results), _lasting(results)
     outcome = Outcome(
         says=f"{step.before or 'nothing'} -> {step.colour} on {counted(len(results), 'host')}, "
-        f"{slowest / 1000:.1f} ms, {counted(reloads, 'reload')} of Nginx{_open_words(left_open)}",
-        figures={"switch_us": slowest, "reloads": reloads, "left_open": left_open},
+        f"{slowest / 1000:.1f} ms, {counted(reloads, 'reload')} of Nginx{_open_words(left_open)}"
+        f"{_lasting_words(lasting, step.before)}",
+        figures={
+            "switch_us": slowest,
+            "reloads": reloads,
+            "left_open": left_open,
+            "websockets": lasting,
+        },
     )
     return outcome, answers
 
@@ -98,6 +105,14 @@ def _left_open(results: Sequence[Event]) -> int:
 def _open_words(left_open: int) -> str:
     said = counted(left_open, "connection")
     return f", {said} from before still open at it" if left_open else ""
+
+
+def _lasting(results: Sequence[Event]) -> int:
+    return sum(int(result.get("websockets") or 0) for result in results)
+
+
+def _lasting_words(count: int, colour: str | None) -> str:
+    return f", {counted(count, 'WebSocket')} still on {colour}" if count else ""
 
 
 def well(fleet: Fleet, hosts: Sequence[Host], colour: str) -> None:
@@ -117,7 +132,7 @@ def confirm(fleet: Fleet, hosts: Sequence[Host], step: Confirm) -> Outcome:
     return Outcome(says=f"{step.colour} stays on {counted(len(hosts), 'host')}")
 
 
-def drain(fleet: Fleet, hosts: Sequence[Host], step: Drain) -> Outcome:
+def drain(fleet: Fleet, hosts: Sequence[Host], step: Drain) -> tuple[Outcome, Drained]:
     """Close the old colour's connections, bring it back warm, and remove the colours before it."""
 
     def actions(_: Host) -> list[Event]:
@@ -129,8 +144,10 @@ def drain(fleet: Fleet, hosts: Sequence[Host], step: Drain) -> Outcome:
 
     results = on_each(fleet, hosts, actions).each("stop")
     slowest = max((int(result.get("stopped_ms", 0)) for result in results.values()), default=0)
-    says = f"{step.colour} drained in {slowest} ms"
-    return Outcome(says=says + (", warm" if step.warm else ""), figures={"stopped_ms": slowest})
+    ended = Drained.of(result.get("websockets") or {} for result in results.values())
+    says = f"{step.colour} drained in {slowest} ms{ended.words and f', {ended.words}'}"
+    figures = {"stopped_ms": slowest, "websockets": ended.as_json()}
+    return Outcome(says=says + (", warm" if step.warm else ""), figures=figures), ended
 
 
 def revert(fleet: Fleet, hosts: Sequence[Host], step: Revert) -> tuple[Outcome, Answers]:
@@ -140,12 +157,13 @@ def revert(fleet: Fleet, hosts: Sequence[Host], step: Revert) -> tuple[Outcome, 
     answers = on_each(fleet, hosts, lambda _: [request])
     results = [dict(replies["revert"].result) for replies in answers.replies.values()]
     slowest = max((int(result.get("switch_us", 0)) for result in results), default=0)
-    left_open = _left_open(results)
+    left_open, lasting = _left_open(results), _lasting(results)
     missing = f", not on {', '.join(answers.errors)}" if answers.errors else ""
     outcome = Outcome(
         says=f"back on {step.colour or 'nothing'} on {counted(len(results), 'host')}{missing}, "
-        f"{slowest / 1000:.1f} ms{_open_words(left_open)}",
-        figures={"switch_us": slowest, "left_open": left_open},
+        f"{slowest / 1000:.1f} ms{_open_words(left_open)}"
+        f"{_lasting_words(lasting, 'the colour that users left')}",
+        figures={"switch_us": slowest, "left_open": left_open, "websockets": lasting},
     )
     return outcome, answers
 

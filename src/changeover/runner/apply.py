@@ -9,7 +9,7 @@ from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import balance, lease, operate
 from changeover.outcome import Outcome
-from changeover.runner import holder, page, proof, safety
+from changeover.runner import draining, holder, page, proof, safety
 from changeover.runner.own import left as own_left
 from changeover.runner.own import migration as own_migration
 from changeover.runner.own import rehearsal as own_rehearsal
@@ -67,7 +67,7 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
         case steps.Confirm():
             return operate.confirm(fleet, hosts, step)
         case steps.Drain():
-            return operate.drain(fleet, hosts, step)
+            return draining.drain(run, hosts, step)
         case steps.Revert():
             outcome, answers = operate.revert(fleet, hosts, step)
             answers.check()

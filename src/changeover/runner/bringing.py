@@ -10,7 +10,7 @@ from changeover.colour import version_of
 from changeover.errors import CheckRed
 from changeover.executors import operate
 from changeover.plan import ROLLBACK_CLOSING_SECONDS, START_SECONDS
-from changeover.runner import forecast, proof
+from changeover.runner import draining, forecast, proof
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,7 +76,7 @@ class Bringing:
             warm=True,
             seconds=WARM_SECONDS,
         )
-        self._step(drain, lambda: operate.drain(self.run.fleet, [host], drain))
+        self._step(drain, lambda: draining.drain(self.run, [host], drain))
 
     def _back(self, host: Host, colour: str | None) -> None:
         state = operate.states(self.run.fleet, [host]).each("state")[host.name]

@@ -36,6 +36,7 @@ class HostState:
         fenced: The app hosts that it keeps users from, as a balancer: since when, why, and by which
             deployment.
         at_work: The requests that change something there just now: unit, deployment, action, since.
+        websockets: How many WebSockets are open, by colour; colours without any are left out.
     """
 
     host: str
@@ -54,6 +55,7 @@ class HostState:
     settled_seconds: float | None = None
     fenced: Mapping[str, Event] = field(default_factory=dict)
     at_work: tuple[Event, ...] = ()
+    websockets: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def lock_words(self) -> str:
@@ -88,6 +90,11 @@ class HostState:
             return f"{reason} was interrupted; resume goes on, abort takes it back"
         return reason
 
+    @property
+    def _websocket_words(self) -> str:
+        parts = [f"{count} on {colour}" for colour, count in sorted(self.websockets.items())]
+        return f"WebSockets {' and '.join(parts)}, " if parts else ""
+
     def as_json(self) -> Event:
         """Return the state as plain JSON."""
         told = asdict(self)
@@ -105,8 +112,8 @@ class HostState:
         return (
             f"{self.host:<12} {','.join(self.groups):<14} live {self.live or 'nothing'}"
             f"{unconfirmed}, back to {self.previous or 'nothing'}, warm {warm}, "
-            f"lock {self.lock_words}{f', {self.page_words}' if self.page_words else ''}"
-            f"{self._at_work}"
+            f"{self._websocket_words}lock {self.lock_words}"
+            f"{f', {self.page_words}' if self.page_words else ''}{self._at_work}"
         )
 
     @property
@@ -150,4 +157,9 @@ def read(host: Host, answer: Mapping[str, Any]) -> HostState:
         settled_seconds=since.get("seconds"),
         fenced=answer.get("fenced") or {},
         at_work=tuple(answer.get("at_work") or ()),
+        websockets={
+            str(entry["colour"]): int(entry["websockets"])
+            for entry in releases
+            if entry.get("websockets")
+        },
     )

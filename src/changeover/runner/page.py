@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from changeover.colour import version_of
 from changeover.counts import counted
 from changeover.errors import ChangeoverError, CheckRed, Mixed
-from changeover.executors import maintenance, operate
+from changeover.executors import maintenance
 from changeover.fleet import action, on_each
 from changeover.outcome import Outcome
-from changeover.runner import endings, survey
+from changeover.runner import draining, endings, survey
 from changeover.secret import Secret
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _partly(run: Run, errors: Mapping[str, ChangeoverError]) -> Mixed:
 
 def stop(run: Run, step: steps.Stop) -> Outcome:
     """Stop a colour behind the page; what it still serves has until the deadline."""
-    answers = operate.stop(run.fleet, run.app_hosts, step.colour, step.seconds, shut=True)
+    answers = draining.stop(run, run.app_hosts, step.colour, step.seconds, shut=True)
     results = answers.each("stop")
     slowest = max((int(result.get("stopped_ms", 0)) for result in results.values()), default=0)
     killed = [host for host, result in results.items() if result.get("killed")]

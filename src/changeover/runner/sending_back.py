@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from changeover import steps
 from changeover.errors import ChangeoverError, RolledBack
-from changeover.executors import lease, operate
+from changeover.executors import lease
 from changeover.plan import DEADMAN_SECONDS, ROLLBACK_CLOSING_SECONDS
-from changeover.runner import away, endings, retreat
+from changeover.runner import away, draining, endings, retreat
 from changeover.runner.own import back as own_back
 from changeover.runner.undo.unasked import Mended, mend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from changeover.fleet import Answers
     from changeover.inventory import Host
     from changeover.plan import Plan
     from changeover.runner.run import Run
@@ -60,6 +61,11 @@ def send_back(
     return _arrived(run, plan, red, error, behind, mended, resumed=resumed)
 
 
+def stop(run: Run, hosts: Sequence[Host], colour: str) -> Answers:
+    """Stop a colour that users were sent back from."""
+    return draining.stop(run, hosts, colour, STOP_SECONDS)
+
+
 def _arrived(
     run: Run,
     plan: Plan,
@@ -75,7 +81,7 @@ def _arrived(
     back = retreat.but(run.app_hosts, behind)
     said = f"{version or 'nothing'} serves again"
     unproved = _unproved(run, before, back)
-    operate.stop(run.fleet, back, plan.colour, STOP_SECONDS)
+    stop(run, back, plan.colour)
     if unproved or behind:
         said += f" on {retreat.listed(back)}"
     if unproved:

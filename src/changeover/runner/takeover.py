@@ -26,7 +26,7 @@ from changeover.runner import (
     survey,
 )
 from changeover.runner.own import back as own_back
-from changeover.runner.sending_back import STOP_SECONDS
+from changeover.runner.sending_back import stop
 from changeover.runner.undo.unasked import Mended, mend
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ class _Taking:
         self.moved = True
         back = retreat.but(self.app_hosts, self.behind)
         for colour in sorted(self.started):
-            operate.stop(run.fleet, back, colour, STOP_SECONDS).check()
+            stop(run, back, colour).check()
         overtaken.end(run, self.hosts, self.seen.states.values())
         self._withdraw(back)
         if self.goal is not None:

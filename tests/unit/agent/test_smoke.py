@@ -39,6 +39,10 @@ error_log {root}/var/log/nginx/error.log warn;
 events {{ worker_connections 64; }}
 http {{
     map $http_x_request_id $changeover_request_id {{ default $request_id; }}
+    map $host $changeover_tester {{ default none; }}
+    map $host $changeover_balancer {{ default ""; }}
+    map $host $changeover_wanted {{ default html; }}
+    map $host $changeover_retry_after {{ default ""; }}
     access_log {root}/var/log/nginx/access.log;
     include /etc/nginx/sites-enabled/*.conf;
 }}
@@ -190,6 +194,7 @@ def test_a_colour_is_asked_as_users_will_ask_it(real: Machine, chat: list[Server
     live = up(real, site(real), version="1.0.0")
     (real.root / f"run/{APP}/current").symlink_to(live)
     (real.root / f"run/{APP}/closing").touch()
+    (real.root / f"run/{APP}/maintenance/on").mkdir(parents=True)
     colour = up(real, site(real), chat)
 
     answers = asked(

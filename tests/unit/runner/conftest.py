@@ -61,6 +61,7 @@ class Machine:
     reachable: bool = True
     asked: list[str] = field(default_factory=list)
     left_open: int = 0
+    websockets: Event = field(default_factory=dict)
     settled_seconds: float | None = 1e6
     before: dict[str, Callable[[], object]] = field(default_factory=dict)
     backups: list[Event] = field(default_factory=list)
@@ -172,7 +173,7 @@ class Machine:
 
     def _stop(self, action: Event) -> Event:
         self.running = [each for each in self.running if each != action["colour"]]
-        return {}
+        return {"websockets": self.websockets}
 
     def _retire(self, action: Event) -> Event:
         self.placed = [each for each in self.placed if each != action["colour"]]

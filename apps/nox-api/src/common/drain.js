@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 // connections that the kernel queued before the signal are still accepted for this long
@@ -17,6 +19,24 @@ export function closeServer(server) {
       resolve();
     });
     server.closeIdleConnections();
+  });
+}
+
+/**
+ * Leave beside the sockets, when the process ends, how many WebSockets of its drain ended with which
+ * close code: whoever stopped the process reads it there.
+ *
+ * @param {() => Record<string, number>|undefined} ends counts by close code; nothing where no drain was asked for
+ */
+export function leaveCounts(ends, log, environment = process.env) {
+  process.on('exit', () => {
+    const websockets = ends();
+    if (!websockets || !environment.SOCKET_DIRECTORY) return;
+    try {
+      writeFileSync(join(environment.SOCKET_DIRECTORY, 'drained.json'), JSON.stringify({ websockets }));
+    } catch (error) {
+      log.warn('the counts of the drain cannot be written', { error });
+    }
   });
 }
 

@@ -3,6 +3,7 @@ import { createAuthentication } from '../common/authentication.js';
 import { createAuthenticationLog } from '../common/authentication_log.js';
 import { openCache } from '../common/cache.js';
 import { openDatabase } from '../common/database.js';
+import { leaveCounts } from '../common/drain.js';
 import { healthRoutes } from '../common/health.js';
 import { logoutRoute } from '../common/logout.js';
 import { createProviders } from '../common/providers.js';
@@ -145,6 +146,7 @@ if (settings.WEBSOCKET_ENABLED) {
 }
 drain.onDrain('websockets', () => sockets.drain(settings.DRAIN_SECONDS));
 drain.onDrain('events', events.stop);
+leaveCounts(() => (sockets.leaving ? sockets.ends : undefined), log);
 servers.ws = { server: upgradeOnly, port: Number(process.env.WEBSOCKET_PORT || 8080) };
 if (settings.METRICS_COLLECTION) {
   servers.metrics = {

@@ -47,6 +47,7 @@ export class WebSockets {
     this.connections = new Map();
     this.farewells = new Set();
     this.leaving = false;
+    this.ends = {};
     this.timer = setInterval(() => this.beat(), heartbeatMs);
     this.timer.unref();
   }
@@ -92,6 +93,7 @@ export class WebSockets {
 
   closed(connection, code) {
     this.connections.delete(connection.id);
+    if (this.leaving) this.ends[code] = (this.ends[code] ?? 0) + 1;
     this.gauge.set(this.connections.size);
     this.log.info('websocket closed', { connection_id: connection.id, code });
     const farewell = connection.stored.then(() => this.rows.closed([connection.id]));

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from changeover import steps
 from changeover.colour import version_of
-from changeover.executors import lease, operate
+from changeover.executors import lease
 from changeover.fleet import action, on_each
 from changeover.outcome import Outcome
 from changeover.plan import LEASE_SECONDS, ROLLBACK_CLOSING_SECONDS
-from changeover.runner import away, holder, retreat, safety
+from changeover.runner import away, draining, holder, retreat, safety
 from changeover.runner.apply import apply
 from changeover.runner.undo import in_rollback as undone
 
@@ -158,7 +158,7 @@ class Way:
 
         def act() -> Outcome:
             for left in sorted({str(s.live) for s in self.seen.apps if s.live != self.colour}):
-                operate.stop(self.run.fleet, self.app_hosts, left, DRAIN_SECONDS).check()
+                draining.stop(self.run, self.app_hosts, left, DRAIN_SECONDS).check()
             return safety.restore(self.run, step)
 
         self.run.step(step, act)
@@ -174,8 +174,14 @@ class Way:
             return [*ends, action("unlock")]
 
         answers = on_each(self.run.fleet, retreat.but(self.hosts, self.behind), actions)
-        for name in answers.replies:
+        stopped: dict[str, list[Event]] = {}
+        for name, replies in answers.replies.items():
             self.run.fleet.fences.pop(name, None)
+            if "stop" in replies:
+                colour = str(self.seen.states[name].live)
+                stopped.setdefault(colour, []).append(dict(replies["stop"].result))
+        for colour, results in stopped.items():
+            draining.tell(self.run, colour, results)
         for error in answers.errors.values():
             self.run.note({"type": "warning", "says": f"warning: {error.host}: {error.message}"})
 
