@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from changeover import agent_archive
+from changeover import agent_archive, hearing
 from changeover.errors import ChangeoverError
 from changeover.line import Line
 
@@ -111,6 +111,7 @@ def call(
     actions: Sequence[Action],
     *,
     fresh: bool = False,
+    give_up: float = hearing.GIVE_UP_SECONDS,
     line: Line | None = None,
 ) -> dict[str, Reply]:
     """Run actions on one host in one session; return the replies by action id.
@@ -120,6 +121,7 @@ def call(
         host: The host.
         actions: What it is asked.
         fresh: Connect anew first.
+        give_up: After how many silent seconds the host is lost.
         line: A connection of the caller's own, for what must not wait for the fleet's.
     """
     number = fleet.fences.get(host.name)
@@ -132,7 +134,7 @@ def call(
         "actions": list(actions),
     }
     used = fleet.line(host) if line is None else line
-    replies = used.agent(request, fleet.report, fresh=fresh)
+    replies = used.agent(request, fleet.report, fresh=fresh, give_up=give_up)
     return {reply.id: reply for reply in replies}
 
 
@@ -142,6 +144,7 @@ def on_each(
     actions: Callable[[Host], Sequence[Action]],
     *,
     fresh: bool = False,
+    give_up: float = hearing.GIVE_UP_SECONDS,
 ) -> Answers:
     """Run actions on every host at once and wait for all of them, whatever each one answers.
 
@@ -150,13 +153,14 @@ def on_each(
         hosts: Which of them.
         actions: What each is asked.
         fresh: Connect anew first.
+        give_up: After how many silent seconds a host is lost.
     """
     replies: dict[str, dict[str, Reply]] = {}
     errors: dict[str, ChangeoverError] = {}
 
     def one(host: Host) -> None:
         try:
-            replies[host.name] = call(fleet, host, actions(host), fresh=fresh)
+            replies[host.name] = call(fleet, host, actions(host), fresh=fresh, give_up=give_up)
         except ChangeoverError as error:
             error.host = error.host or host.name
             errors[host.name] = error

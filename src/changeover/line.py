@@ -48,7 +48,12 @@ class Line:
         self._opened: Any = None
 
     def agent(
-        self, request: Mapping[str, Any], report: Callable[[Event], None], *, fresh: bool = False
+        self,
+        request: Mapping[str, Any],
+        report: Callable[[Event], None],
+        *,
+        fresh: bool = False,
+        give_up: float = hearing.GIVE_UP_SECONDS,
     ) -> list[Reply]:
         """Run one request on the host's agent, in one session, and return its replies in order.
 
@@ -56,6 +61,7 @@ class Line:
             request: What the agent is asked.
             report: Hears what it says on the way.
             fresh: Connect anew, so that the answer proves that the host can still be reached.
+            give_up: After how many silent seconds the session is lost.
 
         Raises:
             AgentMissing: There is no agent to run.
@@ -66,22 +72,32 @@ class Line:
         import paramiko  # noqa: PLC0415 - 160 ms that only commands with hosts should pay
 
         try:
-            channel = self._channel(fresh=fresh)
+            channel = self._channel(fresh=fresh, seconds=min(ssh.CONNECT_SECONDS, give_up / 2))
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise self._broke_off(error) from error
         METER.session(self._host.name)
         try:
-            channel.settimeout(hearing.GIVE_UP_SECONDS)
-            with hearing.answered_within(hearing.GIVE_UP_SECONDS, channel):
+            channel.settimeout(give_up)
+            with hearing.answered_within(give_up, channel):
                 channel.exec_command(AGENT_COMMAND)
             channel.sendall(json.dumps(request).encode())
             channel.shutdown_write()
             actions = request.get("actions", ())
-            return _replies(self._environment, self._host, channel, actions, report)
+            ear = self._ear(report, give_up)
+            return _replies(self._environment, self._host, channel, actions, ear)
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise self._broke_off(error) from error
         finally:
             channel.close()
+
+    def _ear(self, report: Callable[[Event], None], give_up: float) -> hearing.Ear:
+        return hearing.Ear(
+            host=self._host.name,
+            hint=f"changeover status --env {self._environment.name}",
+            report=report,
+            alarm=min(hearing.ALARM_SECONDS, give_up),
+            give_up=give_up,
+        )
 
     def _broke_off(self, error: Exception) -> SessionLost:
         return SessionLost(
@@ -97,13 +113,13 @@ class Line:
             self._kept.close()
             self._opened = None
 
-    def _channel(self, *, fresh: bool) -> Any:  # noqa: ANN401 - paramiko's channel, untyped by fabric
+    def _channel(self, *, fresh: bool, seconds: float) -> Any:  # noqa: ANN401 - paramiko's channel, untyped by fabric
         import paramiko  # noqa: PLC0415
 
         with self._opening:
             if not fresh and self._opened is not None and self._opened.is_connected:
                 with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
-                    return self._opened.transport.open_session(timeout=ssh.CONNECT_SECONDS)
+                    return self._opened.transport.open_session(timeout=seconds)
             self._kept.close()
             self._opened = self._kept.enter_context(ssh.connection(self._environment, self._host))
             if self.shared:
@@ -117,12 +133,9 @@ def _replies(
     host: Host,
     channel: Any,  # noqa: ANN401 - paramiko's channel, untyped by fabric
     actions: Sequence[Mapping[str, Any]],
-    report: Callable[[Event], None],
+    ear: hearing.Ear,
 ) -> list[Reply]:
     replies: list[Reply] = []
-    ear = hearing.Ear(
-        host=host.name, hint=f"changeover status --env {environment.name}", report=report
-    )
     for event in ear.events(channel):
         if event["type"] == "failed":
             raise _failure(environment, host, event)
@@ -135,7 +148,7 @@ def _replies(
                 )
             )
         elif event["type"] in {"intent", "progress"}:
-            report({**event, "type": f"host-{event['type']}", "host": host.name})
+            ear.report({**event, "type": f"host-{event['type']}", "host": host.name})
     if len(replies) == len(actions):
         return replies
     raise _early_end(environment, host, channel, f"{len(replies)} of {len(actions)} actions")

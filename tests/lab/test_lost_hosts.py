@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -23,6 +24,9 @@ UP_SECONDS = 60
 # The timer's 120 s, the 16 s that a reload may wait, and as long as a way back may take.
 DEADMAN_SECONDS = 200
 CUT = "nft insert rule inet changeover input tcp dport 22 drop"
+NAME = "nox.lab.test"
+# With two hosts in use, this many would meet each of them.
+ASKED = 8
 STOP_NEW = "systemctl stop 'nox-api-*@8.0.0-*'"
 Event = dict[str, Any]
 
@@ -113,19 +117,62 @@ def run(lab: Lab, *words: str, status: int) -> Event:
     return last
 
 
-def deploy(lab: Lab, step: str, act: Callable[[], object]) -> tuple[int, list[Event]]:
-    """Deploy 8.0.0, do something as soon as a step has begun; return exit code and events."""
+def deploy(lab: Lab, step: str, act: Callable[[], object], *words: str) -> tuple[int, list[Event]]:
+    """Deploy 8.0.0, do something when a step begins for the first time; return exit code and events."""
     events: list[Event] = []
-    with lab.begin("deploy", "8.0.0", "--yes", "--env", str(lab.inventory)) as process:
+    begun: set[str] = set()
+    with lab.begin("deploy", "8.0.0", "--yes", *words, "--env", str(lab.inventory)) as process:
         try:
             for line in process.stdout or ():
                 events.append(json.loads(line))
-                if (events[-1]["type"], events[-1].get("step")) == ("step-intent", step):
-                    act()
+                if events[-1]["type"] == "step-intent" and step not in begun:
+                    begun.add(str(events[-1]["step"]))
+                    if step in begun:
+                        act()
         except BaseException:
             process.send_signal(signal.SIGTERM)
             raise
     return process.returncode, events
+
+
+def answering(lab: Lab) -> set[str]:
+    """Return the versions that users are answered by, on connections of their own."""
+    address = lab.hosts["lb1"]["address"]
+    ask = ("curl", "-skD", "-", "-o", "/dev/null", "--resolve", f"{NAME}:443:{address}")
+    found = set()
+    for _ in range(ASKED):
+        words = (*ask, f"https://{NAME}/health")
+        said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False).stdout
+        release = re.search(r"^x-release: (.*)-", said, re.IGNORECASE | re.MULTILINE)
+        found.add(release[1] if release else "nobody")
+    return found
+
+
+def test_a_host_that_is_lost_at_the_switch_meets_no_user_until_it_is_caught_up(old: Lab) -> None:
+    """Neither its own boot nor one of HAProxy lets the old version through; then it is as the others."""
+    code, events = deploy(old, "switch", lambda: cut(old, "app2"), "--unreachable", "skip")
+    assert code == 0, events[-1]
+
+    on_console(old, "app2", "systemctl poweroff --force --force &")
+    eventually(UP_SECONDS, "app2 is up", lambda: old.hosts["app2"]["state"] != "running")
+    old.up("fleet")
+    serving(old)
+    on_console(old, "lb1", "systemctl restart haproxy")
+    assert live(old) == {"app1": "8.0.0", "app2": "7.0.0"}
+    assert answering(old) == {"8.0.0"}
+    told = old.changeover("status", "--json", "--env", str(old.inventory)).stdout.splitlines()
+    fenced = next(event for event in map(json.loads, told) if event["type"] == "fenced")
+    assert (fenced["host"], fenced["answers"]) == ("app2", True)
+    assert "catch-up" in run(old, "finalize", "--yes", "--early", "try", status=6)["next"]
+
+    run(old, "catch-up", status=0)
+
+    assert live(old) == {"app1": "8.0.0", "app2": "8.0.0"}
+    on_console(old, "app1", "systemctl stop nginx")
+    eventually(UP_SECONDS, "app2 does not serve", lambda: answering(old) == {"8.0.0"})
+    on_console(old, "app1", "systemctl start nginx")
+    run(old, "rollback", status=0)
+    assert live(old) == {"app1": "7.0.0", "app2": "7.0.0"}
 
 
 def test_a_rollback_needs_nothing_of_the_database_host(new: Lab) -> None:

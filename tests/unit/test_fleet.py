@@ -34,9 +34,9 @@ class BusyLine(Line):
         self.ended_itself = False
 
     def agent(
-        self, request: Mapping[str, Any], report: Callable[[Event], None], *, fresh: bool = False
+        self, request: Mapping[str, Any], report: Callable[[Event], None], **_: object
     ) -> list[Reply]:
-        del request, report, fresh
+        del request, report
         self.ended_itself = not self.closed.wait(60)
         raise SessionLost("it broke off", hint="look", host=self.host.name)
 

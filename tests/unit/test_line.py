@@ -33,8 +33,8 @@ class CutLine(Line):
 
     session: Session
 
-    def _channel(self, *, fresh: bool) -> Session:
-        del fresh
+    def _channel(self, *, fresh: bool, seconds: float) -> Session:
+        del fresh, seconds
         return self.session
 
 
@@ -56,8 +56,8 @@ def test_a_session_that_is_cut_within_a_line_is_lost(project: Project, cut: byte
 class DeadLine(Line):
     """A connection that opens no session any more."""
 
-    def _channel(self, *, fresh: bool) -> Session:
-        del fresh
+    def _channel(self, *, fresh: bool, seconds: float) -> Session:
+        del fresh, seconds
         raise paramiko.SSHException("Timeout opening channel.")
 
 

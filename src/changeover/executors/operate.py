@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from changeover import hearing
 from changeover.counts import counted
 from changeover.drained import Drained
 from changeover.fleet import Answers, Event, Fleet, action, on_each
@@ -20,9 +21,17 @@ HEALTH_SECONDS = 5
 END_SECONDS = 30
 
 
-def states(fleet: Fleet, hosts: Sequence[Host]) -> Answers:
-    """Ask every host which colours it has, which one is live, and who holds its lease."""
-    return on_each(fleet, hosts, lambda _: [action("state")])
+def states(
+    fleet: Fleet, hosts: Sequence[Host], *, give_up: float = hearing.GIVE_UP_SECONDS
+) -> Answers:
+    """Ask every host which colours it has, which one is live, and who holds its lease.
+
+    Args:
+        fleet: Whose hosts they are.
+        hosts: Which of them.
+        give_up: After how many silent seconds a host is lost.
+    """
+    return on_each(fleet, hosts, lambda _: [action("state")], give_up=give_up)
 
 
 def place(
@@ -71,15 +80,24 @@ def ask(
     return on_each(fleet, hosts, lambda _: [request]).each("smoke")
 
 
-def switch(fleet: Fleet, hosts: Sequence[Host], step: Switch) -> tuple[Outcome, Answers]:
-    """Rename on every host at once; the answers say which hosts did."""
+def switch(
+    fleet: Fleet, hosts: Sequence[Host], step: Switch, *, give_up: float = hearing.GIVE_UP_SECONDS
+) -> tuple[Outcome, Answers]:
+    """Rename on every host at once; the answers say which hosts did.
+
+    Args:
+        fleet: Whose hosts they are.
+        hosts: Which of them.
+        step: Where they go.
+        give_up: After how many silent seconds a host is lost.
+    """
     request = action(
         "switch",
         colour=step.colour,
         deadman_seconds=step.deadman_seconds,
         closing_seconds=step.closing_seconds,
     )
-    answers = on_each(fleet, hosts, lambda _: [request])
+    answers = on_each(fleet, hosts, lambda _: [request], give_up=give_up)
     results = [dict(replies["switch"].result) for replies in answers.replies.values()]
     slowest = max((int(result.get("switch_us", 0)) for result in results), default=0)
     reloads = sum(bool(result.get("reloaded")) for result in results)

@@ -9,7 +9,7 @@ from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import balance, lease, operate
 from changeover.outcome import Outcome
-from changeover.runner import draining, holder, page, proof, safety
+from changeover.runner import away, draining, holder, page, proof, safety
 from changeover.runner.own import left as own_left
 from changeover.runner.own import migration as own_migration
 from changeover.runner.own import rehearsal as own_rehearsal
@@ -59,7 +59,8 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
         case steps.PreviewSmoke():
             return proof.preview(run, step)
         case steps.Switch():
-            outcome, answers = operate.switch(fleet, hosts, step)
+            away.require_present(run)
+            outcome, answers = operate.switch(fleet, hosts, step, give_up=away.patience(run))
             answers.check()
             return outcome
         case steps.Smoke():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from changeover import steps
+from changeover import hearing, steps
 from changeover.errors import ChangeoverError, CheckRed, InvalidInput
 from changeover.executors import balance, operate
 from changeover.executors.lease import LeaseTaken, LeaseUnrenewed
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 UNREACHABLE = (HostUnreachable, SessionLost)
+# While some hosts have switched, one that is silent for so long is fenced: an agent beats every 3 s.
+SWITCH_SECONDS = 8.0
 NO_ANSWER, FENCED = "does not answer", "is fenced"
 
 
@@ -62,6 +64,23 @@ def present(run: Run) -> dict[str, HostState]:
         _judge(run, missing)
     run.leave_out({host: missing[host] for host in sorted(missing)})
     return dict(seen.without(missing).states)
+
+
+def patience(run: Run) -> float:
+    """Return after how many silent seconds a host that is to switch is lost."""
+    return hearing.GIVE_UP_SECONDS if run.policy.fails else SWITCH_SECONDS
+
+
+def require_present(run: Run) -> None:
+    """Have every app host answer right before one of them switches, where hosts may be left out.
+
+    A host that is gone is fenced then before anybody is on the new version.
+
+    Raises:
+        ChangeoverError: One does not answer.
+    """
+    if not run.policy.fails:
+        operate.states(run.fleet, run.app_hosts, give_up=SWITCH_SECONDS).check()
 
 
 def _is_away(error: ChangeoverError) -> bool:
@@ -118,13 +137,16 @@ def left_behind(run: Run, step: steps.AnyStep, error: ChangeoverError) -> tuple[
 
 
 def _gone(run: Run, error: ChangeoverError) -> tuple[str, ...]:
-    """Return the app hosts that do not answer, and the one that broke off, which may be back by now."""
-    apps = {host.name for host in run.app_hosts}
+    """Return the app host that broke off, else those that do not answer.
+
+    One that broke off may be back at once, on the old version: it is fenced before anybody is asked.
+    """
+    if isinstance(error, (*UNREACHABLE, LeaseUnrenewed)):
+        broken = tuple(host.name for host in run.app_hosts if host.name == error.host)
+        if broken:
+            return broken
     lost = operate.states(run.fleet, run.app_hosts).errors
-    gone = {host for host, why in lost.items() if _is_away(why)}
-    if isinstance(error, (*UNREACHABLE, LeaseUnrenewed)) and error.host in apps:
-        gone.add(error.host)
-    return tuple(sorted(gone))
+    return tuple(sorted(host for host, why in lost.items() if _is_away(why)))
 
 
 def keep_users_from(run: Run, hosts: Collection[str]) -> None:

@@ -220,9 +220,9 @@ class MachineLine(Line):
         machines.lines.append(self)
 
     def agent(
-        self, request: Mapping[str, Any], report: Callable[[Event], None], *, fresh: bool = False
+        self, request: Mapping[str, Any], report: Callable[[Event], None], **_: object
     ) -> list[Reply]:
-        del report, fresh
+        del report
         try:
             return self.machine.answer(dict(request))
         finally:
