@@ -167,12 +167,18 @@ class Stage:
         begun = time.monotonic()
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                return process.communicate(timeout=1)[0]
-            if not all(_alive(pid) for pid in hosts.values()):
-                self.lab.changeover("lab", "up")
-                hosts = {}
+                said = process.communicate(timeout=1)[0]
+                self._power(hosts)
+                return said
+            self._power(hosts)
             if time.monotonic() - begun > RUN_SECONDS:
                 process.kill()
+
+    def _power(self, hosts: dict[str, int]) -> None:
+        """Start hosts again that lost their power."""
+        if not all(_alive(pid) for pid in hosts.values()):
+            self.lab.changeover("lab", "up")
+            hosts.clear()
 
     @contextlib.contextmanager
     def load(self, rate: int) -> Iterator[dict[str, int]]:

@@ -23,6 +23,7 @@ from changeover.agent import (
     backup_retention,
     backup_unfinished,
     backup_verify,
+    backup_withdrawal,
     names,
     physical,
     physical_recovery,
@@ -192,6 +193,11 @@ def _rehearsal_end(call: Call, parameters: Parameters) -> Result:
     return backup_rehearsal.end(store_of(call), backup, keep=keep)
 
 
+def _withdraw(call: Call, parameters: Parameters) -> Result:
+    parameters.only("backup")
+    return backup_withdrawal.withdraw(store_of(call), parameters.text("backup"))
+
+
 def _physical(call: Call, parameters: Parameters) -> Result:
     parameters.only("kind")
     kind = names.checked("kind", re.compile("full|diff"), parameters.text("kind"))
@@ -272,6 +278,7 @@ _ACTS: dict[str, Action] = {
     "backup_rehearsal": _rehearse,
     "backup_rehearsed": _rehearsed,
     "backup_rehearsal_end": _rehearsal_end,
+    "backup_withdraw": _withdraw,
     "backup_physical": _physical,
     "backup_repository": _repository,
     "backup_archive": _archive,

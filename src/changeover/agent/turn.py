@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 600.0
 BACKUP_SECONDS = 3600.0
 BACKUP = "backup_"
+# Who takes back waits for a backup that goes on without its controller, and not for hours.
+WITHDRAWAL = "backup_withdraw"
+WITHDRAWAL_SECONDS = 60.0
 MIGRATOR_SECONDS = 86400.0
 MIGRATOR = "migrator_"
 # They end what others do, so they wait for nobody.
@@ -61,6 +64,7 @@ def taken(call: Call, what: str, *, way_back: bool = False) -> Iterator[Call]:
         backup = what.startswith(BACKUP)
         name = "backup.lock" if backup else "migrator.lock"
         seconds = BACKUP_SECONDS if backup else MIGRATOR_SECONDS
+        seconds = WITHDRAWAL_SECONDS if what == WITHDRAWAL else seconds
         lock = filelock.held(state / name, seconds, saying, call.progress)
     elif way_back:
         lock = _first(call, saying)

@@ -19,6 +19,7 @@ from changeover.runner import (
     forecast,
     restore_price,
     survey,
+    withdrawal,
 )
 from changeover.runner.apply import apply
 from changeover.runner.rehearse import second_opinion
@@ -225,6 +226,7 @@ def _failed(run: Run, version: str, step: steps.AnyStep, error: ChangeoverError)
     refused = lease.taken(run.fleet, error)
     if refused:
         return endings.taken(run, refused, step.id)
+    withdrawal.halves(run, error)
     lease.unlock(run.fleet, run.lease_hosts)
     serves = "nothing was changed" if isinstance(step, steps.Lock) else f"{version} serves"
     run.end("failed", error.exit_code, f"{error.message}; {serves}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from changeover import steps
 from changeover.errors import ChangeoverError, Failed, Mixed
 from changeover.executors import lease, operate
-from changeover.runner import endings, retreat, sending_back
+from changeover.runner import endings, retreat, sending_back, withdrawal
 from changeover.runner.own import back as own_back
 from changeover.runner.own import migrator as own
 from changeover.runner.own.left import OwnMigratorRuns
@@ -122,6 +122,8 @@ def _before_switch(
             return running
     if "start" in begun:
         operate.stop(run.fleet, run.app_hosts, plan.colour, sending_back.STOP_SECONDS)
+    if red.id not in UNLEASED:
+        withdrawal.halves(run, error)
     if serving and red.id not in UNLEASED:
         mended = mend(run, serving, plan.version)
         if mended.undone or (mended.error and (mended.judged or _breaks(plan, begun))):

@@ -24,6 +24,7 @@ from changeover.runner import (
     retreat,
     stages,
     survey,
+    withdrawal,
 )
 from changeover.runner.own import back as own_back
 from changeover.runner.sending_back import stop
@@ -234,23 +235,12 @@ class _Taking:
         for colour in sorted(self.started):
             stop(run, back, colour).check()
         overtaken.end(run, self.hosts, self.seen.states.values())
-        self._withdraw(back)
+        withdrawal.withdraw(run, back, self.deployment, goal=self.goal, left=self.version)
         if self.goal is not None:
             retreat.prove(run, self.goal, back)
         if self.mended.error is not None and self.mended.judged:
             raise self.mended.error
         lease.unlock(run.fleet, self.hosts)
-
-    def _withdraw(self, hosts: list[Host]) -> None:
-        """Take away what was placed, but for code that the undo of what it did to the database needs."""
-        goal = version_of(self.goal) if self.goal else None
-        needed = own_back.stands(self.run, goal, self.version)
-        deployment = None if needed else self.deployment
-        for error in operate.withdraw(self.run.fleet, hosts, deployment).errors.values():
-            if refused := lease.taken(self.run.fleet, error):
-                raise refused
-            says = f"what the deployment placed stays on {error.host}, inert: {error.message}"
-            self.run.note({"type": "warning", "says": f"warning: {says}"})
 
     @property
     def _said(self) -> str:

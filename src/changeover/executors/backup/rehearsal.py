@@ -96,6 +96,15 @@ def live_schema(vault: Vault) -> str:
     return str(vault.ask(action("backup_schema"))["backup_schema"]["schema"])
 
 
+def withdraw(vault: Vault, backup: str) -> None:
+    """Have the database's host drop what it made for a backup, and the backup unless it is proved.
+
+    Raises:
+        ChangeoverError: It cannot, or not in time.
+    """
+    vault.ask(action("backup_withdraw", backup=backup))
+
+
 def drop(vault: Vault, made: Clone, *, keep: bool = False) -> None:
     """Drop the clone, and the restored database that it was made of unless that is to be kept."""
     vault.ask(action("backup_rehearsal_end", backup=made.backup, keep=keep))

@@ -1,0 +1,82 @@
+"""Take away what a deployment put on hosts, where it is taken back: whole or not, it is of no use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover.colour import version_of
+from changeover.errors import ChangeoverError
+from changeover.executors import backup as backups
+from changeover.executors import lease, operate
+from changeover.executors.backup import rehearsal as clones
+from changeover.runner import database
+from changeover.runner.own import back as own_back
+from changeover.ssh_failures import SessionLost
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from changeover.inventory import Host
+    from changeover.runner.run import Run
+
+
+def withdraw(
+    run: Run, hosts: Sequence[Host], deployment: str | None, *, goal: str | None, left: str
+) -> None:
+    """Take away the colours, uploads and unproved backup of a deployment; what cannot go is told.
+
+    Args:
+        run: The run that takes it back, and holds the lease.
+        hosts: The app hosts that are back.
+        deployment: The deployment, where a host knows which it was.
+        goal: The colour that is gone back to.
+        left: The version that is left.
+
+    Raises:
+        LeaseTaken: A host is another run's by now.
+    """
+    # The undo of what its own migrator did is in its code.
+    needed = own_back.stands(run, version_of(goal) if goal else None, left)
+    _colours(run, hosts, None if needed else deployment)
+    if deployment is not None:
+        _backup(run, deployment)
+
+
+def halves(run: Run, error: ChangeoverError) -> None:
+    """Take away what an agent left half made that did not tell how it ended.
+
+    One that tells it has cleared up itself, and what it found wrong is to be seen. A colour that is whole
+    stays, inert: the next deployment of it sends nothing.
+
+    Args:
+        run: The run that goes back before its switch, and holds the lease.
+        error: What is red.
+
+    Raises:
+        LeaseTaken: A host is another run's by now.
+    """
+    if isinstance(error, SessionLost):
+        _colours(run, run.app_hosts, None)
+        _backup(run, run.fleet.deployment)
+
+
+def _colours(run: Run, hosts: Sequence[Host], deployment: str | None) -> None:
+    for error in operate.withdraw(run.fleet, hosts, deployment).errors.values():
+        _tell(run, error, f"what the deployment placed stays on {error.host}, inert")
+
+
+def _backup(run: Run, deployment: str) -> None:
+    host = database.database_host(run.environment, run.app)
+    if host is None or host.name not in run.fleet.fences:
+        return
+    try:
+        clones.withdraw(backups.vault_of(run.fleet), deployment)
+    except ChangeoverError as error:
+        name = run.environment.name
+        _tell(run, error, f"changeover backup prune --env {name} removes what its backup left")
+
+
+def _tell(run: Run, error: ChangeoverError, says: str) -> None:
+    if refused := lease.taken(run.fleet, error):
+        raise refused
+    run.note({"type": "warning", "says": f"warning: {says}: {error.message}"})
