@@ -1,0 +1,47 @@
+"""What is taken away where a deployment is red before its switch: the halves of those who told no end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from changeover.ssh_failures import SessionLost
+
+from .conftest import failed
+from .test_forward import deploy
+
+if TYPE_CHECKING:
+    from .conftest import Desk, Machines
+
+
+@pytest.fixture(autouse=True)
+def old_is_live(machines: Machines) -> None:
+    machines.before_deployment()
+
+
+def break_off() -> None:
+    raise SessionLost("two broke off", hint="look", host="two")
+
+
+def test_an_agent_that_told_no_end_leaves_no_halves(desk: Desk, machines: Machines) -> None:
+    machines["two"].on("start", break_off)
+
+    error = failed(lambda: deploy(desk))
+
+    assert error.exit_code == 1
+    assert "nothing is half done" in error.message
+    assert [machines[name].withdrawn for name in ("one", "two")] == [[None], [None]]
+    assert "backup_withdraw" in machines["three"].asked
+    assert machines["three"].asked.index("backup_withdraw") < machines["three"].asked.index(
+        "unlock"
+    )
+
+
+def test_one_that_told_what_is_wrong_has_cleared_up_itself(desk: Desk, machines: Machines) -> None:
+    machines["two"].on("start", lambda: machines["two"].refuse("unit-failed"))
+
+    failed(lambda: deploy(desk))
+
+    assert [machines[name].withdrawn for name in ("one", "two")] == [[], []]
+    assert "backup_withdraw" not in machines["three"].asked
