@@ -13,7 +13,7 @@ from changeover import plan as planning
 from changeover import steps
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError, InvalidInput
-from changeover.executors import lease, operate
+from changeover.executors import lease
 from changeover.runner import (
     agreement,
     away,
