@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
 
 # Beside each folder's own lab: two that deploy would sign the same built bundle with two keys.
-TOGETHER = ("tests/lab/agent/", "tests/lab/")
+TOGETHER = ("tests/lab/agent/", "tests/lab/", "tests/faults/")
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]

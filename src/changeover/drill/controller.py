@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 Event = dict[str, Any]
 CAUSE_LINES = 20
@@ -66,14 +67,20 @@ class Controller:
         return str((told or [{}])[-1].get("message", ""))
 
 
-def begin(*words: str) -> Controller:
-    """Start a command; a Ctrl-C of who runs the drill does not reach it."""
+def begin(*words: str, variables: Mapping[str, str]) -> Controller:
+    """Start a command; a Ctrl-C of who runs the drill does not reach it.
+
+    Args:
+        words: What is typed after ``changeover``.
+        variables: Environment variables that it has besides ours.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "changeover", *words, "--json"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, **variables},
         start_new_session=True,
     )
     return Controller(words=words, process=process)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 DONE, OLD_SERVES, RED, BACK, MIXED, HELD, INTERRUPTED = 0, 1, 6, 3, 4, 5, 130
 # The pools of an app find their database again within this many seconds after it is back.
 POOL_SECONDS = 5.0
+# An app answers within so many seconds after its host has booted.
+BOOT_SECONDS = 15.0
 
 
 class FaultUnknown(InvalidInput):
@@ -39,6 +41,7 @@ class Fault:
         cost: Why requests that are under way between strike and heal may fail; ``None``: none may.
         cuts_sockets: Whether WebSockets may be cut as well.
         lingers: Seconds after healing in which the app recovers.
+        reboots: Whether the administrator's host is gone after the strike, and boots.
         then: What is typed after an exit code, as the line ``next:`` says.
     """
 
@@ -55,6 +58,7 @@ class Fault:
     cost: str | None = None
     cuts_sockets: bool = False
     lingers: float = 0.0
+    reboots: bool = False
     then: Mapping[int, str] = field(default_factory=dict)
 
     @property
@@ -185,6 +189,18 @@ FAULTS = (
         cost="Nginx is stopped",
         cuts_sockets=True,
         ends=frozenset({DONE, BACK, MIXED}),
+    ),
+    Fault(
+        name="reboot-app-host",
+        says="an app host reboots while the new colour starts",
+        step="start",
+        group="app",
+        strike="systemctl --no-block reboot",
+        reboots=True,
+        cost="an app host reboots",
+        cuts_sockets=True,
+        lingers=BOOT_SECONDS,
+        ends=frozenset({OLD_SERVES, MIXED, RED}),
     ),
 )
 

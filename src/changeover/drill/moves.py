@@ -14,7 +14,9 @@ Event = dict[str, Any]
 MOVING = {"switch", "revert"}
 
 
-def moves_of(events: Iterable[Event], *, before: str, ended: float) -> list[Move]:
+def moves_of(
+    events: Iterable[Event], *, before: str, ended: float, ahead: float = 0.0
+) -> list[Move]:
     """Return every move of users that the events of one run after another tell of.
 
     A move that was cut off, or was red, may have happened on any host at any moment until the next
@@ -24,6 +26,7 @@ def moves_of(events: Iterable[Event], *, before: str, ended: float) -> list[Move
         events: The events of all runs, in their order.
         before: The release that served before the first of them.
         ended: When nothing moved any more, in seconds since 1970.
+        ahead: How many seconds the clock of those who told is ahead.
     """
     moves: list[tuple[float, float | None, str]] = []
     run: Event = {}
@@ -32,9 +35,9 @@ def moves_of(events: Iterable[Event], *, before: str, ended: float) -> list[Move
         if kind == "deployment-begin":
             run = event
         elif kind == "step-intent" and event.get("kind") in MOVING:
-            moves.append((_seconds(event), None, _target(run, str(event["kind"]), before)))
+            moves.append((_seconds(event) - ahead, None, _target(run, str(event["kind"]), before)))
         elif kind == "step-done" and step in MOVING and moves and moves[-1][1] is None:
-            moves[-1] = (moves[-1][0], _seconds(event), moves[-1][2])
+            moves[-1] = (moves[-1][0], _seconds(event) - ahead, moves[-1][2])
     return _settled(moves, ended)
 
 

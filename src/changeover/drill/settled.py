@@ -45,7 +45,7 @@ def require(environment: Environment, app: str) -> Rest:
             f"{environment.name} is not at rest: {'; '.join(problems)}",
             hint=f"changeover status --env {environment.name} shows it; deploy, resume or abort first",
         )
-    return Rest(live=str(apps[0].live), running={each.host: _started(each) for each in apps})
+    return Rest(live=str(apps[0].live), running={each.host: each.running for each in apps})
 
 
 def live(environment: Environment, app: str) -> dict[str, str | None]:
@@ -60,9 +60,12 @@ def differences(environment: Environment, app: str, before: Rest | None) -> list
     for each in apps if before else ():
         if before and each.live != before.live:
             found.append(f"{each.host} serves {each.live}, not {before.live}")
-        if before and _started(each) != before.running.get(each.host):
-            was = ", ".join(before.running.get(each.host, ()))
-            found.append(f"{each.host} runs {', '.join(_started(each))}, not {was}")
+        if before and each.live not in each.running:
+            found.append(f"{each.host} does not run {each.live}, which it serves")
+        # What was warm before may be given up, as by any deployment; nothing is left behind.
+        left = sorted({*each.running} - {*before.running.get(each.host, ())}) if before else []
+        if left:
+            found.append(f"{each.host} still runs {', '.join(left)}")
     return found
 
 
@@ -78,10 +81,6 @@ def _unrest(apps: list[HostState]) -> list[str]:
         if each.lock and not each.lock.get("expired"):
             found.append(f"{each.host} is locked by {each.lock.get('owner')}")
     return found
-
-
-def _started(state: HostState) -> tuple[str, ...]:
-    return tuple(sorted(state.running))
 
 
 def _apps(environment: Environment, app: str) -> list[HostState]:

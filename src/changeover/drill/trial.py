@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from changeover.colour import version_of
 from changeover.drill import controller as controllers
 from changeover.drill import recording, settled
-from changeover.drill.administrator import Administrator
+from changeover.drill.administrator import Administrator, await_boot
 from changeover.drill.faults import HELD
 from changeover.drill.moves import moves_of
 from changeover.executors.verify import access
 from changeover.load.judgement import Judgement, Window, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from changeover.drill.controller import Controller, Event
     from changeover.drill.declaration import Declared
@@ -45,6 +45,8 @@ class Setting:
         app: The app.
         version: What is deployed in each trial.
         declared: What is sent meanwhile.
+        variables: Environment variables that controllers have besides ours.
+        ahead: How many seconds the clock of controllers is ahead of ours.
     """
 
     root: Path
@@ -53,6 +55,8 @@ class Setting:
     app: App
     version: str
     declared: Declared
+    variables: Mapping[str, str] = field(default_factory=dict)
+    ahead: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,7 +135,9 @@ def _struck(setting: Setting, trial: Trial, report: Callable[[Event], None]) -> 
     with contextlib.ExitStack() as stack:
         shell = _administrator(setting, fault, stack)
         deploying = controllers.begin(
-            "deploy", setting.version, "--yes", "--env", setting.env, "--app", setting.app.app
+            *("deploy", setting.version, "--yes"),
+            *("--env", setting.env, "--app", setting.app.app),
+            variables=setting.variables,
         )
         stack.callback(controllers.end, deploying)
         striking = _Strike(setting, trial, deploying, shell)
@@ -166,6 +172,7 @@ class _Strike:
         self._setting, self._trial, self._deploying = setting, trial, deploying
         self._shell = shell
         self._begun = 0.0
+        self._boot = ""
         self._healed = False
         self.struck = False
 
@@ -178,8 +185,9 @@ class _Strike:
         if fault.cuts:
             _cut_ssh(self._setting.environment, self._setting.environment.hosts_in("app")[0])
         if self._shell:
+            self._boot = self._shell.boot()
             self._shell.run(fault.strike.replace("{app}", self._setting.app.app))
-            if not fault.heal:
+            if not fault.heal and not fault.reboots:
                 self.heal()
         if fault.rival:
             code = _type(self._setting, self._trial, "deploy", self._setting.version, "--yes")
@@ -194,6 +202,9 @@ class _Strike:
         self._healed = True
         if self._shell and fault.heal:
             self._shell.run(fault.heal.replace("{app}", self._setting.app.app))
+        if fault.reboots:
+            environment = self._setting.environment
+            await_boot(environment, environment.hosts_in(str(fault.group))[-1], self._boot)
         if fault.cost:
             self._trial.windows.append(
                 Window(
@@ -235,7 +246,7 @@ def _judged(setting: Setting, trial: Trial, load: Recording, before: str) -> Non
     trial.judgement = judge(
         history,
         before=before,
-        moves=moves_of(trial.events, before=before, ended=time.time()),
+        moves=moves_of(trial.events, before=before, ended=time.time(), ahead=setting.ahead),
         windows=trial.windows,
         rows=recording.rows_of(setting.environment, setting.app, setting.declared),
     )
@@ -244,7 +255,9 @@ def _judged(setting: Setting, trial: Trial, load: Recording, before: str) -> Non
 
 def _type(setting: Setting, trial: Trial, *words: str) -> int:
     """Run a command as a user would, and note how it ended."""
-    typed = controllers.begin(*words, "--env", setting.env, "--app", setting.app.app)
+    typed = controllers.begin(
+        *words, "--env", setting.env, "--app", setting.app.app, variables=setting.variables
+    )
     try:
         code = typed.follow()
     finally:
