@@ -116,7 +116,7 @@ class _Forwarder:
             try:
                 outward = self._start(_outward, client, channel)
                 _inward(client, channel)
-                outward.join()
+                outward.join(ssh.CONNECT_SECONDS)
             finally:
                 self._left(client)
 
@@ -134,7 +134,7 @@ class _Forwarder:
         """Accept no more, end what is still carried, and wait for the threads."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-        self._accepting.join()
+        self._accepting.join(ssh.CONNECT_SECONDS)
         with self._guard:
             self._closed = True
             for client, channel in self._open.items():

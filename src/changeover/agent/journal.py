@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from changeover.agent import durable
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 # proof.
 UNWRITTEN = frozenset({"env", "content_base64", "checks", "answers", "nonce"})
 TAIL_BYTES = 1 << 20
+LOCK_SECONDS = 10.0
+LOCK_POLL_SECONDS = 0.005
 
 
 class Journal:
@@ -49,7 +53,7 @@ class Journal:
         durable.ensure_directory(self._path.parent, 0o700)
         descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _lock(descriptor)
             size = os.fstat(descriptor).st_size
             if size == 0:
                 durable.sync_directory(self._path.parent)
@@ -91,6 +95,24 @@ def told(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def _has_object(value: object) -> bool:
     return isinstance(value, dict) or (isinstance(value, list) and any(map(_has_object, value)))
+
+
+def _lock(descriptor: int) -> None:
+    """Be the only writer; another one takes as long as a sync, unless it is stopped.
+
+    Raises:
+        TimeoutError: It is.
+    """
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise TimeoutError(errno.ETIMEDOUT, "another agent does not let go of it") from None
+            time.sleep(LOCK_POLL_SECONDS)
+        else:
+            return
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -15,6 +16,7 @@ from changeover.agent.failure import ActionError
 from changeover.agent.postgres_tools import (
     BEAT_SECONDS,
     CLIENT_CHECK_SINCE,
+    GONE_SECONDS,
     LOOK_SECONDS,
     QUERY_SECONDS,
     Server,
@@ -89,7 +91,8 @@ class Session:
         """Close the connection; an open transaction ends with it."""
         if self._process.poll() is None:
             self._process.kill()
-            self._process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(GONE_SECONDS)
         for stream in (self._process.stdin, self._process.stdout, self._errors):
             if stream:
                 stream.close()
@@ -171,7 +174,8 @@ class Session:
         return chunk
 
     def _fault(self) -> ActionError:
-        self._process.wait(BEAT_SECONDS)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(BEAT_SECONDS)
         said = without_values(text_of(self._errors))
         message = "the database refused a statement"
         return ActionError(fault(said, "query-failed"), message, cause=said)

@@ -7,6 +7,7 @@ still waiting, because a silent agent looks like a dead one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 SYSTEM_USER = "postgres"
 BEAT_SECONDS = 10.0
 LOOK_SECONDS = 0.2
+# A killed program is gone at once, unless the disk that it waits for is.
+GONE_SECONDS = 10.0
 QUERY_SECONDS = 3600.0
 CLIENT_CHECK_SINCE = 14
 
@@ -155,7 +158,8 @@ class Running:
         """End it when it still runs."""
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(GONE_SECONDS)
         self._output.close()
         self._errors.close()
 

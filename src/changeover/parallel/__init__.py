@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 CONNECT_SECONDS = 10
+# A killed program is gone at once, unless the disk that it waits for is.
+GONE_SECONDS = 10
 
 
 class FactsUnreadable(CheckRed):
@@ -179,7 +181,8 @@ def _process(seconds: float) -> Iterator[tuple[subprocess.Popen[str], list[str]]
     finally:
         timer.cancel()
         process.kill()
-        process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GONE_SECONDS)
         reader.join(1)
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:

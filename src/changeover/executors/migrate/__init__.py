@@ -34,7 +34,7 @@ from changeover.executors.migrate.rows_that_break import broken
 from changeover.executors.migrate.run import MigrateOutcome, apply, revert
 from changeover.executors.migrate.server import ServerFacts, probe
 from changeover.executors.migrate.status import MigrationStatus, fence, pending, standing, status
-from changeover.executors.migrate.supersede import supersede
+from changeover.executors.migrate.superseding import supersede
 
 __all__ = [
     "Baseline",
