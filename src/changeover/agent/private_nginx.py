@@ -1,7 +1,7 @@
 """An Nginx of its own that serves one colour to the agent, beside the live one, which is not asked.
 
-It is a unit that ends with the question: at its end, at the agent's next turn where an agent was
-killed, and by systemd's hand when its time is over.
+It is a unit that ends with the question. Where the agent is killed, systemd ends it with the agent's
+own unit, or when its time is over; what it leaves, the next agent removes.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import re
 import shutil
 import time
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 START_SECONDS = 15
 STOP_SECONDS = 5
 POLL_SECONDS = 0.01
+OWN_UNIT = re.compile(r"/(changeover-[^/\s]+\.scope)\s")
 SHOWN_LINES = 5
 SHOWN = 2000
 # No network at all: a listener that was left over can take no port of the host.
@@ -116,7 +118,7 @@ def _begin(call: Call, home: Path, first: Path, seconds: float) -> None:
         "--collect",
         "--no-ask-password",
         f"--description=Show {call.app.name} to its checks before users see it",
-        *(f"--property={each}" for each in PROPERTIES),
+        *(f"--property={each}" for each in (*PROPERTIES, *_bound(call.host.root))),
         f"--property=RuntimeMaxSec={seconds:g}",
         f"--property=ReadWritePaths={home}",
         f"--property=StandardOutput=append:{said}",
@@ -142,6 +144,15 @@ def _begin(call: Call, home: Path, first: Path, seconds: float) -> None:
             )
         call.give_way()
         time.sleep(POLL_SECONDS)
+
+
+def _bound(root: Path) -> tuple[str, ...]:
+    """Return what ends it together with the unit that this agent is in, where it has one."""
+    try:
+        match = OWN_UNIT.search((root / "proc/self/cgroup").read_text(encoding="utf-8"))
+    except OSError:
+        return ()
+    return (f"BindsTo={match[1]}", f"After={match[1]}") if match else ()
 
 
 def complaints(call: Call, colour: str) -> str:

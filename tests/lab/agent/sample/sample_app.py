@@ -20,7 +20,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer a health question or any other."""
-        if self.path == "/health" and os.environ.get("SICK"):
+        if self.path == "/hang":
+            # Until the client gives up.
+            self.rfile.read(1)
+        elif self.path == "/health" and os.environ.get("SICK"):
             self.answer(503, {"status": "sick", "why": os.environ["SICK"]})
         else:
             self.answer(200, {"status": "ok", "version": VERSION})
