@@ -28,13 +28,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts.main_job import seed
 from tests.faults.stage import Stage
-from tests.faults.trial import CONTROLLER, HOST, VERBS, Moment, attempt
+from tests.faults.trial import CONTROLLER, HOST, VERBS, Moment, attempt, points_of, reference
 from tests.lab.conftest import Lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tests.faults.trial import Conditions, Found, Way
+    from tests.faults.trial import Found, Way
 
 ROOT = Path(__file__).resolve().parents[1]
 APP, DATABASE = "nox-api", "nox_api"
@@ -57,24 +57,8 @@ def prepare(stage: Stage) -> None:
     stage.lab.changeover("deploy", "7.0.0", "--yes", "--env", inventory)
     seed(inventory)
     stage.lab.snapshot("live7")
-
-
-def reference(stage: Stage, verb: str, rate: int) -> tuple[Conditions, dict[str, int]]:
-    """Run what nobody strikes; return the conditions and how many points it has of each kind."""
-    run = VERBS[verb]
-    stage.prepare(run.snapshot)
-    found = {"before": stage.condition()}
-    stage.arm("kill", "before", 0)
-    with stage.load(rate):
-        ended = stage.run(*run.words)
-        if ended.code:
-            sys.exit(f"{' '.join(run.words)}: exit {ended.code}: {ended.message}")
-        points = stage.disarm()
-        found["after"] = stage.condition()
-        points["writes"] = sum("n" in event for event in ended.events)
-        stage.run("rollback")
-        found["back"] = stage.condition()
-    return found, points
+    stage.lab.changeover("deploy", "8.0.0", "--yes", "--env", inventory)
+    stage.lab.snapshot("live8")
 
 
 def moments(
@@ -83,7 +67,7 @@ def moments(
     """Give the moments of a verb, ways and controllers in turn."""
     turn = 0
     for kind in kinds:
-        most = points["writes"] if kind in CONTROLLER else points[HOST[kind][1]]
+        most = points_of(kind, points)
         for number in range(1 + random.randrange(every), most + 1, every):  # noqa: S311 - moments, no secrets
             yield Moment(
                 verb=verb,
@@ -149,7 +133,7 @@ def main() -> int:
     counts: Counter[str] = Counter()
     begun = time.monotonic()
     for verb in asked.verbs.split(","):
-        wanted, points = reference(stage, verb, asked.rate)
+        wanted, points = reference(stage, VERBS[verb], asked.rate)
         print(f"{verb}: {points['writes']} writes; of agents {points}", flush=True)
         chosen = list(moments(verb, asked.kinds.split(","), points, asked.every))
         if asked.only:

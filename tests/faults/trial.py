@@ -47,6 +47,7 @@ class Verb:
         snapshot: The disks that it begins with.
         forward: The command that ends what was begun.
         back: The command that takes it back; ``None`` where nothing does.
+        undo: What takes it back once it is done, to compare with; ``None`` where nothing does.
         struck: The command and the write of its journal at which it is killed first, where ``words``
             goes on with what that left.
     """
@@ -55,6 +56,7 @@ class Verb:
     snapshot: str
     forward: tuple[str, ...]
     back: tuple[str, ...] | None = None
+    undo: tuple[str, ...] | None = None
     struck: tuple[tuple[str, ...], int] | None = None
 
 
@@ -64,6 +66,31 @@ VERBS = {
         snapshot="live7",
         forward=("resume", "--force"),
         back=("abort", "--force"),
+        undo=("rollback",),
+    ),
+    "resume": Verb(
+        words=("resume", "--force"),
+        snapshot="live7",
+        forward=("resume", "--force"),
+        back=("abort", "--force"),
+        undo=("rollback",),
+        struck=(("deploy", "8.0.0", "--yes"), 39),
+    ),
+    "abort": Verb(
+        words=("abort", "--force"),
+        snapshot="live7",
+        forward=("abort", "--force"),
+        struck=(("deploy", "8.0.0", "--yes"), 43),
+    ),
+    "rollback": Verb(
+        words=("rollback", "--to", "7.0.0"),
+        snapshot="live8",
+        forward=("rollback", "--to", "7.0.0"),
+    ),
+    "finalize": Verb(
+        words=("finalize", "--early", "it is tried", "--yes"),
+        snapshot="live8",
+        forward=("finalize", "--early", "it is tried", "--yes"),
     ),
 }
 
@@ -115,7 +142,40 @@ class Found:
         return bool(self.differs or self.by_hand or self.load["failed"] or self.load["lost"])
 
 
-def attempt(stage: Stage, moment: Moment, wanted: Conditions, rate: int) -> Found:
+def reference(stage: Stage, verb: Verb, rate: int) -> tuple[Conditions, dict[str, int]]:
+    """Run what nobody strikes; return the conditions, and how many points there are by kind."""
+    stage.prepare(verb.snapshot)
+    begin(stage, verb)
+    found = {"before": stage.condition()}
+    stage.arm("kill", "before", 0)
+    with stage.load(rate):
+        ended = stage.run(*verb.words)
+        assert ended.code == 0, ended.message
+        points = stage.disarm()
+        found["after"] = stage.condition()
+        points["writes"] = sum("n" in event for event in ended.events)
+        if verb.undo:
+            back = stage.run(*verb.undo)
+            assert back.code == 0, back.message
+            found["back"] = stage.condition()
+    return found, points
+
+
+def points_of(kind: str, points: Mapping[str, int]) -> int:
+    """Return how many moments of a kind a run has."""
+    return points["writes"] if kind in CONTROLLER else points[HOST[kind][1]]
+
+
+def begin(stage: Stage, verb: Verb) -> None:
+    """Do what a verb goes on with: a run before it that is killed."""
+    if verb.struck:
+        words, number = verb.struck
+        stage.run(*words, strike=("after", str(number), "KILL"))
+
+
+def attempt(
+    stage: Stage, moment: Moment, wanted: Conditions, rate: int, *, snapshot: str | None = None
+) -> Found:
     """Strike a run at a moment, end it, and compare.
 
     Args:
@@ -123,10 +183,12 @@ def attempt(stage: Stage, moment: Moment, wanted: Conditions, rate: int) -> Foun
         moment: The moment.
         wanted: What is to be there at the end.
         rate: Writes a second all the while.
+        snapshot: The disks to begin with, where they are not called as the verb's.
     """
     verb = VERBS[moment.verb]
-    stage.prepare(verb.snapshot)
+    stage.prepare(snapshot or verb.snapshot)
     with stage.load(rate) as load:
+        begin(stage, verb)
         struck = strike(stage, moment, verb.words)
         ended, by_hand, target = _ended(stage, moment, verb, struck)
         there = stage.condition()
