@@ -175,13 +175,19 @@ def revert(fleet: Fleet, hosts: Sequence[Host], step: Revert) -> tuple[Outcome, 
     answers = on_each(fleet, hosts, lambda _: [request])
     results = [dict(replies["revert"].result) for replies in answers.replies.values()]
     slowest = max((int(result.get("switch_us", 0)) for result in results), default=0)
+    reloads = sum(bool(result.get("reloaded")) for result in results)
     left_open, lasting = _left_open(results), _lasting(results)
     missing = f", not on {', '.join(answers.errors)}" if answers.errors else ""
     outcome = Outcome(
         says=f"back on {step.colour or 'nothing'} on {counted(len(results), 'host')}{missing}, "
         f"{slowest / 1000:.1f} ms{_open_words(left_open)}"
         f"{_lasting_words(lasting, 'the colour that users left')}",
-        figures={"switch_us": slowest, "left_open": left_open, "websockets": lasting},
+        figures={
+            "switch_us": slowest,
+            "reloads": reloads,
+            "left_open": left_open,
+            "websockets": lasting,
+        },
     )
     return outcome, answers
 
