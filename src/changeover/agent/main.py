@@ -9,10 +9,21 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from changeover.agent import beat, deadman, dispatch, host, protocol, scope, switch, turn
+from changeover.agent import (
+    beat,
+    courtesy,
+    deadman,
+    dispatch,
+    host,
+    protocol,
+    scope,
+    switch,
+    turn,
+)
 from changeover.agent.call import Call
 from changeover.agent.failure import ActionError
 from changeover.agent.journal import Journal
+from changeover.agent.program import Programs
 from changeover.agent.protocol import Replies
 
 if TYPE_CHECKING:
@@ -83,6 +94,8 @@ def _apart(version: str, request: Request, replies: Replies) -> int:
         os.setsid()
         for number in SURVIVED:
             signal.signal(number, signal.SIG_IGN)
+        if courtesy.patient(request):
+            courtesy.step_back(Programs())
         code = _run(version, request, replies, apart=True)
     finally:
         os._exit(code)
