@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -36,7 +37,7 @@ from changeover.release.reading import RELEASES_VARIABLE
 from changeover.runner.database import owner_database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 APP, BASE = "nox-api", "8.0.0"
@@ -44,6 +45,8 @@ VERB_SECONDS = 900
 # What the load may take to open its WebSockets, fifty a second, and to be as fast as asked for.
 WARM_SECONDS = 5.0
 MOST_SECONDS = 6 * 3600
+# One that is asked for so shortly before a move may be taken before or after it.
+HANDSHAKE_SECONDS = 10.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,6 +84,18 @@ class Verb:
         """The colour that it left."""
         begin = next(each for each in self.events if each["type"] == "deployment-begin")
         return str(begin["before"])
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what it cost, as plain JSON."""
+        done = [each for each in self.events if each["type"] == "step-done"]
+        end = next(each for each in self.events if each["type"] == "deployment-end")
+        return {
+            "words": self.words,
+            "seconds": self.ended - self.begun,
+            "reloads": self.figure("switch", "reloads") + self.figure("revert", "reloads"),
+            "sessions": {each["step"]: each["sessions"] for each in done},
+            "traffic": end["traffic"],
+        }
 
     def figure(self, step: str, name: str) -> int:
         """Return a figure of one step's outcome; 0 where there is none."""
@@ -180,17 +195,38 @@ class Soak:
         ):
             yield connection
 
+    @property
+    def moves(self) -> list[judgement.Move]:
+        """When users were moved, in order."""
+        return [verb.move for verb in self.verbs]
+
     def judged(self) -> judgement.Judgement:
         """Judge what the load client recorded, with the rows that are there."""
         with self.database() as connection:
             rows = connection.execute("SELECT request_id FROM authentication_logs").fetchall()
         found = history.read(self.records)
-        return judgement.judge(
+        judged = judgement.judge(
             found,
             before=self.verbs[0].before,
-            moves=[verb.move for verb in self.verbs],
+            moves=self.moves,
             rows=[str(row[0]) for row in rows],
         )
+        if wrong := misplaced(found.sockets, self.moves):
+            judged.findings.append(f"WebSockets taken by a release that did not serve: {wrong}")
+        return judged
+
+
+def misplaced(sockets: Sequence[history.Socket], moves: Sequence[judgement.Move]) -> int:
+    """Count the WebSockets that were asked for after a move and taken by another release.
+
+    Their socket is another one than that of requests, and both move with one rename.
+    """
+    wrong = 0
+    for move, following in itertools.zip_longest(moves, moves[1:]):
+        until = following.begun - HANDSHAKE_SECONDS if following else float("inf")
+        asked = (each for each in sockets if move.done < each.start < until)
+        wrong += sum(each.release not in {None, move.after} for each in asked)
+    return wrong
 
 
 def told(soak: Soak, found: judgement.Judgement, requests: soak_times.Requests) -> list[str]:
@@ -247,7 +283,8 @@ def main() -> None:
     if not asked.counts_only and around.p99 >= asked.p99:
         findings.append(f"p99 around switches is {around.p99:.0f} ms, not under {asked.p99:g} ms")
     print(before, machine(), "", *told(soak, found, requests), sep="\n")
-    summary = {"judgement": found.as_json(), "around_switches": asdict(around)}
+    verbs = [verb.as_json() for verb in soak.verbs]
+    summary = {"judgement": found.as_json(), "around_switches": asdict(around), "verbs": verbs}
     (soak.folder / "summary.json").write_text(json.dumps({**summary, "findings": findings}))
     if findings:
         sys.exit("\n".join(["", "red:", *(f"  {each}" for each in findings)]))

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from changeover import hearing, ssh
+from changeover.errors import ChangeoverError
 from changeover.ssh_failures import AgentFailed, AgentMissing, AgentOutdated, SessionLost
 from changeover.traffic import METER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from changeover.errors import CheckRed, Failed
     from changeover.inventory import Environment, Host
@@ -46,6 +47,16 @@ class Line:
         self._kept = contextlib.ExitStack()
         self.shared = False
         self._opened: Any = None
+        self._unreached: ChangeoverError | None = None
+
+    def reach(self) -> None:
+        """Connect ahead of the first request; why that failed is told to the request."""
+        with self._opening:
+            try:
+                if self._opened is None:
+                    self._open()
+            except ChangeoverError as error:
+                self._unreached = error
 
     def agent(
         self,
@@ -113,6 +124,13 @@ class Line:
             self._kept.close()
             self._opened = None
 
+    def _open(self) -> None:
+        self._kept.close()
+        self._opened = self._kept.enter_context(ssh.connection(self._environment, self._host))
+        if self.shared:
+            ssh.share(self._environment, self._host, self._opened)
+            self._kept.callback(ssh.unshare, self._opened)
+
     def _channel(self, *, fresh: bool, seconds: float) -> Any:  # noqa: ANN401 - paramiko's channel, untyped by fabric
         import paramiko  # noqa: PLC0415
 
@@ -120,12 +138,22 @@ class Line:
             if not fresh and self._opened is not None and self._opened.is_connected:
                 with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
                     return self._opened.transport.open_session(timeout=seconds)
-            self._kept.close()
-            self._opened = self._kept.enter_context(ssh.connection(self._environment, self._host))
-            if self.shared:
-                ssh.share(self._environment, self._host, self._opened)
-                self._kept.callback(ssh.unshare, self._opened)
+            unreached, self._unreached = self._unreached, None
+            if unreached is not None:
+                raise unreached
+            self._open()
             return self._opened.transport.open_session(timeout=ssh.CONNECT_SECONDS)
+
+
+def reach(environment: Environment, hosts: Iterable[Host]) -> dict[str, Line]:
+    """Return the connections to hosts, which are being opened while the caller goes on."""
+    lines: dict[str, Line] = {}
+    for host in hosts:
+        lines[host.name] = Line(environment, host)
+        lines[host.name].shared = True
+        name = f"reach {host.name}"
+        threading.Thread(target=lines[host.name].reach, daemon=True, name=name).start()
+    return lines
 
 
 def _replies(

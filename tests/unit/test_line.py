@@ -9,6 +9,7 @@ import paramiko
 import pytest
 
 from changeover.line import Line
+from changeover.ssh import AccessUnreadable
 from changeover.ssh_failures import SessionLost
 
 if TYPE_CHECKING:
@@ -69,3 +70,18 @@ def test_a_connection_that_opens_no_session_is_lost(project: Project) -> None:
 
     assert caught.value.cause == "Timeout opening channel."
     assert caught.value.host == project.environment.hosts[0].name
+
+
+def test_why_a_host_was_not_reached_ahead_is_told_to_the_first_request(project: Project) -> None:
+    """Nobody waits twice for a host that is away: what was found out already is told."""
+    environment = project.environment
+    line = Line(environment, environment.hosts[0])
+    environment.known_hosts.unlink(missing_ok=True)
+    line.reach()
+    environment.known_hosts.parent.mkdir(parents=True, exist_ok=True)
+    environment.known_hosts.write_text("")
+
+    with pytest.raises(AccessUnreadable, match="the recorded host keys"):
+        line.agent({"actions": [{}]}, print)
+    with pytest.raises(AccessUnreadable, match="the deploy key"):
+        line.agent({"actions": [{}]}, print)

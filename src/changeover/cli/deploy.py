@@ -12,7 +12,7 @@ import typer
 from changeover import verdict
 from changeover.cli import options
 from changeover.cli.confirm import ask
-from changeover.cli.desk import context_of, open_desk
+from changeover.cli.desk import context_of, open_desk, reaching
 from changeover.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -74,10 +74,11 @@ def deploy(  # noqa: PLR0913 - one option each, as they are typed
     json: options.Json = False,
 ) -> None:
     """Take the environment to a version, one proved stage after another."""
-    from changeover.runner import stages  # noqa: PLC0415 - hosts are asked only by this verb
-
     desk = open_desk(env, app, json_lines=json)
-    context = context_of(desk, unreachable)
+    lines = reaching(desk)
+    from changeover.runner import stages  # noqa: PLC0415 - hosts are reached while it loads
+
+    context = context_of(desk, unreachable, lines=lines)
     if plan_file is not None:
         _refuse_drift(plan_file, stages.plans(context, version, direct=direct), version, env)
     versions = stages.route(context, version, direct=direct, alone=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from changeover.absence import Policy
     from changeover.inventory import Environment
+    from changeover.line import Line
     from changeover.release import App, Release
     from changeover.runner.stages import Context
 
@@ -125,12 +126,23 @@ def declared(desk: Desk, version: str) -> tuple[App, Release]:
     return release.load_app(desk.root, desk.app), found
 
 
-def context_of(desk: Desk, unreachable: str | None = None) -> Context:
+def reaching(desk: Desk) -> dict[str, Line]:
+    """Return the connections to the app's hosts, opened while what acts on them is loaded."""
+    from changeover.line import reach  # noqa: PLC0415 - `--help` does without
+
+    hosts = desk.environment.hosts
+    return reach(desk.environment, (host for host in hosts if {"app", "db"} & set(host.groups)))
+
+
+def context_of(
+    desk: Desk, unreachable: str | None = None, *, lines: dict[str, Line] | None = None
+) -> Context:
     """Return what the runner needs of a desk.
 
     Args:
         desk: The desk.
         unreachable: What was typed to do about app hosts that cannot be reached.
+        lines: The connections that are there already, or being opened.
 
     Raises:
         PolicyUnknown: There is no such policy.
@@ -144,4 +156,5 @@ def context_of(desk: Desk, unreachable: str | None = None) -> Context:
         app=desk.app,
         redactor=desk.output.redactor,
         report=desk.output.event,
+        lines={} if lines is None else lines,
     )

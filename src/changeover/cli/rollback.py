@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from changeover.cli import options
-from changeover.cli.desk import context_of, open_desk
+from changeover.cli.desk import context_of, open_desk, reaching
 from changeover.errors import InvalidInput
 
 
@@ -31,17 +31,19 @@ def rollback(
 
     It asks only where the database is to be swapped, since that loses rows.
     """
-    from changeover.runner.rollback import back  # noqa: PLC0415 - hosts are asked only by this verb
-
     desk = open_desk(env, app, json_lines=json)
+    lines = reaching(desk)
+    from changeover.runner.rollback import back  # noqa: PLC0415 - hosts are reached while it loads
+
+    context = context_of(desk, lines=lines)
     if restore_db is not None:
         from changeover.cli.confirm import ask  # noqa: PLC0415 - only this way needs it
 
-        cost = back.price(context_of(desk).run(), restore_db)
-        back.refuse_contracted(context_of(desk), to=to, backup=restore_db)
+        cost = back.price(context.run(), restore_db)
+        back.refuse_contracted(context, to=to, backup=restore_db)
         desk.output.note(cost)
         ask(yes=yes, question=f"go back and leave that behind on {desk.environment.name}?")
-    end = back.rollback(context_of(desk), to=to, backup=restore_db)
+    end = back.rollback(context, to=to, backup=restore_db)
     desk.output.end(f"{end['message']} ({end['seconds']} s)")
 
 

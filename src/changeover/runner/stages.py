@@ -49,6 +49,7 @@ class Context:
             the lease is held.
         left_out: Why hosts were left out then, by host.
         unreachable: What was typed to do about app hosts that cannot be reached.
+        lines: The connections that its runs share.
     """
 
     root: Path
@@ -60,7 +61,7 @@ class Context:
     left_out: Mapping[str, str] = field(default_factory=dict)
     unreachable: Policy | None = None
     _releases: dict[str, Release] = field(default_factory=dict)
-    _lines: dict[str, Line] = field(default_factory=dict)
+    lines: dict[str, Line] = field(default_factory=dict)
 
     @property
     def declared(self) -> App:
@@ -93,7 +94,7 @@ class Context:
             self.redactor,
             self.report,
             deployment=deployment,
-            lines=self._lines,
+            lines=self.lines,
         )
         run.override = self.unreachable
         return run
