@@ -31,7 +31,6 @@ ENDED_OTHERWISE = {
     "executors/verify/__init__:_checks": "within _deadline, which kills the suite",
     "fleet:on_each": "each request ends with its line's silence at the latest",
     "line:Line.agent": "within hearing.answered_within, which closes the channel",
-    "load/client:Load._schedule": "within asyncio.wait_for",
     "load/client:Load._worker": "the schedule ends with None for each worker",
     "load/sockets:Sockets.run": "until the load is stopped, which is what it is for",
     "load/sockets:Sockets._hold": "within asyncio.wait_for",
