@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from changeover import steps
+from changeover import page_steps, steps
 
 if TYPE_CHECKING:
     from changeover.situation import Situation, Target
@@ -86,14 +86,18 @@ def _guide(target: Target, kind: str) -> tuple[str, ...]:
 
 
 def _prepare(situation: Situation, target: Target) -> list[steps.AnyStep]:
+    start = page_steps.StartAlone if page_steps.closed(situation) else steps.Start
     return [
         *_guard(situation, target),
         *_save(situation, target),
         *_rehearse(situation),
         *_place(situation, target),
+        *_rehearse_own(situation, target),
+        *page_steps.shown(situation, target),
+        *page_steps.shut(situation, target, migrates=bool(_due(situation) or situation.own)),
         *_migrations(situation, target),
         *_own(situation, target),
-        steps.Start(
+        start(
             id="start",
             guide=(*_guide(target, "start"), *_guide(target, "health")),
             hosts=situation.app_hosts,
@@ -208,23 +212,31 @@ def _place(situation: Situation, target: Target) -> list[steps.AnyStep]:
     ]
 
 
+def _migrator(situation: Situation, target: Target, host: str) -> dict[str, Any]:
+    hosts = tuple(dict.fromkeys((host, *situation.database_hosts)))
+    return {"hosts": hosts, "colour": target.colour, "version": target.version}
+
+
+def _rehearse_own(situation: Situation, target: Target) -> list[steps.AnyStep]:
+    """Return the trial of the app's own migrator, from the code that was placed."""
+    if situation.own is None or not situation.saves:
+        return []
+    return [steps.RehearseOwn(id="rehearse", **_migrator(situation, target, situation.own.host))]
+
+
 def _own(situation: Situation, target: Target) -> list[steps.AnyStep]:
-    """Return the app's own migrator, tried and run from the code that was placed."""
+    """Return the run of the app's own migrator."""
     if situation.own is None:
         return []
-    what: dict[str, Any] = {
-        "hosts": tuple(dict.fromkeys((situation.own.host, *situation.database_hosts))),
-        "colour": target.colour,
-        "version": target.version,
-    }
-    run = steps.MigrateOwn(
-        id="migrator",
-        guide=_guide(target, "migrator"),
-        undo="the old code is not tried on what it leaves; the backup brings back what was before",
-        first=not situation.saves,
-        **what,
-    )
-    return [steps.RehearseOwn(id="rehearse", **what), run] if situation.saves else [run]
+    return [
+        steps.MigrateOwn(
+            id="migrator",
+            guide=_guide(target, "migrator"),
+            undo="the old code is not tried on what it leaves; the backup brings back what was before",
+            first=not situation.saves,
+            **_migrator(situation, target, situation.own.host),
+        )
+    ]
 
 
 def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
@@ -244,7 +256,10 @@ def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
             undo="rename back" if situation.live else None,
             colour=target.colour,
             before=situation.live,
-            deadman_seconds=DEADMAN_SECONDS if situation.live else 0,
+            # Behind a page nobody is on the new colour, and the old one does not run.
+            deadman_seconds=DEADMAN_SECONDS
+            if situation.live and not page_steps.closed(situation)
+            else 0,
             closing_seconds=CLOSING_SECONDS,
         ),
         steps.Smoke(
@@ -257,15 +272,17 @@ def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
             id="confirm", guide=_guide(target, "confirm"), hosts=app_hosts, colour=target.colour
         ),
     ]
+    sequence += page_steps.taken_away(situation)
     if situation.live and situation.live != target.colour:
+        drain = page_steps.Keep if page_steps.closed(situation) else steps.Drain
         sequence.append(
-            steps.Drain(
+            drain(
                 id="drain",
                 guide=_guide(target, "drain"),
                 hosts=app_hosts,
                 colour=situation.live,
                 keep=(target.colour, situation.live),
-                warm=True,
+                warm=not page_steps.closed(situation),
                 seconds=target.drain_seconds,
             )
         )

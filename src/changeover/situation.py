@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,6 +115,9 @@ class Situation:
         unreachable: What is done about app hosts that cannot be reached.
         skipped: The app hosts that are left out.
         balancers: The hosts that keep users from them.
+        strategy: Whether the new version runs ``beside`` the old one, or in its place behind a page of
+            ``maintenance``.
+        page: Whether such a page is on already, by hand.
     """
 
     environment: str
@@ -140,6 +143,8 @@ class Situation:
     unreachable: str = "fail"
     skipped: tuple[Skipped, ...] = ()
     balancers: tuple[str, ...] = ()
+    strategy: Literal["beside", "maintenance"] = "beside"
+    page: bool = False
 
     @property
     def saves(self) -> bool:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from changeover.shut import MaintenanceOff, MaintenanceOn, Stop
 from changeover.step import Phase, Step
+
+__all__ = ["MaintenanceOff", "MaintenanceOn", "Stop"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,8 @@ class Backup(Step):
     """Dump the database and prove the dump by restoring it beside the live one.
 
     The backup carries the deployment's id as its own. With ``keep`` the restored database stays for
-    the step that makes use of it.
+    the step that makes use of it. ``again`` is a second one of its own id, taken while nobody writes,
+    and only where the way back is a backup.
     """
 
     kind: ClassVar[str] = "backup"
@@ -61,6 +65,7 @@ class Backup(Step):
     colour: str
     version: str
     keep: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,44 +239,6 @@ class RestoreDatabase(Step):
     kind: ClassVar[str] = "restore"
     says: ClassVar[str] = "swap the database for the restored backup"
     backup: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MaintenanceOn(Step):
-    """Show users the page of maintenance on every app host; checks from outside get the app.
-
-    Args:
-        wanted: Who wants it: a person by ``hand``, or the ``deployment``.
-        reason: Why; users do not see it.
-        retry_after: The seconds after which clients are told to come again.
-        allow: The addresses that get the app.
-    """
-
-    kind: ClassVar[str] = "maintenance-on"
-    says: ClassVar[str] = "show users the page of maintenance"
-    wanted: Literal["hand", "deployment"]
-    reason: str
-    retry_after: int
-    allow: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MaintenanceOff(Step):
-    """Take the page of maintenance away; it stays where somebody else wants it."""
-
-    kind: ClassVar[str] = "maintenance-off"
-    says: ClassVar[str] = "take the page of maintenance away"
-    wanted: Literal["hand", "deployment"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop(Step):
-    """Stop a colour while users get the page of maintenance; its connections are drained."""
-
-    kind: ClassVar[str] = "stop"
-    says: ClassVar[str] = "stop the old colour, behind the page"
-    colour: str
-    seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

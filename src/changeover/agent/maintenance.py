@@ -25,7 +25,8 @@ RETRY_AFTER_SECONDS = 120
 LONGEST_RETRY_AFTER = 86400
 MOST_ADDRESSES = 200
 WELL_SECONDS = 5
-HAND, DEPLOYMENT = "hand", "deployment"
+# Checks do not want the page: they want to get through one that is on.
+HAND, DEPLOYMENT, CHECKS = "hand", "deployment", "checks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,8 @@ def on(call: Call, given: Parameters) -> Result:
             " maintenance, and would not show it",
         )
     was_on = maintenance_page.is_on(call.places)
+    if kind == CHECKS and not was_on:
+        return {"on": False, "skipped": True}
     _save(call.places, {**before, kind: wish})
     _show(call, {**before, kind: wish})
     return {"on": True, "since": wish.since, "skipped": was_on and before.get(kind) == wish}
@@ -110,8 +113,8 @@ def on(call: Call, given: Parameters) -> Result:
 
 def _kind(given: Parameters) -> str:
     kind = given.text("kind", HAND)
-    if kind not in {HAND, DEPLOYMENT}:
-        raise ActionError("bad-parameter", f"kind has to be {HAND} or {DEPLOYMENT}")
+    if kind not in {HAND, DEPLOYMENT, CHECKS}:
+        raise ActionError("bad-parameter", f"kind has to be {HAND}, {DEPLOYMENT} or {CHECKS}")
     return kind
 
 
@@ -146,7 +149,7 @@ def off(call: Call, given: Parameters) -> Result:
             f"{before[DEPLOYMENT].deployment} shows the page, and is not at its end",
         )
     left = {each: wish for each, wish in before.items() if each != kind}
-    if left:
+    if {HAND, DEPLOYMENT} & set(left):
         _save(call.places, left)
         _show(call, left)
         return {"on": True, "answered": None, "skipped": left == before}

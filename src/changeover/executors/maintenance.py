@@ -27,7 +27,7 @@ class Page:
     """What users get in place of the app, and who gets the app all the same.
 
     Args:
-        kind: Who wants it: ``hand`` or ``deployment``.
+        kind: Who wants it: ``hand`` or ``deployment``; ``checks`` want to get through one that is on.
         reason: Why; users do not see it.
         retry_after: The seconds after which clients are told to come again.
         allow: Addresses that get through.

@@ -37,7 +37,28 @@ def settled(states: Iterable[HostState], environment: str) -> str | None:
             f"{live} is live and was never confirmed: a deployment ended half way",
             hint=f"changeover resume --env {environment}, or changeover abort --env {environment}",
         )
+    refuse_behind_page(known, environment)
     return live
+
+
+def refuse_behind_page(states: Iterable[HostState], environment: str) -> None:
+    """Refuse while users get the page of a deployment that is not at its end.
+
+    Raises:
+        LockHeld: It is at it.
+        Unconfirmed: It ended half way.
+    """
+    known = tuple(states)
+    for state in known:
+        wish = (state.maintenance or {}).get("deployment")
+        if wish:
+            holder.refuse_held(known, environment)
+            raise Unconfirmed(
+                f"{wish['reason']} ended half way, and users get its page of maintenance since {wish['since']}",
+                hint=f"changeover abort --env {environment} takes it back, "
+                f"changeover resume --env {environment} goes on",
+                host=state.host,
+            )
 
 
 class Overtaken(Failed):

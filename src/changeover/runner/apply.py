@@ -9,7 +9,7 @@ from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import balance, lease, operate
 from changeover.outcome import Outcome
-from changeover.runner import away, draining, holder, page, proof, safety
+from changeover.runner import away, closed, draining, holder, page, proof, safety
 from changeover.runner.own import left as own_left
 from changeover.runner.own import migration as own_migration
 from changeover.runner.own import rehearsal as own_rehearsal
@@ -43,7 +43,7 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
         case steps.Unfence():
             return balance.unfence(fleet, run.environment.balancers, step)
         case steps.Backup():
-            return safety.backup(run, step)
+            return closed.backup(run, step) if step.again else safety.backup(run, step)
         case steps.Rehearse():
             return rehearsal.rehearse(run, step)
         case steps.RehearseOwn():

@@ -59,8 +59,8 @@ def interrupted(run: Run, message: str, *, hint: str, free: bool) -> Interrupted
         lease.unlock(run.fleet, run.lease_hosts)
     else:
         _let_expire(run)
-    run.end("interrupted", Interrupted.exit_code, message)
-    return Interrupted(message, hint=hint)
+    end = run.end("interrupted", Interrupted.exit_code, message)
+    return Interrupted(str(end["message"]), hint=hint)
 
 
 def known(error: Exception) -> ChangeoverError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import migrate
 from changeover.release import difference, values
-from changeover.runner import agreement, away, bake, database
+from changeover.runner import agreement, away, bake, database, moving, page
 from changeover.runner.own import back as own_back
 from changeover.runner.own import migrator as own
 from changeover.runner.rehearse import measurements, second_opinion
@@ -84,7 +83,8 @@ def situation(
         Mixed: The app hosts disagree.
     """
     release = _release(run)
-    live = after.colour if after else _live(run, states, resumed=resumed)
+    said = states if states is not None else {} if after else away.present(run)
+    live = after.colour if after else _live(run, said, resumed=resumed)
     before = releases.get(version_of(live)) if live else None
     due = _due(run, releases, after, version_of(live) if live else None)
     return Situation(
@@ -95,7 +95,7 @@ def situation(
         app_hosts=tuple(host.name for host in run.app_hosts),
         all_hosts=tuple(host.name for host in run.lease_hosts),
         database_hosts=tuple(host.name for host in _database_hosts(run)),
-        files=tuple(_files(run, before, release)),
+        files=tuple(moving.files(run, before, release)),
         variables=_variables(run, before, releases),
         pending=tuple(migration.id for migration in due.migrations),
         statements=due.statements,
@@ -107,6 +107,8 @@ def situation(
         verdict=due.verdict(first=live is None),
         afterwards=verdict.judge(due.contract) if due.contract else None,
         warnings=tuple(_warnings(release, before)),
+        strategy=moving.strategy(run, before, said.values()),
+        page=page.by_hand(said.values()),
         **away.told(run),
     )
 
@@ -124,11 +126,10 @@ def _own_checks(release: Release) -> Iterator[str]:
         yield f"{own.identity(release.version)}  {check}"
 
 
-def _live(run: Run, said: Mapping[str, HostState] | None, *, resumed: bool) -> str | None:
-    states = (said if said is not None else away.present(run)).values()
+def _live(run: Run, said: Mapping[str, HostState], *, resumed: bool) -> str | None:
     if resumed:
-        return agreement.origin(states, target(run).colour, run.environment.name)
-    return agreement.settled(states, run.environment.name)
+        return agreement.origin(said.values(), target(run).colour, run.environment.name)
+    return agreement.settled(said.values(), run.environment.name)
 
 
 def _release(run: Run) -> Release:
@@ -234,6 +235,12 @@ def _due(
     )
 
 
+def goes_back_alone(run: Run, releases: Mapping[str, Release], before: str) -> bool:
+    """Tell whether what is pending can stay, or is undone by itself, where a deployment goes back."""
+    due = _due(run, releases, None, before)
+    return due.own is None and due.verdict(first=False).kind in {"instant", "revert"}
+
+
 def _own_stood(
     run: Run, releases: Mapping[str, Release], before: str | None
 ) -> tuple[verdict.OwnFact, ...]:
@@ -272,25 +279,6 @@ def _change(shown: StatementPreview, known: migrate.Rehearsals) -> SqlChange:
 
 def _rows(rows: int | None) -> str:
     return "rows not counted yet" if rows is None else f"about {counted(rows, 'row')}"
-
-
-def _files(run: Run, before: Release | None, after: Release) -> Iterator[str]:
-    """Give the unified diffs of the files that a release brings with it."""
-    old = bundle.rendered(run.root, run.app, before) if before else {}
-    new = bundle.rendered(run.root, run.app, after)
-    for name in sorted({*old, *new}):
-        lines = list(
-            difflib.unified_diff(
-                old.get(name, "").splitlines(),
-                new.get(name, "").splitlines(),
-                f"{name} ({before.version if before else 'nothing'})",
-                f"{name} ({after.version})",
-                lineterm="",
-                n=1,
-            )
-        )
-        if lines:
-            yield "\n".join(lines)
 
 
 def _warnings(release: Release, before: Release | None) -> Iterator[str]:

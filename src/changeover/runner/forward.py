@@ -8,7 +8,7 @@ from changeover import steps
 from changeover.errors import ChangeoverError
 from changeover.plan import LEASE_SECONDS
 from changeover.release import load_releases
-from changeover.runner import agreement, away, endings, recovery, restore_price
+from changeover.runner import agreement, away, endings, page, recovery, restore_price
 from changeover.runner.apply import apply
 from changeover.runner.own import back as own_back
 from changeover.runner.undo import judgement as undoing
@@ -81,6 +81,8 @@ def _one(run: Run, plan: Plan, step: steps.AnyStep, *, steal: bool) -> None:
     if isinstance(step, steps.Lock) and not steal:
         again = f"changeover plan {plan.version} --env {run.environment.name}"
         agreement.refuse_overtaken(run.fleet, run.app_hosts, plan.situation.live, hint=again)
+    if isinstance(step, steps.Lock) and plan.situation.page:
+        page.join(run)
 
 
 def _recovered(

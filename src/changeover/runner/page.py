@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from changeover.runner.run import Run
 
 WELL_SECONDS = 5
+_ON = {
+    "hand": "users get the page of maintenance until changeover maintenance off",
+    "deployment": "users get the page of maintenance",
+}
 
 
 class AppUnwell(CheckRed):
@@ -71,6 +75,7 @@ def show(run: Run, step: steps.MaintenanceOn, *, of: str | None = None) -> Outco
         ]
         raise _nowhere(run, step, answers.errors, fresh)
     shown = answers.each("maintenance_on")
+    run.shut = _ON[step.wanted]
     return Outcome(
         says=f"users get the page on {counted(len(shown), 'host')}"
         f", and are told to come again after {step.retry_after} s",
@@ -97,6 +102,20 @@ def _nowhere(
         )
     error.message = f"{error.message}; so no host shows the page"
     return error
+
+
+def join(run: Run) -> None:
+    """Let the checks of a run through a page that is on by hand, which it leaves on."""
+    run.tester = new_token()
+    maintenance.show(
+        run.fleet, run.app_hosts, maintenance.Page(kind="checks", reason="", tester=run.tester)
+    ).check()
+    run.shut = _ON["hand"]
+
+
+def by_hand(states: Iterable[HostState]) -> bool:
+    """Tell whether somebody has switched the page on by hand."""
+    return any((state.maintenance or {}).get("hand") for state in states)
 
 
 def refuse_unserved(states: Iterable[HostState], app: str, environment: str) -> None:
@@ -137,6 +156,7 @@ def hide(run: Run, step: steps.MaintenanceOff, hosts: Sequence[Host] | None = No
     figures = {"answered": sum(known)} if known else {}
     stays = any(result["on"] for result in results.values())
     says = "the page stays: it was asked for by hand, too" if stays else "users get the app"
+    run.shut = _ON["hand"] if stays else ""
     if known:
         says += f"; {counted(sum(known), 'request was', 'requests were')} answered 503 meanwhile"
     return Outcome(says=says, changed=not stays, figures=figures)

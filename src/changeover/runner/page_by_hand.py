@@ -62,7 +62,9 @@ def show(context: Context, asked: Asked) -> tuple[Outcome, Secret | None]:
     hint = f"changeover status --env {name} shows who gets the page"
     with by_hand.leased(context, "maintenance on", None, hint=hint) as run:
         run.tester = token
-        return run.step(step, partial(page.show, run, step)), token
+        outcome = run.step(step, partial(page.show, run, step))
+        run.shut = ""
+        return outcome, token
 
 
 def hide(context: Context) -> Outcome:

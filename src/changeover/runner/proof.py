@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -60,7 +61,7 @@ def preview(run: Run, step: PreviewSmoke, hosts: Sequence[Host] | None = None) -
         InsideRed: A check is red on a host; the error shows what was asked and answered.
     """
     release, known = _release(run, step.version)
-    target = target_of(run.environment, run.app.app)
+    target = _as_tester(run)
     asked = inside.ask(release.smoke, target, known, proxied=release.nginx is not None)
     if not asked.checks:
         return Outcome(says="the release declares no check that can be asked here", changed=False)
@@ -109,9 +110,7 @@ def smoke(run: Run, step: Smoke) -> Outcome:
         SmokeRed: A check is red; the error names it and shows what was asked and answered.
     """
     release, known = _release(run, step.version)
-    outcome = smoking.apply(
-        target_of(run.environment, run.app.app), release.outside_checks, known, run.report
-    )
+    outcome = smoking.apply(_as_tester(run), release.outside_checks, known, run.report)
     outcome.require_green(f"changeover smoke --env {run.environment.name} shows each check")
     return Outcome(
         says=f"{counted(len(outcome.results), 'check')} of {step.version} green from outside",
@@ -146,6 +145,11 @@ def beside(work: Callable[[], T]) -> Iterator[Future[T]]:
         yield pool.submit(work)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _as_tester(run: Run) -> Target:
+    """Return where users reach the app, past a page of maintenance that this run knows of."""
+    return dataclasses.replace(target_of(run.environment, run.app.app), tester=run.tester)
 
 
 def target_of(environment: Environment, app: str) -> Target:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from changeover import steps
 from changeover.errors import ChangeoverError, Failed, Mixed
 from changeover.executors import lease, operate
-from changeover.runner import endings, retreat, sending_back, withdrawal
+from changeover.runner import closed, endings, retreat, sending_back, withdrawal
 from changeover.runner.own import back as own_back
 from changeover.runner.own import migrator as own
 from changeover.runner.own.left import OwnMigratorRuns
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 UNLEASED = ("preflight", "lock")
 SWITCHED = ("switch", "smoke", "confirm")
-CONFIRMED = ("drain", "unlock")
+CONFIRMED = ("maintenance-off", "drain", "unlock")
 
 
 def recover(
@@ -50,6 +50,8 @@ def _taken_back(
 ) -> ChangeoverError:
     if red.id in CONFIRMED:
         return _stays(run, plan, red, error)
+    if closed.behind(run, plan.situation) and not _all_settled(run, plan):
+        return closed.take_back(run, plan, red, error, leased=red.id not in UNLEASED)
     if red.id == "switch" and not resumed and _moved_nobody(run, plan):
         return _before_switch(run, plan, red, error)
     if red.id in SWITCHED:
@@ -66,7 +68,7 @@ def _before_switch_again(
     states = _states(run)
     if not any(state.get("live") == plan.colour for state in states):
         return _before_switch(run, plan, red, error)
-    if len(states) == len(run.app_hosts) and all(_settled_on(plan, state) for state in states):
+    if _all_settled(run, plan):
         return _stays(run, plan, red, error)
     if red.id in UNLEASED:
         message = f"{plan.colour} serves, unfinished, and {red.id} is red: {error.message}"
@@ -94,6 +96,11 @@ def _moved_nobody(run: Run, plan: Plan) -> bool:
     )
 
 
+def _all_settled(run: Run, plan: Plan) -> bool:
+    states = _states(run)
+    return len(states) == len(run.app_hosts) and all(_settled_on(plan, each) for each in states)
+
+
 def _settled_on(plan: Plan, state: dict[str, Any]) -> bool:
     said = (state.get("live"), state.get("confirmed"), state.get("pending"))
     return said == (plan.colour, plan.colour, None)
@@ -107,7 +114,9 @@ def _stays(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError) -> 
         f"changeover smoke --env {name} shows what users get, "
         f"changeover rollback --env {name} takes it back"
     )
-    return endings.mixed(run, message, error, hint=hint)
+    if run.shut:
+        hint = f"changeover resume --env {name} ends it, and takes the page away"
+    return endings.mixed(run, message, error, hint=hint, goes_on=bool(run.shut))
 
 
 def _before_switch(
@@ -223,6 +232,8 @@ def interrupted(
         says = f"{says}, and the app's own migrator runs on by itself"
     elif resumed:
         says = f"users may be on {plan.version} already; changeover status --env {name} shows it"
+    if run.shut and plan.situation.strategy == "maintenance" and step not in CONFIRMED:
+        says = f"{before} is stopped, or being so, and {plan.version} is not confirmed"
     if going_back:
         hint = f"changeover abort --env {name} goes on with going back"
         says = f"{says}; it was going back"

@@ -55,6 +55,7 @@ class Run:
         values: Environment values by host name; secret.
         own: What the rehearsal of the app's own migrator came to, once there was one.
         tester: The token with which checks from outside get past the page of maintenance.
+        shut: What a person has to know of a page that users get when the run ends; empty for none.
         left_open: The connections from before that reloads of Nginx have met so far.
         left_out: Why hosts are left out of this run, by host; nothing of it happens there.
         override: What was typed to do about app hosts that cannot be reached.
@@ -73,6 +74,7 @@ class Run:
     values: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
     own: Rehearsed | None = field(default=None, repr=False)
     tester: Secret | None = field(default=None, repr=False)
+    shut: str = ""
     begun: float = field(default_factory=time.monotonic)
     left_open: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
@@ -225,6 +227,8 @@ class Run:
                 self.left_open, "connection from before was", "connections from before were"
             )
             message += f"; {met} still open at a reload of Nginx, WebSockets among them"
+        if self.shut:
+            message += f"; {self.shut}"
         if self.left_out:
             again = f"changeover catch-up --env {self.environment.name}"
             message += f"; left out: {', '.join(self.left_out)}: {again} brings back what is fenced"

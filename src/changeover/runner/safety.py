@@ -24,11 +24,14 @@ MEGABYTE = 1_000_000
 DEADLINE_SECONDS = 3600.0
 
 
-def backup(run: Run, step: Backup) -> Outcome:
-    """Dump the database, attach the live configuration encrypted, and prove it by a restore."""
+def backup(run: Run, step: Backup, name: str | None = None) -> Outcome:
+    """Dump the database, attach the live configuration encrypted, and prove it by a restore.
+
+    The backup's id is the deployment's unless it is given a ``name``.
+    """
     made = backups.create(
         backups.vault_of(run.fleet),
-        run.fleet.deployment,
+        name or run.fleet.deployment,
         release=step.version,
         colour=step.colour or None,
         schema_version=step.version,

@@ -11,7 +11,6 @@ from changeover import plan as planning
 from changeover import release as releases_of
 from changeover.colour import version_of
 from changeover.counts import counted
-from changeover.errors import InvalidInput
 from changeover.release.reading import unknown_version
 from changeover.runner import agreement, away, forecast, forward, holder, restore_price
 from changeover.runner.run import Run, open_run
@@ -29,10 +28,6 @@ if TYPE_CHECKING:
     from changeover.situation import Situation
 
 Event = dict[str, Any]
-
-
-class StrategyUnknown(InvalidInput):
-    """The release asks for a way of moving that there is not."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -164,11 +159,6 @@ def prepare(
         CheckRed: A host or the database cannot be asked.
     """
     release = context.release(version)
-    if release.strategy == "maintenance":
-        raise StrategyUnknown(
-            f"{version} asks for strategy maintenance, and releases are only run side by side",
-            hint="make the release run beside its predecessor: strategy: beside",
-        )
     run = context.run(deployment)
     run.release = release
     forecast.build(run, context.releases)

@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING
 from changeover import plan as planning
 from changeover import steps
 from changeover.colour import version_of
-from changeover.errors import ChangeoverError, InvalidInput
+from changeover.errors import ChangeoverError
 from changeover.executors import lease
 from changeover.runner import (
-    agreement,
     away,
+    closed,
     endings,
     forward,
     holder,
+    interruption,
     overtaken,
+    page,
     retreat,
     stages,
-    survey,
     withdrawal,
 )
 from changeover.runner.own import back as own_back
@@ -31,17 +32,10 @@ from changeover.runner.sending_back import stop
 from changeover.runner.undo.unasked import Mended, mend
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from changeover.inventory import Host
-    from changeover.runner.host_state import HostState
     from changeover.runner.run import Event, Run
     from changeover.runner.stages import Context
     from changeover.runner.survey import Seen
-
-
-class NothingInterrupted(InvalidInput):
-    """No host holds a lease of an interrupted deployment."""
 
 
 def resume(context: Context, *, force: bool) -> Event:
@@ -51,17 +45,17 @@ def resume(context: Context, *, force: bool) -> Event:
         NothingInterrupted: There is no deployment to go on with.
         LockHeld: Its controller is alive; ``force`` takes the lease all the same.
     """
-    held, seen = _interrupted(context, force=force)
+    held, seen = interruption.found(context, force=force)
     version = str(holder.deployed(held))
     if str(held["reason"]).startswith("abort "):
-        raise NothingInterrupted(
+        raise interruption.NothingInterrupted(
             f"the deployment of {version} is being taken back",
             hint=f"changeover abort --env {context.environment.name} goes on with that",
         )
     if seen.lost and context.run().policy.fails:
         raise endings.one_of(seen.lost)
     if held["deployment"] is None:
-        raise NothingInterrupted(
+        raise interruption.NothingInterrupted(
             "the lease of the interrupted deployment is gone",
             hint=f"changeover abort --env {context.environment.name}",
         )
@@ -79,17 +73,17 @@ def abort(context: Context, *, force: bool) -> Event:
         LockHeld: Its controller is alive; ``force`` takes the lease all the same.
         Mixed: A host could not be taken back, or what it went back to is not proved.
     """
-    held, seen = _interrupted(context, force=force)
+    held, seen = interruption.found(context, force=force)
     run = context.run()
     run.fleet.any_agent = run.unstoppable = True
     run.leave_out(dict.fromkeys(seen.fenced, away.FENCED))
     name = context.environment.name
     pending = next((state.pending for state in seen.apps if state.pending), None)
-    _refuse_confirmed(seen.apps, held, pending, name)
+    interruption.refuse_confirmed(seen.apps, held, pending, name)
     goal = (
         pending["from"]
         if pending and pending["kind"] == "switch"
-        else _confirmed_before(seen.apps, str(holder.deployed(held)), name)
+        else interruption.confirmed_before(seen.apps, str(holder.deployed(held)), name)
     )
     deployment = holder.interrupted(held) or (pending["deployment"] if pending else None)
     taking = _Taking(run, seen, goal, str(holder.deployed(held)), pending, deployment)
@@ -109,57 +103,6 @@ def abort(context: Context, *, force: bool) -> Event:
     except Exception as error:
         raise taking.failed(endings.unexpected(error)) from error
     return taking.end()
-
-
-def _interrupted(context: Context, *, force: bool) -> tuple[Event, Seen]:
-    """Return the lease of the interrupted deployment, and what the hosts said."""
-    run = context.run()
-    run.fleet.any_agent = True
-    seen = survey.look(run.fleet, run.lease_hosts)
-    states = seen.states
-    leases = [state.lock for state in states.values() if state.lock]
-    held = next((each for each in leases if holder.deployed(each)), None)
-    name = context.environment.name
-    unconfirmed = next((each for each in states.values() if each.live != each.confirmed), None)
-    if held is None and unconfirmed is not None:
-        return {"reason": f"deploy {version_of(str(unconfirmed.live))}", "deployment": None}, seen
-    if held is None:
-        raise NothingInterrupted(
-            "no host holds the lease of an interrupted deployment",
-            hint=f"changeover status --env {name}",
-        )
-    if not force:
-        holder.refuse_alive(
-            states.values(),
-            run.journal.path.parent,
-            hint=lambda _: "add --force when that controller is gone for certain",
-        )
-    return held, seen
-
-
-def _refuse_confirmed(
-    states: Iterable[HostState], held: Event, pending: Event | None, environment: str
-) -> None:
-    version = str(holder.deployed(held))
-    confirmed = {version_of(state.confirmed or "") for state in states}
-    if pending is None and confirmed == {version}:
-        raise NothingInterrupted(
-            f"{version} was confirmed before the deployment stopped: there is nothing to abort",
-            hint=f"changeover resume --env {environment} ends it, "
-            f"changeover rollback --env {environment} takes it back",
-        )
-
-
-def _confirmed_before(states: Sequence[HostState], version: str, environment: str) -> str | None:
-    """Return the colour to go back to: where some hosts heard the confirmation, what they left."""
-    heard = next((each.confirmed for each in states if _is_of(each.confirmed, version)), None)
-    if heard is None:
-        return agreement.agreed(states, "confirmed", environment)
-    return agreement.origin(states, heard, environment)
-
-
-def _is_of(colour: str | None, version: str) -> bool:
-    return colour is not None and version_of(colour) == version
 
 
 @dataclass(slots=True)
@@ -218,6 +161,12 @@ class _Taking:
         lock = steps.Lock(id="lock", hosts=names, reason=reason, seconds=planning.LEASE_SECONDS)
         run.step(lock, lambda: overtaken.take(run, lock, self.hosts))
         self.seen = away.fence_lost(run, self.seen)
+        page_of = closed.shown_by(self.seen.apps)
+        if page_of is not None:
+            self._reopen(page_of)
+            return
+        if page.by_hand(self.seen.apps):
+            page.join(run)
         own_back.end(run, self.app_hosts)
         revert = steps.Revert(
             id="revert",
@@ -241,6 +190,19 @@ class _Taking:
         if self.mended.error is not None and self.mended.judged:
             raise self.mended.error
         lease.unlock(run.fleet, self.hosts)
+
+    def _reopen(self, deployment: str) -> None:
+        """Give users the old version in the place of the page."""
+        goal = (self.goal, version_of(self.goal)) if self.goal else None
+        if self.lost_apps:
+            raise endings.one_of(self.lost_apps)
+        overtaken.end(self.run, self.hosts, self.seen.states.values())
+        words = closed.reopen(self.run, goal, sorted(self.started), self.version, deployment)
+        self.moved, self.mended = True, Mended(otherwise=words)
+        withdrawal.withdraw(
+            self.run, self.app_hosts, self.deployment, goal=self.goal, left=self.version
+        )
+        lease.unlock(self.run.fleet, self.hosts)
 
     @property
     def _said(self) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from changeover.errors import Mixed
-from changeover.runner import takeover
+from changeover.runner import interruption, takeover
 from changeover.runner.rollback import back
 
 from .conftest import NEW, OLD, failed
@@ -192,5 +192,5 @@ def test_what_every_host_heard_confirmed_is_not_aborted(desk: Desk, machines: Ma
     for name in ("one", "two"):
         machines[name].live = machines[name].confirmed = NEW
 
-    with pytest.raises(takeover.NothingInterrupted, match=r"3\.0\.0 was confirmed"):
+    with pytest.raises(interruption.NothingInterrupted, match=r"3\.0\.0 was confirmed"):
         abort(desk)

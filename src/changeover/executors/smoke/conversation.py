@@ -87,7 +87,10 @@ async def _open(websocket: WebSocket, values: Values) -> _Listening:
     connection = await connect(
         f"wss://{parts.netloc}{values.path(websocket.path)}",
         ssl=public_tls.trusting(values.target.ca_certificate),
-        additional_headers={name: values.text(value) for name, value in websocket.headers.items()},
+        additional_headers={
+            **values.target.headers(values.target.base),
+            **{name: values.text(value) for name, value in websocket.headers.items()},
+        },
         subprotocols=[websockets.Subprotocol(name) for name in websocket.subprotocols] or None,
         user_agent_header="changeover",
         proxy=None,

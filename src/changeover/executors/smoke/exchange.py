@@ -93,7 +93,12 @@ def _read(
     with session.request(
         request.method,
         url,
-        headers={"User-Agent": "changeover", "Connection": "close", **headers},
+        headers={
+            "User-Agent": "changeover",
+            "Connection": "close",
+            **values.target.headers(url),
+            **headers,
+        },
         json=None if request.body_json is None else values.filled(request.body_json),
         data=values.filled(form) if form is not None else _bytes(request, values),
         allow_redirects=request.follow,

@@ -107,7 +107,7 @@ def _request(check: declared.HttpCheck, values: Values) -> dict[str, Any]:
         "scheme": request.scheme,
         "method": request.method,
         "path": prepared.path_url,
-        "headers": dict(prepared.headers),
+        "headers": {**values.target.headers(values.target.base), **prepared.headers},
         "body": body.decode() if isinstance(body, bytes) else body,
         "seconds": request.timeout_seconds,
     }
@@ -118,7 +118,8 @@ def _conversation(check: declared.WebSocketCheck, values: Values) -> dict[str, A
     websocket = check.websocket
     wanted = websocket.model_dump(mode="json", by_alias=True)
     wanted["path"] = values.path(websocket.path)
-    wanted["headers"] = {name: values.text(text) for name, text in websocket.headers.items()}
+    wanted["headers"] = values.target.headers(values.target.base)
+    wanted["headers"] |= {name: values.text(text) for name, text in websocket.headers.items()}
     wanted["turns"] = values.filled(wanted["turns"])
     return {"id": check.id, "websocket": wanted}
 

@@ -39,12 +39,14 @@ class Target:
             TLS and ``Host`` carry.
         ca_certificate: The authority to trust, PEM; the machine's own ones when ``None``.
         http_port: The port of plain HTTP.
+        tester: The token that gets past a page of maintenance there.
     """
 
     public_url: str
     addresses: Mapping[str, str] = field(default_factory=dict)
     ca_certificate: Path | None = None
     http_port: int = 80
+    tester: Secret | None = None
 
     @property
     def host(self) -> str:
@@ -55,6 +57,11 @@ class Target:
     def base(self) -> str:
         """Return the public URL without a slash at its end."""
         return self.public_url.rstrip("/")
+
+    def headers(self, url: str) -> dict[str, str]:
+        """Return what a request to an address carries beside its own; nothing where it is another's."""
+        here = (urllib.parse.urlsplit(url).hostname or "") == self.host
+        return {"X-Changeover-Tester": self.tester.reveal()} if self.tester and here else {}
 
     def url(self, path: str, scheme: str = "https") -> str:
         """Return the URL of a path on the public name."""
@@ -78,7 +85,8 @@ class Values:
     def of(cls, target: Target, environment: Mapping[str, str | Secret]) -> Values:
         """Begin a run; every secret of the environment is masked from here on."""
         hidden = (value for value in environment.values() if isinstance(value, Secret))
-        return cls(target, environment, Redactor(hidden))
+        tester = [target.tester] if target.tester else []
+        return cls(target, environment, Redactor([*hidden, *tester]))
 
     def save(self, name: str, value: object) -> None:
         """Keep a captured value and mask it in everything that is said from now on."""

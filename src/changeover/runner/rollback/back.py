@@ -55,6 +55,7 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
     run.fleet.any_agent = run.unstoppable = True
     seen = survey.look(run.fleet, run.lease_hosts)
     run.leave_out(dict.fromkeys(seen.fenced, away.FENCED))
+    agreement.refuse_behind_page(seen.states.values(), run.environment.name)
     if to is None:
         holder.refuse_alive(
             seen.states.values(),

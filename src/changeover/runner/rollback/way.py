@@ -12,7 +12,7 @@ from changeover.executors import lease
 from changeover.fleet import action, on_each
 from changeover.outcome import Outcome
 from changeover.plan import LEASE_SECONDS, ROLLBACK_CLOSING_SECONDS
-from changeover.runner import away, draining, holder, retreat, safety
+from changeover.runner import away, draining, holder, page, retreat, safety
 from changeover.runner.apply import apply
 from changeover.runner.undo import in_rollback as undone
 
@@ -114,6 +114,8 @@ class Way:
         if not self.steps:
             return
         self._lock()
+        if page.by_hand(self.seen.apps):
+            page.join(self.run)
         self.seen = away.fence_lost(self.run, self.seen)
         self.undo = self.check()
         for step in undone.order(self.placing, self.undo):

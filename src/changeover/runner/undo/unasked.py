@@ -28,17 +28,19 @@ class Mended:
         undone: The ids of those that were undone; empty where none stood in the way.
         error: Why the version may not be able to use the database; ``None`` where it is.
         judged: Whether the ledger was read.
+        otherwise: What became of the database in place of that, in words.
     """
 
     undone: tuple[str, ...] = ()
     error: ChangeoverError | None = None
     judged: bool = True
+    otherwise: str = ""
 
     @property
     def words(self) -> str:
         """Say what was undone, as the end of a sentence; empty where nothing was."""
         if not self.undone:
-            return ""
+            return self.otherwise
         return f"; undone, as it cannot live with it, and nothing is lost: {', '.join(self.undone)}"
 
 
