@@ -166,6 +166,7 @@ def prepare(
     if states is not None or after is not None:
         run.leave_out(context.left_out)
     found = forecast.situation(run, context.releases, after, states, resumed=deployment is not None)
+    away.refuse_unstopped(run)
     situation = restore_price.priced(run, found)
     return Stage(run=run, plan=planning.deploy(situation, forecast.target(run)))
 

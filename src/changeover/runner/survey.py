@@ -32,7 +32,17 @@ def host_states(fleet: Fleet, hosts: Sequence[Host]) -> dict[str, HostState]:
 
 def fenced(fleet: Fleet, balancers: Sequence[Host]) -> dict[str, Event]:
     """Return the app hosts that balancers keep users from; nobody is asked where there is none."""
-    return dict(seen_of(operate.states(fleet, balancers), balancers).fenced) if balancers else {}
+    if not balancers:
+        return {}
+    states = states_of(operate.states(fleet, balancers), balancers)
+    return _fenced(states, fleet.environment.hosts_in("app"))
+
+
+def _fenced(states: Mapping[str, HostState], hosts: Sequence[Host]) -> dict[str, Event]:
+    """Return which of the hosts balancers keep users from; one that was taken away is nobody's."""
+    said = [(host, entry) for each in states.values() for host, entry in each.fenced.items()]
+    known = {host.name for host in hosts}
+    return {host: entry for host, entry in said if host in known}
 
 
 def leased(fleet: Fleet, hosts: Sequence[Host]) -> list[HostState]:
@@ -98,7 +108,7 @@ def look(fleet: Fleet, hosts: Sequence[Host]) -> Seen:
 def seen_of(answers: Answers, hosts: Sequence[Host]) -> Seen:
     """Return what hosts answered, those left out that a balancer among them keeps users from."""
     states = states_of(answers, hosts)
-    found = {host: entry for state in states.values() for host, entry in state.fenced.items()}
+    found = _fenced(states, hosts)
     return Seen(states=states, lost=dict(answers.errors), fenced=found).without(found)
 
 

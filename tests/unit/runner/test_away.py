@@ -9,8 +9,9 @@ import pytest
 
 from changeover.absence import policy
 from changeover.errors import RolledBack
+from changeover.executors import operate
 from changeover.inventory import Host
-from changeover.runner import away, catch_up, finish, forward
+from changeover.runner import away, catch_up, finish, forward, survey
 from changeover.runner.rollback import back
 from changeover.ssh_failures import SessionLost
 
@@ -201,3 +202,41 @@ def test_a_host_that_does_not_answer_is_named(desk: Desk, machines: Machines) ->
 
     assert error.exit_code == 6
     assert error.message.startswith("two is fenced and does not answer")
+
+
+def test_a_release_that_cannot_run_beside_the_old_one_leaves_nobody_out(
+    desk: Desk, machines: Machines
+) -> None:
+    """Whoever is not reached may go on writing with the old version."""
+    machines["two"].lose()
+    run = context(desk).run()
+    away.present(run)
+    run.release = context(desk).release("3.0.0").model_copy(update={"strategy": "maintenance"})
+
+    assert "strategy maintenance" in failed(lambda: away.refuse_unstopped(run)).message
+
+
+def test_a_host_that_was_taken_out_of_the_inventory_is_behind_no_more(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["edge"].fenced = {"gone": FENCE}
+
+    away.refuse_behind(context(desk).run(), "finalize takes away what its version may need")
+    assert sorted(away.present(context(desk, "fail").run())) == ["edge", "one", "three", "two"]
+
+
+def test_status_tells_what_is_fenced_and_the_command(desk: Desk, machines: Machines) -> None:
+    machines["edge"].fenced = {"two": FENCE}
+    run = context(desk).run()
+    answers = operate.states(run.fleet, run.lease_hosts)
+    states, seen = (
+        survey.states_of(answers, run.lease_hosts),
+        survey.seen_of(answers, run.lease_hosts),
+    )
+
+    told = list(away.status(run.environment, states, seen))
+
+    assert [(event["host"], event["live"], event["answers"]) for event in told] == [
+        ("two", OLD, True)
+    ]
+    assert told[0]["command"] == "changeover catch-up --host two --env demo"
