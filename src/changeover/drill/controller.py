@@ -39,7 +39,7 @@ class Controller:
         Returns:
             Its exit code; negative for a signal that ended it.
         """
-        with _drained(self.process) as said:
+        with self.process, _drained(self.process) as said:
             struck = False
             for line in self.process.stdout or ():
                 self.events.append(_event(line))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from changeover.errors import CheckRed
+from changeover.plan import LEASE_SECONDS
 from changeover.runner import survey
 
 if TYPE_CHECKING:
     from changeover.inventory import Environment
     from changeover.runner.host_state import HostState
+
+
+PAUSE_SECONDS = 2.0
 
 
 class NotSettled(CheckRed):
@@ -53,6 +58,15 @@ def live(environment: Environment, app: str) -> dict[str, str | None]:
     return {each.host: each.live for each in _apps(environment, app)}
 
 
+def await_leases(environment: Environment, app: str) -> None:
+    """Wait until leases have ended that a host kept while it was away, for as long as one lives."""
+    deadline = time.monotonic() + LEASE_SECONDS
+    while time.monotonic() < deadline:
+        if not any(_held(each) for each in _apps(environment, app)):
+            return
+        time.sleep(PAUSE_SECONDS)
+
+
 def differences(environment: Environment, app: str, before: Rest | None) -> list[str]:
     """Return a sentence for everything that is not at rest, or not as it was."""
     apps = _apps(environment, app)
@@ -78,9 +92,13 @@ def _unrest(apps: list[HostState]) -> list[str]:
             found.append(f"{each.host} serves {each.live} and boots {each.confirmed}")
         if each.pending:
             found.append(f"{each.host} has a {each.pending.get('kind')} under way")
-        if each.lock and not each.lock.get("expired"):
+        if each.lock and _held(each):
             found.append(f"{each.host} is locked by {each.lock.get('owner')}")
     return found
+
+
+def _held(state: HostState) -> bool:
+    return bool(state.lock and not state.lock.get("expired"))
 
 
 def _apps(environment: Environment, app: str) -> list[HostState]:

@@ -124,6 +124,8 @@ def run(setting: Setting, fault: Fault, report: Callable[[Event], None]) -> Tria
         _back(setting, trial, before.live)
         if load:
             _judged(setting, trial, load, before.live)
+    if fault.reboots:
+        settled.await_leases(setting.environment, setting.app.app)
     trial.red += settled.differences(setting.environment, setting.app.app, before)
     trial.seconds = time.monotonic() - begun
     return trial
