@@ -29,6 +29,7 @@ HTTP = re.compile(r"(?m)^\s*http\s*\{")
 KEPT = {"ssl", "http2", "default_server"}
 SITES = "sites-enabled/"
 LOGS = "var/log/nginx"
+PID_FILE = "nginx.pid"
 # Nothing is there, whoever asks: a worker may not look into root's own directories.
 NOWHERE = "/nonexistent"
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -109,7 +110,7 @@ def _main(text: str, places: Places, directory: Path) -> str:
     )
     own = f"\n    set_real_ip_from unix:;\n    real_ip_header proxy_protocol;\n{temporary}\n"
     text = HTTP.sub(lambda match: match[0] + own, text, count=1)
-    head = f"pid {directory}/nginx.pid;\ndaemon off;\n"
+    head = f"pid {directory / PID_FILE};\ndaemon off;\n"
     return head + _including(text, places, directory)
 
 

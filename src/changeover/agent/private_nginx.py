@@ -14,7 +14,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from changeover.agent import durable, masking, nginx, private_configuration, sockets, units
+from changeover.agent import durable, masking, nginx, private_configuration, units
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -128,13 +128,9 @@ def _begin(call: Call, home: Path, first: Path, seconds: float) -> None:
         "-c",
         str(first),
     )
-    wanted = [
-        home / each.socket
-        for scheme in ("http", "https")
-        for each in private_configuration.listeners(call.host.root, call.app.name, scheme)
-    ]
     deadline = time.monotonic() + START_SECONDS
-    while not all(sockets.accepts(path) for path in wanted):
+    # Written once it listens; a look at its sockets would stand in its log.
+    while not (home / private_configuration.PID_FILE).exists():
         (state,) = units.states(call.host, [unit(call.app.name)])
         if state.ended or time.monotonic() >= deadline:
             raise ActionError(
