@@ -29,6 +29,8 @@ HTTP = re.compile(r"(?m)^\s*http\s*\{")
 KEPT = {"ssl", "http2", "default_server"}
 SITES = "sites-enabled/"
 LOGS = "var/log/nginx"
+# Which colour a request goes to: a link's name, or a variable of the site that gives one.
+SERVED = r"(?:current|next|\$\{?\w+\}?)"
 PID_FILE = "nginx.pid"
 # Nothing is there, whoever asks: a worker may not look into root's own directories.
 NOWHERE = "/nonexistent"
@@ -98,8 +100,9 @@ def account(root: Path) -> str:
 def _own(path: Path, places: Places, colour: str, directory: Path) -> str:
     """Return one of the app's files with the colour in the place of the live one."""
     text = _alone(path.read_text(encoding="utf-8"), places, directory)
-    text = text.replace(f"{places.runtime}/current/", f"{places.runtime}/{colour}/")
-    others = rf"{re.escape(str(places.runtime))}/(?!{re.escape(colour)}/)"
+    runtime = re.escape(str(places.runtime))
+    text = re.sub(rf"{runtime}/{SERVED}/", f"{places.runtime}/{colour}/", text)
+    others = rf"{runtime}/(?!{re.escape(colour)}/)"
     return _including(re.sub(others, f"{NOWHERE}/", text), places, directory)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.postgres.moments import until
 from websockets.sync.server import Server, ServerConnection, unix_serve
 
 from changeover.agent import private_nginx
@@ -269,17 +271,47 @@ def test_what_a_killed_agent_left_is_ended_by_the_next_one(real: Machine) -> Non
     assert gone(real)
 
 
-def test_a_colour_that_users_see_is_asked_through_the_live_nginx(real: Machine) -> None:
+@pytest.fixture
+def served(real: Machine) -> Iterator[str]:
+    """Return a colour that users see through the real Nginx of the host, behind a balancer."""
     colour = up(real, site(real))
-    listening = real.root / f"etc/nginx/changeover/{APP}/listen_http.conf"
-    listening.write_text("listen 127.0.0.1:1 proxy_protocol;")
+    (real.root / f"run/{APP}/current").symlink_to(colour)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    listening = real.root / f"etc/nginx/changeover/{APP}/listen_https.conf"
+    text = listening.read_text().replace("18143 ssl", f"{port} ssl proxy_protocol")
+    listening.write_text(text)
+    enabled = real.root / f"etc/nginx/sites-enabled/{APP}.conf"
+    enabled.symlink_to(real.root / f"opt/{APP}/releases/{colour}/site.conf")
+    conf = real.root / "etc/nginx/nginx.conf"
+    live = real.root / "live.conf"
+    live.write_text(conf.read_text().replace("/etc/nginx/sites-", f"{real.root}/etc/nginx/sites-"))
+    with subprocess.Popen(["nginx", "-c", live, "-g", "daemon off;"]) as process:
+        until((real.root / "nginx.pid").exists)
+        yield colour
+        process.terminate()
 
-    done = real.do(
-        "smoke",
-        colour=colour,
-        through="live",
-        checks=[{"id": "page", "path": "/", "scheme": "http", "seconds": 5}],
-    )
 
-    assert "Connection refused" in done["answers"][0]["failed"]
+def test_a_colour_that_users_see_is_asked_through_the_live_nginx(
+    real: Machine, served: str
+) -> None:
+    check = {"id": "page", "path": "/", "seconds": 5}
+
+    done = real.do("smoke", colour=served, through="live", checks=[check], host="shop.test")
+
+    (answer,) = done["answers"]
+    assert answer["status"] == 200, answer
+    assert json.loads(answer["body"])["x-forwarded-proto"] == "https"
     assert "systemd-run" not in real.noted
+
+
+def test_behind_the_page_of_maintenance_it_is_asked_through_one_of_its_own(
+    real: Machine, served: str
+) -> None:
+    (real.root / f"run/{APP}/maintenance/on").mkdir(parents=True)
+    check = {"id": "page", "path": "/"}
+
+    done = real.do("smoke", colour=served, through="live", checks=[check], host="shop.test")
+
+    assert done["answers"][0]["status"] == 200
+    assert "systemd-run" in real.noted
