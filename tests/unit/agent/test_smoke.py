@@ -170,12 +170,12 @@ WEBSOCKET = {
         "path": "/ws",
         "headers": {},
         "subprotocols": [],
-        "open_seconds": 5,
+        "open_seconds": 60,
         "refused": None,
         "turns": [
-            {"send": "hello", "receive": {"json": {"to": "hello"}, "within_seconds": 5}},
+            {"send": "hello", "receive": {"json": {"to": "hello"}, "within_seconds": 60}},
         ],
-        "close": {"by": "client", "code": 1000, "within_seconds": 5},
+        "close": {"by": "client", "code": 1000, "within_seconds": 60},
     },
 }
 
@@ -295,7 +295,7 @@ def served(real: Machine) -> Iterator[str]:
 def test_a_colour_that_users_see_is_asked_through_the_live_nginx(
     real: Machine, served: str
 ) -> None:
-    check = {"id": "page", "path": "/", "seconds": 5}
+    check = {"id": "page", "path": "/", "seconds": 60}
 
     done = real.do("smoke", colour=served, through="live", checks=[check], host="shop.test")
 
