@@ -28,7 +28,7 @@ def end(call: Call, given: Parameters) -> Result:
     deadline = time.monotonic() + given.number("seconds", 30, most=3600)
     number = int((call.fence or {}).get("number") or 0)
     before = [run for run in running.listed(call.places) if run.number < number]
-    cut = [run for run in before if run.action in CUT and run.unit]
+    cut = [run for run in before if run.unit and (run.action in CUT or run.hung)]
     for run in cut:
         call.host.programs.run("systemctl", "kill", "--signal=SIGKILL", "--", run.unit)
     while time.monotonic() < deadline and any(filelock.is_held(run.path) for run in before):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.02
 SAY_SECONDS = 5.0
+LOOK_SECONDS = 1.0
 
 
 def _always() -> bool:
@@ -35,6 +36,7 @@ def held(
     progress: Callable[[str], None] = _silent,
     *,
     ready: Callable[[], bool] = _always,
+    stuck: Callable[[], bool] = _always,
 ) -> Iterator[None]:
     """Hold the file's lock; the system lets it go with the process, however that ends.
 
@@ -44,13 +46,14 @@ def held(
         saying: Who holds it and why, for those who wait.
         progress: Told every few seconds whom this waits for.
         ready: Asked before each try; no try is made where it says no.
+        stuck: Called every second of waiting: it may end a holder that gives no sign of life.
 
     Raises:
         ActionError: ``agent-busy``; another agent still works on this app.
     """
     with _opened(path) as descriptor:
         began = time.monotonic()
-        said = began
+        said, looked = began, began - LOOK_SECONDS
         while not (ready() and _tried(descriptor, fcntl.LOCK_EX)):
             now = time.monotonic()
             holder = os.pread(descriptor, 500, 0).decode("utf-8", "replace")
@@ -60,6 +63,9 @@ def held(
                     f"another agent has been at work on this host for more than {seconds:g} s",
                     cause=holder or None,
                 )
+            if now - looked >= LOOK_SECONDS:
+                looked = now
+                stuck()
             if now - said >= SAY_SECONDS:
                 said = now
                 progress(f"waiting for {holder or 'another agent'}")

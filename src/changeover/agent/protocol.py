@@ -111,7 +111,7 @@ class Replies:
     Args:
         stream: Where they go; a pipe that nobody empties is waited for, with a deadline.
 
-    ``also`` is told every line but beats, whether or not somebody reads them.
+    ``also`` is told every line, whether or not somebody reads them.
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -124,7 +124,7 @@ class Replies:
         """Send one line, whole: others may be sent at the same time."""
         line = json.dumps({"type": kind, **fields}, ensure_ascii=False) + "\n"
         with self._sending:
-            if self.also and kind != "beat":
+            if self.also:
                 self.also({"type": kind, **fields})
             if self.lost:
                 return

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 SUFFIX = ".jsonl"
 BEGINS = "begins"
 POLL_SECONDS = 0.02
+# It beats every three seconds, and may be at a line that nobody takes for thirty.
+HUNG_SECONDS = 45.0
+# Where the whole host stood still, whoever lives beats again within this.
+PROOF_SECONDS = 4.0
 FOLLOW_SECONDS = 3600.0
 # These look for themselves after one that was cut off, and tell more of it than a result does.
 FOLLOWED_BY_THEMSELVES = ("migrator_", "backup_restore", "end")
@@ -51,6 +55,8 @@ class Run:
         action: The action at hand; empty between two.
         digest: Of that action's parameters.
         since: When the action was begun.
+        beat: When it beat last, by the clock that nobody sets.
+        process: The process that does it.
     """
 
     path: Path
@@ -60,6 +66,13 @@ class Run:
     action: str
     digest: str
     since: str
+    beat: float
+    process: int
+
+    @property
+    def hung(self) -> bool:
+        """Tell whether it gives no sign of life: it is stopped, and holds what others wait for."""
+        return time.monotonic() - self.beat > HUNG_SECONDS
 
     def as_shown(self) -> Event:
         """Return it for others to see."""
@@ -74,11 +87,14 @@ class Record:
         self._stream = stream
 
     def note(self, event: Mapping[str, Any]) -> None:
-        """Write one line for those who follow."""
+        """Write one line for those who follow, or give the sign of life that they look for."""
         if self._stream is not None:
             with contextlib.suppress(OSError):
-                self._stream.write(durable.encoded(json.dumps(event) + "\n"))
-                self._stream.flush()
+                if event["type"] != "beat":
+                    self._stream.write(durable.encoded(json.dumps(event) + "\n"))
+                    self._stream.flush()
+                now = time.monotonic()
+                os.utime(self._stream.fileno(), (now, now))
 
     def begins(self, action: Action) -> None:
         """Say which action is at hand from now on."""
@@ -101,7 +117,8 @@ def recorded(places: Places, request: Request, unit: str) -> Iterator[Record]:
     name = unit or f"process-{threading.get_native_id()}"
     path = _directory(places) / f"{name}{SUFFIX}"
     number = (request.fence or {}).get("number")
-    head = {"unit": unit, "deployment": request.deployment, "number": number, "at": stamp()}
+    about = {"unit": unit, "process": os.getpid(), "deployment": request.deployment}
+    head = {**about, "number": number, "at": stamp()}
     with contextlib.ExitStack() as stack:
         try:
             durable.ensure_directory(places.secrets, 0o700)
@@ -171,6 +188,8 @@ def _run(path: Path) -> Run | None:
         action=str(at_hand.get("action", "")),
         digest=str(at_hand.get("digest", "")),
         since=str(at_hand.get("at") or head["at"]),
+        beat=path.stat().st_mtime,
+        process=int(head["process"]),
     )
 
 
@@ -178,6 +197,26 @@ def _events(content: bytes) -> Iterator[Event]:
     for line in content.split(b"\n")[:-1]:
         with contextlib.suppress(ValueError):
             yield json.loads(line)
+
+
+def end_hung(call: Call) -> bool:
+    """Kill requests that give no sign of life, with all that they started; tell whether there were any.
+
+    What one of them did is finished or undone by whoever is next, as after any other kill.
+    """
+    hung = _hung(call.places)
+    if hung:
+        time.sleep(PROOF_SECONDS)
+        hung = [run for run in _hung(call.places) if run in hung]
+    for run in hung:
+        call.progress(f"{run.unit} ({run.action}) gives no sign of life: it is killed")
+        call.host.programs.run("systemctl", "kill", "--signal=SIGKILL", "--", run.unit)
+    return bool(hung)
+
+
+def _hung(places: Places) -> list[Run]:
+    others = (run for run in listed(places) if run.process != os.getpid())
+    return [run for run in others if run.unit and run.hung]
 
 
 def adopted(call: Call, action: Action) -> Result | None:
@@ -214,7 +253,7 @@ def _followed(call: Call, run: Run, stream: IO[bytes]) -> Result | None:
                 return {**event["result"], "adopted": True, "skipped": bool(event["skipped"])}
             elif at_hand and event["type"] == "failed":
                 return None
-        if over:
+        if over or end_hung(call):
             return None
         if time.monotonic() >= deadline:
             raise ActionError(

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
-from changeover.agent import durable, filelock, nginx, private_nginx
+from changeover.agent import durable, filelock, nginx, private_nginx, running
 from changeover.agent.clock import stamp
 from changeover.agent.failure import ActionError
 
@@ -57,6 +58,7 @@ def taken(call: Call, what: str, *, way_back: bool = False) -> Iterator[Call]:
     """
     saying = f"{what} of {call.deployment} since {stamp()}"
     state = call.places.state
+    stuck = functools.partial(running.end_hung, call)
     apart = what.startswith((BACKUP, MIGRATOR)) or what in ENDS
     if what in ENDS:
         lock: AbstractContextManager[None] = contextlib.nullcontext()
@@ -65,7 +67,7 @@ def taken(call: Call, what: str, *, way_back: bool = False) -> Iterator[Call]:
         name = "backup.lock" if backup else "migrator.lock"
         seconds = BACKUP_SECONDS if backup else MIGRATOR_SECONDS
         seconds = WITHDRAWAL_SECONDS if what == WITHDRAWAL else seconds
-        lock = filelock.held(state / name, seconds, saying, call.progress)
+        lock = filelock.held(state / name, seconds, saying, call.progress, stuck=stuck)
     elif way_back:
         lock = _first(call, saying)
     else:
@@ -75,6 +77,7 @@ def taken(call: Call, what: str, *, way_back: bool = False) -> Iterator[Call]:
             saying,
             call.progress,
             ready=lambda: not filelock.is_held(state / WISH),
+            stuck=stuck,
         )
         call = dataclasses.replace(call, give_way=lambda: _give_way(state / WISH, what))
     with lock:
@@ -106,7 +109,12 @@ def _first(call: Call, saying: str) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         with filelock.wish(state / WISH) as wished:
             lock = filelock.held(
-                state / "agent.lock", WAIT_SECONDS, saying, call.progress, ready=wished
+                state / "agent.lock",
+                WAIT_SECONDS,
+                saying,
+                call.progress,
+                ready=wished,
+                stuck=functools.partial(running.end_hung, call),
             )
             stack.enter_context(lock)
         yield

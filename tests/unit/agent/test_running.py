@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from changeover.agent import dispatch, running
+from changeover.agent import dispatch, main, protocol, running
 from changeover.agent.failure import ActionError
+
+from .conftest import APP, NONCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -163,3 +168,56 @@ def test_its_file_tells_no_parameter(machine: Machine, monkeypatch: pytest.Monke
 
     assert '"place"' in seen[0]
     assert "secret" not in seen[0]
+
+
+def held(machine: Machine) -> int:
+    """Begin the stop in a process of its own, in a unit, and stop that process half way."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+
+        def hold(_call: Call, _given: Parameters) -> Result:
+            os.write(writer, b"1")
+            time.sleep(600)
+            return {}
+
+        dispatch.ACTING["stop"] = hold
+        fence = {"number": machine.number, "nonce": NONCE}
+        raw = {"protocol": 1, "app": APP, "deployment": "d1", "fence": fence, "actions": [STOP]}
+        replies = protocol.Replies(io.BytesIO())
+        parsed = protocol.parse(json.dumps(raw).encode())
+        dispatch.run(machine.host, parsed, replies, f"held-{os.getpid()}.scope")
+        os._exit(1)
+    os.close(writer)
+    assert os.read(reader, 1) == b"1"
+    os.close(reader)
+    os.kill(child, signal.SIGSTOP)
+    systemctl = machine.root / "bin/systemctl"
+    ends = 'case $unit in held-*) unit=${unit#held-}; exec kill -9 "${unit%.scope}" ;; esac;'
+    text = systemctl.read_text()
+    systemctl.write_text(
+        text.replace("kill) for unit in $names; do", f"kill) for unit in $names; do {ends}")
+    )
+    return child
+
+
+@pytest.mark.parametrize("waiting", ["revert", "the dead-man", "the same"])
+def test_a_holder_that_is_stopped_is_killed_by_whoever_waits_for_it(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, waiting: str
+) -> None:
+    old = machine.up("1.0.0")
+    machine.do("switch", colour=old, closing_seconds=0)
+    machine.do("confirm", colour=old)
+    child = held(machine)
+    monkeypatch.setattr(running, "HUNG_SECONDS", -1)
+    monkeypatch.setattr(running, "PROOF_SECONDS", 0)
+    monkeypatch.setitem(dispatch.ACTING, "stop", lambda _call, _given: {"run": "anew"})
+
+    if waiting == "the dead-man":
+        assert main._take_back(machine.host, machine.call("d2")) == 0  # noqa: SLF001
+    elif waiting == "the same":
+        assert machine.request(STOP)[-1]["result"] == {"run": "anew"}
+    else:
+        assert machine.do("revert", to=old, closing_seconds=0)["skipped"]
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
