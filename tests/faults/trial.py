@@ -212,7 +212,8 @@ def _ended(
     stage: Stage, moment: Moment, verb: Verb, struck: Ended
 ) -> tuple[list[Ended], int, tuple[str, ...]]:
     """End what was begun; return how, how much of it was by hand, and what may be there then."""
-    if moment.kind in HOST and struck.code in {0, 1, 3}:
+    whole = struck.code in {0, 1, 3} and "changeover abort" not in struck.said
+    if moment.kind in HOST and whole:
         return [], 0, {0: ("after",), 1: ("before",), 3: ("before",)}[struck.code]
     words = verb.forward if moment.way == "forward" or verb.back is None else verb.back
     ended = [stage.run(*words, root=moment.root)]

@@ -14,6 +14,8 @@ from changeover.runner.own.left import OwnMigratorRuns
 from changeover.runner.undo.unasked import mend
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from changeover.plan import Plan
     from changeover.runner.run import Run
     from changeover.runner.undo.unasked import Mended
@@ -137,15 +139,28 @@ def _before_switch(
         mended = mend(run, serving, plan.version)
         if mended.undone or (mended.error and (mended.judged or _breaks(plan, begun))):
             return _mended(run, plan, mended, f"{red.id}: {error.message}; {said}", error)
-    lease.unlock(run.fleet, run.lease_hosts)
+    held = lease.unlock(run.fleet, run.lease_hosts).errors
     if red.id in UNLEASED:
         error.message = f"{error.message}; nothing was changed"
     elif isinstance(red, steps.MigrateOwn):
         error.message = f"{red.id}: {error.message}; {said}"
-    elif error.exit_code == Failed.exit_code:
-        error.message = f"{red.id}: {error.message}; {said}, nothing is half done"
+    elif held or error.exit_code == Failed.exit_code:
+        error.message = f"{red.id}: {error.message}; {said}{_left(run, error, serving, list(held))}"
     run.end("mixed" if isinstance(error, Mixed) else "failed", error.exit_code, error.message)
     return error
+
+
+def _left(run: Run, error: ChangeoverError, serving: str | None, held: Sequence[str]) -> str:
+    """Say that nothing is half done, or on which hosts nobody knows, and what to type for them."""
+    if not held:
+        return ", nothing is half done"
+    hosts, name = ", ".join(held), run.environment.name
+    error.hint = (
+        f"when {hosts} answers, changeover abort --env {name} takes back what is left there, "
+        f"changeover resume --env {name} goes on"
+    )
+    boots = f": it comes back on {serving} when it boots" if serving else ""
+    return f"; {hosts} does not answer, and what was begun there is not taken back{boots}"
 
 
 def _breaks(plan: Plan, begun: set[str]) -> bool:

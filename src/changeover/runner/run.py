@@ -221,7 +221,7 @@ class Run:
         """Journal how the run ended, let the hosts go, and return the event."""
         self.fleet.close()
         if self._presence:
-            self._presence.end(left=outcome in LEFT)
+            self._presence.end(left=outcome in LEFT or bool(self.fleet.fences))
         if self.left_open:
             met = counted(
                 self.left_open, "connection from before was", "connections from before were"

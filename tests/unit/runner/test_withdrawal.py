@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from changeover.runner import takeover
 from changeover.ssh_failures import SessionLost
 
 from .conftest import failed
@@ -36,6 +37,28 @@ def test_an_agent_that_told_no_end_leaves_no_halves(desk: Desk, machines: Machin
     assert machines["three"].asked.index("backup_withdraw") < machines["three"].asked.index(
         "unlock"
     )
+
+
+def test_a_host_that_is_lost_is_told_and_taken_back_at_once_when_it_answers(
+    desk: Desk, machines: Machines
+) -> None:
+    two = machines["two"]
+    two.on("start", two.lose)
+
+    error = failed(lambda: deploy(desk))
+
+    assert (
+        "1.0.0 serves; two does not answer, and what was begun there is not taken" in error.message
+    )
+    assert "nothing is half done" not in error.message
+    assert error.hint.startswith("when two answers, changeover abort --env demo takes back")
+    two.before.clear()
+    two.reachable = True
+    held = next(event["deployment"] for event in desk.events if "deployment" in event)
+    two.lock = {**(two.lock or {}), "heartbeat": "now", "silent": 1.0, "deployment": held}
+
+    assert takeover.abort(desk.context, force=False)["outcome"] == "done"
+    assert two.withdrawn == [held]
 
 
 def test_one_that_told_what_is_wrong_has_cleared_up_itself(desk: Desk, machines: Machines) -> None:
