@@ -137,7 +137,18 @@ def status(
     hosts = lease_hosts(environment)
     answers = operate.states(fleet, hosts)
     fleet.close()
-    return states_of(answers, hosts), seen_of(answers, hosts)
+    seen = seen_of(answers, hosts)
+    return {
+        name: _left(state, seen.fenced.get(name))
+        for name, state in states_of(answers, hosts).items()
+    }, seen
+
+
+def _left(state: HostState, fence: Event | None) -> HostState:
+    """Return a state without the lease of the deployment that left the host out: it means nothing now."""
+    if fence is None or (state.lock or {}).get("deployment") != fence["deployment"]:
+        return state
+    return replace(state, lock=None)
 
 
 def lease_hosts(environment: Environment) -> tuple[Host, ...]:
