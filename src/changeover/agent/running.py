@@ -180,16 +180,17 @@ def _run(path: Path) -> Run | None:
             at_hand = {}
     if not head:
         return None
+    # One of another version of the agent may lack something.
     return Run(
         path=path,
-        unit=str(head["unit"]),
-        deployment=str(head["deployment"]),
-        number=int(head["number"] or 0),
+        unit=str(head.get("unit", "")),
+        deployment=str(head.get("deployment", "")),
+        number=int(head.get("number") or 0),
         action=str(at_hand.get("action", "")),
         digest=str(at_hand.get("digest", "")),
-        since=str(at_hand.get("at") or head["at"]),
+        since=str(at_hand.get("at") or head.get("at", "")),
         beat=path.stat().st_mtime,
-        process=int(head["process"]),
+        process=int(head.get("process") or 0),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -221,3 +222,17 @@ def test_a_holder_that_is_stopped_is_killed_by_whoever_waits_for_it(
         assert machine.do("revert", to=old, closing_seconds=0)["skipped"]
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def test_one_of_another_version_of_the_agent_is_listed_all_the_same(machine: Machine) -> None:
+    directory = machine.root / "run/changeover/sample/running"
+    directory.mkdir(parents=True)
+    with (directory / "older.scope.jsonl").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.write('{"type": "run", "deployment": "d0"}\n')
+        stream.flush()
+
+        (shown,) = machine.do("state")["at_work"]
+        machine.do("prune", keep=[])
+
+    assert shown["deployment"] == "d0"
