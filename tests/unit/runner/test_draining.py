@@ -60,4 +60,5 @@ def test_nothing_is_said_where_there_was_none(desk: Desk, machines: Machines) ->
     forward.walk(desk.run(), plan(), steal=False)
 
     assert "WebSocket" not in desk.says()
+    assert "drained" not in {event["type"] for event in desk.events}
     assert told(desk).websockets.open == 0
