@@ -29,6 +29,13 @@ class StartAlone(steps.Start):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartAgain(steps.Start):
+    """Start the old colour again, where the new one is taken back."""
+
+    says: ClassVar[str] = "start the old colour again and wait for its health"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Keep(steps.Drain):
     """Leave the old colour as it is: placed, and stopped."""
 

@@ -64,6 +64,29 @@ def test_a_deployment_backs_up_before_it_changes_and_switches_after_the_preview(
     ]
 
 
+def test_what_cannot_run_beside_the_old_one_takes_its_place_behind_a_page() -> None:
+    found = situation(pending=("8.0.0/expand/001_a",), strategy="maintenance")
+
+    made = plan.deploy(found, target())
+
+    assert ids(made)[4:8] == ["place", "maintenance-on", "stop", "backup-again"]
+    assert ids(made)[8:] == [
+        *("expand", "start", "preview", "switch", "smoke", "confirm"),
+        *("maintenance-off", "drain", "unlock"),
+    ]
+    (switch,) = (step for step in made.steps if isinstance(step, steps.Switch))
+    (drain,) = (step for step in made.steps if isinstance(step, steps.Drain))
+    # Nothing may start the old one beside the new one: no dead-man, and no warm way back.
+    assert (switch.deadman_seconds, drain.warm) == (0, False)
+    assert made.digest != plan.deploy(replace(found, strategy="beside"), target()).digest
+
+
+def test_the_first_deployment_has_nobody_to_show_a_page_to() -> None:
+    made = plan.deploy(situation(live=None, strategy="maintenance"), target())
+
+    assert not {"maintenance-on", "stop", "maintenance-off"} & set(ids(made))
+
+
 def test_what_is_pending_is_rehearsed_on_the_backup_and_nothing_else_is() -> None:
     due = ("8.0.0/expand/001_a", "8.0.0/backfill/001_b")
 

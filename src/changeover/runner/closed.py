@@ -14,7 +14,7 @@ from changeover.errors import ChangeoverError, CheckRed, RolledBack
 from changeover.executors import backup as backups
 from changeover.executors import lease, migrate, operate
 from changeover.outcome import Outcome
-from changeover.page_steps import RETRY_AFTER_SECONDS
+from changeover.page_steps import RETRY_AFTER_SECONDS, StartAgain
 from changeover.plan import ROLLBACK_CLOSING_SECONDS, START_SECONDS
 from changeover.release import load_releases
 from changeover.runner import (
@@ -124,7 +124,7 @@ def reopen(
         colour, before = goal
         words = _mend(run, before, version, deployment)
         names = tuple(host.name for host in hosts)
-        start = steps.Start(id="start-old", hosts=names, colour=colour, seconds=START_SECONDS)
+        start = StartAgain(id="start-old", hosts=names, colour=colour, seconds=START_SECONDS)
         run.step(start, partial(operate.start, run.fleet, hosts, start), going_back=True)
     _revert(run, goal[0] if goal else None, hosts)
     if goal is not None:

@@ -69,6 +69,7 @@ class Machine:
     older: bool = False
     fenced: dict[str, Event] = field(default_factory=dict)
     withdrawn: list[str | None] = field(default_factory=list)
+    wishes: dict[str, Event] = field(default_factory=dict)
 
     @property
     def previous(self) -> str | None:
@@ -119,7 +120,17 @@ class Machine:
             "releases": [{"colour": each, "running": each in self.running} for each in self.placed],
             "lock": self.lock,
             "fenced": self.fenced,
+            "maintenance": {"on": bool(self.wishes), "served": True, **self.wishes},
         }
+
+    def _maintenance_on(self, action: Event) -> Event:
+        named: Event = {"deployment": action["of"] or "d", "since": "then", "allow": [], "tester": True}
+        self.wishes[action["kind"]] = {"by": action["by"], "reason": action["reason"], **named}
+        return {"on": True}
+
+    def _maintenance_off(self, action: Event) -> Event:
+        self.wishes.pop(action["kind"], None)
+        return {"on": bool(self.wishes), "answered": 2}
 
     def _lock(self, action: Event) -> Event:
         if self.lock and not self.lock.get("expired"):

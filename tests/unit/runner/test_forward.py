@@ -29,7 +29,7 @@ def old_is_live(machines: Machines) -> None:
     machines.before_deployment()
 
 
-def plan() -> planning.Plan:
+def plan(**changes: object) -> planning.Plan:
     situation = Situation(
         environment="demo",
         app="hello",
@@ -43,7 +43,7 @@ def plan() -> planning.Plan:
     target = Target(
         version="3.0.0", colour=NEW, digest="b" * 64, bundle="b", guide={}, drain_seconds=1
     )
-    made = planning.deploy(situation, target)
+    made = planning.deploy(replace(situation, **changes), target)  # type: ignore[arg-type]
     return replace(made, steps=tuple(each for each in made.steps if each.id not in ELSEWHERE))
 
 

@@ -1,0 +1,153 @@
+"""Behind a page of maintenance: the two versions never run side by side, and the page goes with the old one well."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from changeover.errors import Interrupted, InvalidInput, Mixed, RolledBack
+from changeover.runner import agreement, forward, page_by_hand, survey, takeover
+from changeover.runner.rollback import back
+
+from .conftest import NEW, OLD, failed
+from .test_forward import plan
+
+if TYPE_CHECKING:
+    from .conftest import Desk, Event, Machines
+
+
+@pytest.fixture(autouse=True)
+def old_is_live(machines: Machines) -> None:
+    machines.before_deployment()
+    for action in ("start", "switch", "health", "smoke"):
+        machines["one"].on(action, partial(assert_alone, machines))
+
+
+def assert_alone(machines: Machines) -> None:
+    """Hold a host to running one version at most."""
+    assert len(machines["one"].running) <= 1
+
+
+def deploy(desk: Desk, *, resumed: bool = False) -> Event:
+    return forward.walk(desk.run(), plan(strategy="maintenance"), steal=resumed)
+
+
+def stop_here() -> None:
+    raise KeyboardInterrupt
+
+
+def assert_old_serves(machines: Machines) -> None:
+    for name in ("one", "two"):
+        machine = machines[name]
+        assert (machine.live, machine.confirmed, machine.running) == (OLD, OLD, [OLD])
+        assert machine.wishes == {}
+
+
+def test_users_get_the_page_from_before_the_old_one_stops_until_the_new_one_is_confirmed(
+    desk: Desk, machines: Machines
+) -> None:
+    end = deploy(desk)
+
+    done = [name for host, name in machines.order if host == "one"]
+    wanted = ["maintenance_on", "stop", "start", "switch", "confirm", "maintenance_off"]
+    assert [name for name in done if name in wanted][:6] == wanted
+    assert (machines.live, machines["one"].running) == ([NEW, NEW], [NEW])
+    assert "page" not in end["message"]
+    assert any("4 requests were answered 503" in str(event.get("says")) for event in desk.events)
+
+
+def test_what_is_red_after_the_switch_gives_users_the_old_version_again(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["two"].on("confirm", partial(machines["two"].refuse, "not-live"))
+
+    error = failed(lambda: deploy(desk))
+
+    assert isinstance(error, RolledBack)
+    assert error.message.endswith("rolled back: 1.0.0 serves again, proved")
+    assert_old_serves(machines)
+
+
+def test_what_is_red_before_it_does_so_too(desk: Desk, machines: Machines) -> None:
+    def ill() -> None:
+        if machines["two"].wishes:
+            machines["two"].refuse("unhealthy", "answers 503")
+
+    machines["two"].on("switch", ill)
+
+    error = failed(lambda: deploy(desk))
+
+    assert error.exit_code == 3
+    assert_old_serves(machines)
+
+
+def test_a_host_that_cannot_show_the_page_keeps_it_from_all(desk: Desk, machines: Machines) -> None:
+    machines["two"].on("maintenance_on", partial(machines["two"].refuse, "bad-page"))
+
+    error = failed(lambda: deploy(desk))
+
+    assert error.message.endswith("so no host shows the page")
+    assert ("one", "stop") not in machines.order
+    assert_old_serves(machines)
+
+
+def test_where_the_old_one_does_not_come_back_the_page_stays_and_abort_goes_on(
+    desk: Desk, machines: Machines
+) -> None:
+    two = machines["two"]
+    two.on("switch", partial(two.refuse, "unhealthy"))
+    two.on("revert", partial(two.refuse, "unhealthy", "the old one answers 500"))
+
+    error = failed(lambda: deploy(desk))
+
+    assert isinstance(error, Mixed)
+    assert "1.0.0 does not serve again, users get the page" in error.message
+    assert "changeover abort" in error.hint
+    assert two.wishes["deployment"]["reason"] == "deploy 3.0.0"
+    del two.before["revert"], two.before["switch"]
+    assert takeover.abort(desk.context, force=True)["exit"] == 0
+    assert_old_serves(machines)
+
+
+def test_what_was_cut_off_is_left_to_resume_and_abort(desk: Desk, machines: Machines) -> None:
+    machines["two"].on("start", stop_here)
+
+    with pytest.raises(Interrupted, match="users get the page of maintenance"):
+        deploy(desk)
+
+    del machines["two"].before["start"]
+    for name in machines.machines:
+        machines[name].lock = None
+    for act in (
+        lambda: page_by_hand.hide(desk.context),
+        lambda: back.rollback(desk.context, to="1.0.0", backup=None),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            act()
+        assert "changeover abort" in refused.value.hint
+    assert machines["one"].wishes
+    end = takeover.abort(desk.context, force=True)
+    assert end["exit"] == 0
+    assert_old_serves(machines)
+
+
+def test_a_page_by_hand_stays_on_and_the_end_says_so(desk: Desk, machines: Machines) -> None:
+    for name in ("one", "two"):
+        machines[name].before.clear()
+        machines[name].wishes["hand"] = {"by": "ann", "since": "then"}
+
+    end = forward.walk(desk.run(), plan(page=True))
+
+    assert end["message"].endswith("until changeover maintenance off")
+    assert "hand" in machines["one"].wishes
+    assert "deployment" not in machines["one"].wishes
+
+
+def test_a_deployment_that_shows_the_page_is_not_settled(desk: Desk, machines: Machines) -> None:
+    machines["one"].wishes["deployment"] = {"reason": "deploy 3.0.0", "since": "then"}
+    run = desk.run()
+    states = survey.host_states(run.fleet, run.app_hosts)
+    with pytest.raises(agreement.Unconfirmed):
+        agreement.settled(states.values(), "demo")
