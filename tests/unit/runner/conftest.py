@@ -124,7 +124,12 @@ class Machine:
         }
 
     def _maintenance_on(self, action: Event) -> Event:
-        named: Event = {"deployment": action["of"] or "d", "since": "then", "allow": [], "tester": True}
+        named: Event = {
+            "deployment": action["of"] or "d",
+            "since": "then",
+            "allow": [],
+            "tester": True,
+        }
         self.wishes[action["kind"]] = {"by": action["by"], "reason": action["reason"], **named}
         return {"on": True}
 
