@@ -41,6 +41,8 @@ KEPT_BACK = (
     (r"\S+ entry /run/changeover/[^/ ]+(/running)? ", "the agent makes these with its first work"),
     (r"\S+ (migration|statement)\|", "migrations that only add stay; the next deployment goes on"),
 )
+# Where a deployment goes back by itself before its switch, its colour may be there, whole and inert.
+INERT = r"\S+ (file|entry|link) (/opt/\S+/releases/|/etc/changeover/\S+\.env |/etc/systemd/system/[^/]+@)"
 # What is not compared there: it goes with what these migrations add.
 MOVED_BACK = (r"\S+ schema ", r"\S+ rows \S+ /\* all \*/", r'\\"ended\\": \{[^}]*\}')
 
@@ -77,14 +79,20 @@ def differences(wanted: Sequence[str], found: Sequence[str]) -> list[str]:
     return sorted(lines, key=lambda line: line[2:])
 
 
-def taken_back(before: Sequence[str], after: Sequence[str], found: Sequence[str]) -> list[str]:
+def taken_back(
+    before: Sequence[str], after: Sequence[str], found: Sequence[str], *, inert: bool = False
+) -> list[str]:
     """Return what differs from the beginning where a deployment was taken back.
 
     Args:
         before: The condition that it began in.
         after: The condition that it would have come to; nothing of the database may be beyond that.
         found: The condition that is there.
+        inert: Whether the colour may stay that it would have come to, all of it.
     """
+    colour = [line for line in after if line not in before and re.match(INERT, line)]
+    if inert and colour and not Counter(colour) - Counter(found):
+        found = list((Counter(found) - Counter(colour)).elements())
     known = {line for line in after if re.match(KEPT_BACK[-1][0], line)}
     kept = [
         line

@@ -214,7 +214,7 @@ def _ended(
     """End what was begun; return how, how much of it was by hand, and what may be there then."""
     whole = struck.code in {0, 1, 3} and "changeover abort" not in struck.said
     if moment.kind in HOST and whole:
-        return [], 0, {0: ("after",), 1: ("before",), 3: ("before",)}[struck.code]
+        return [], 0, {0: ("after",), 1: ("inert",), 3: ("inert",)}[struck.code]
     words = verb.forward if moment.way == "forward" or verb.back is None else verb.back
     ended = [stage.run(*words, root=moment.root)]
     last = ended[-1]
@@ -228,6 +228,6 @@ def _ended(
 
 
 def _differs(wanted: Conditions, name: str, found: Sequence[str]) -> list[str]:
-    if name == "before":
-        return taken_back(wanted["before"], wanted["after"], found)
+    if name in {"before", "inert"}:
+        return taken_back(wanted["before"], wanted["after"], found, inert=name == "inert")
     return differences(wanted[name], found)
