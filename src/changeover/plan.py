@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from changeover import page_steps, steps
+from changeover import page_steps, share_steps, steps
 
 if TYPE_CHECKING:
     from changeover.situation import Situation, Target
@@ -121,7 +121,7 @@ def _guard(situation: Situation, target: Target) -> list[steps.AnyStep]:
             guide=_guide(target, "lock"),
             hosts=situation.all_hosts,
             undo="give the lease back",
-            reason=f"deploy {target.version}",
+            reason=target.reason,
             seconds=LEASE_SECONDS,
         ),
         *_fence(situation),
@@ -249,6 +249,7 @@ def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
             colour=target.colour,
             version=target.version,
         ),
+        *share_steps.shares(situation, target),
         steps.Switch(
             id="switch",
             guide=_guide(target, "switch"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from changeover.canary import Canary
     from changeover.estimate import Estimate
     from changeover.verdict import Verdict
 
@@ -23,6 +24,8 @@ class Target:
         bundle: The bundle's file name.
         guide: Sections of its GUIDE.md by step kind.
         drain_seconds: How long its predecessor's connections may take to end.
+        canary: The shares of clients that get it before everybody does.
+        canary_option: What the command says of them, for whoever goes on with the deployment.
     """
 
     version: str
@@ -31,6 +34,14 @@ class Target:
     bundle: str
     guide: Mapping[str, Sequence[str]]
     drain_seconds: int
+    canary: Canary | None = None
+    canary_option: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """What the lease is taken for, as hosts keep it."""
+        option = f" --canary {self.canary_option}" if self.canary_option else ""
+        return f"deploy {self.version}{option}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

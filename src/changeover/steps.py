@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from changeover.shut import MaintenanceOff, MaintenanceOn, Stop
 from changeover.step import Phase, Step
+from changeover.steps_back import RestoreDatabase, Revert, Undo, UndoOwn
 
-__all__ = ["MaintenanceOff", "MaintenanceOn", "Stop"]
+if TYPE_CHECKING:
+    from changeover.canary import Gates
+
+__all__ = [
+    "MaintenanceOff",
+    "MaintenanceOn",
+    "RestoreDatabase",
+    "Revert",
+    "Stop",
+    "Undo",
+    "UndoOwn",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +157,26 @@ class PreviewSmoke(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Canary(Step):
+    """Send a share of the clients to the new colour, and hold it to gates beside the old one.
+
+    Args:
+        percent: The share.
+        seconds: How long it lasts.
+        deadline_seconds: How long it waits for enough answers.
+        gates: What the new colour has to show.
+    """
+
+    kind: ClassVar[str] = "canary"
+    says: ClassVar[str] = "send a share of the clients to the new colour, and hold it to its gates"
+    colour: str
+    percent: int
+    seconds: int
+    deadline_seconds: int
+    gates: Gates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Switch(Step):
     """Send users to the new colour by one rename on each app host."""
 
@@ -188,60 +220,6 @@ class Drain(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Revert(Step):
-    """Send users back to the colour that was live before; to none where there was none.
-
-    Without a colour it takes back what the deployment ``of`` switched.
-    """
-
-    kind: ClassVar[str] = "revert"
-    says: ClassVar[str] = "send users back to the colour before"
-    colour: str | None
-    of: str | None = None
-    closing_seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Undo(Step):
-    """Undo migrations that an older version cannot live with, by their revert files, newest first.
-
-    Args:
-        version: The version that is left.
-        migrations: Their ids, in the order they ran.
-    """
-
-    kind: ClassVar[str] = "undo"
-    says: ClassVar[str] = "undo what the old version cannot live with"
-    version: str
-    migrations: tuple[str, ...]
-
-    @property
-    def releases(self) -> tuple[str, ...]:
-        """The releases that the migrations are of."""
-        return tuple(dict.fromkeys(each.partition("/")[0] for each in self.migrations))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UndoOwn(Step):
-    """Undo what the own migrator of a version did; with ``clone`` on a clone of the backup alone."""
-
-    kind: ClassVar[str] = "undo"
-    says: ClassVar[str] = "undo what the app's own migrator did"
-    colour: str
-    version: str
-    clone: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreDatabase(Step):
-    """Swap the database for a restored backup; the one that is left is kept beside it."""
-
-    kind: ClassVar[str] = "restore"
-    says: ClassVar[str] = "swap the database for the restored backup"
-    backup: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Retire(Step):
     """Stop colours that nobody needs any more and remove their files."""
 
@@ -272,6 +250,7 @@ AnyStep = (
     | MigrateOwn
     | Start
     | PreviewSmoke
+    | Canary
     | Switch
     | Smoke
     | Confirm

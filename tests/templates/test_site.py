@@ -53,12 +53,17 @@ def test_it_names_no_version_so_that_an_equal_site_needs_no_reload(version: str)
 
 
 @each_version
-def test_every_upstream_is_a_socket_of_the_live_colour_without_keepalive(version: str) -> None:
+def test_every_upstream_is_a_socket_of_a_client_s_colour_without_keepalive(version: str) -> None:
     text = site(version)
 
     assert set(re.findall(r"proxy_pass (\S+);", text)) <= {
         "http://unix:/run/nox-api/current/http.sock",
-        "http://unix:/run/nox-api/current/ws.sock",
+        "http://unix:${nox_api_colour}http.sock",
+        "http://unix:${nox_api_colour}ws.sock",
+    }
+    assert set(re.findall(r"set \$nox_api_colour (\S+);", text)) == {
+        "/run/nox-api/current/",
+        "/run/nox-api/next/",
     }
     assert not re.search(r"^\s*keepalive ", text, re.MULTILINE)
     assert text.count("proxy_next_upstream off;") >= 1
@@ -108,10 +113,19 @@ def test_a_health_check_leaves_no_line_in_the_log() -> None:
     assert "access_log off;" in locations(secure)["= /health"]
 
 
-def test_static_files_are_those_of_the_live_colour() -> None:
+@each_version
+def test_a_health_check_asks_the_colour_that_serves_the_host(version: str) -> None:
+    _, secure = servers(site(version))
+
+    assert "unix:/run/nox-api/current/http.sock;" in locations(secure)["= /health"]
+
+
+def test_static_files_are_those_of_a_client_s_colour_and_set_no_cookie() -> None:
     _, secure = servers(site("8.0.0"))
 
-    assert "root /run/nox-api/current/static;" in locations(secure)["^~ /static/"]
+    assert "root ${nox_api_colour}static;" in locations(secure)["^~ /static/"]
+    # A cache between would give one client's bucket to everybody.
+    assert "Set-Cookie" not in locations(secure)["^~ /static/"]
     assert "immutable" in locations(secure)["^~ /static/"]
 
 

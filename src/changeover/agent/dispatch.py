@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from changeover.agent import (
+    canary,
     contracted,
     ending,
     fence,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     Function = Callable[[Call, Parameters], Result]
 
-WAY_BACK = "revert"
+WAY_BACK = {"revert", "canary_end"}
 READING_APART = {
     *(
         "backup_archive",
@@ -69,8 +70,12 @@ LEASING: dict[str, Function] = {
     "unlock": lease.unlock,
     "steal": lease.steal,
 }
+# Keep alive what this deployment has begun. They need its lease, wait for nobody, and are not written down.
+RENEWING: dict[str, Function] = {"canary_look": canary.look}
 ACTING: dict[str, Function] = {
     "place": place.place,
+    "canary": canary.begin,
+    "canary_end": canary.give_up,
     "start": processes.start,
     "smoke": smoke.smoke,
     "switch": switch.switch,
@@ -96,7 +101,8 @@ def changes(request: Request) -> bool:
 
 def acts(request: Request) -> bool:
     """Tell whether a request changes more than the lease, so that it has a unit of its own."""
-    return any(not _reads(action.name) and action.name not in LEASING for action in request.actions)
+    kept = {*LEASING, *RENEWING}
+    return any(not _reads(action.name) and action.name not in kept for action in request.actions)
 
 
 def run(host: Host, request: Request, replies: Replies, unit: str = "") -> bool:
@@ -150,6 +156,9 @@ def _one(
             if action.name == "renew"
             else _journaled(function, call, action)
         )
+    if action.name in RENEWING:
+        lease.check(call)
+        return _guarded(RENEWING[action.name], call, action)
     function = _function(action.name)
     if _reads(action.name):
         return _guarded(function, call, action)
@@ -158,7 +167,7 @@ def _one(
         lease.check(call)
         return result
     record.begins(action)
-    with turn.taken(call, action.name, way_back=action.name == WAY_BACK) as acting:
+    with turn.taken(call, action.name, way_back=action.name in WAY_BACK) as acting:
         lease.check(acting)
         return _journaled(function, acting, action)
 

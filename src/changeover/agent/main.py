@@ -17,6 +17,7 @@ from changeover.agent import (
     host,
     protocol,
     scope,
+    share,
     switch,
     turn,
 )
@@ -41,6 +42,8 @@ def main(version: str, arguments: Sequence[str]) -> int:
     os.umask(0o022)
     if len(arguments) == 2 and arguments[0] == deadman.ENTRY:  # noqa: PLR2004 - word and file
         return _deadman(version, Path(arguments[1]))
+    if len(arguments) == 3 and arguments[0] == share.ENTRY:  # noqa: PLR2004 - word, app, deployment
+        return _watch(version, *arguments[1:])
     replies = Replies(sys.stdout.buffer)
     replies.version(version)
     try:
@@ -110,6 +113,21 @@ def _deadman(version: str, path: Path) -> int:
     present = host.read(version)
     call = Call(host=present, app=present.app(about["app"]), deployment=about["deployment"])
     return _take_back(present, call)
+
+
+def _watch(version: str, app: str, deployment: str) -> int:
+    """End a share of clients that nobody renews any more; a failure is tried again by systemd."""
+    present = host.read(version)
+    call = Call(host=present, app=present.app(app), deployment=deployment)
+    journal = Journal(call.places.state / "journal.jsonl")
+    about = {"deployment": deployment, "id": share.ENTRY, "action": "canary_unrenewed"}
+    try:
+        if share.watch(call):
+            journal.append({"phase": "done", **about, "result": {"ended": True}})
+    except ActionError as error:
+        print(error.message, error.cause or "", file=sys.stderr)  # noqa: T201 - systemd logs it
+        return FAILED
+    return DONE
 
 
 def _take_back(present: Host, call: Call) -> int:

@@ -77,6 +77,26 @@ class Places:
         return self.root / "etc/tmpfiles.d" / f"changeover-{self.app}-maintenance.conf"
 
     @property
+    def canary(self) -> Path:
+        """The link to the buckets of clients that go to the next colour."""
+        return self.runtime / "canary"
+
+    @property
+    def shares(self) -> Path:
+        """The directories that ``canary`` links to, one a share."""
+        return self.runtime / "shares"
+
+    @property
+    def next(self) -> Path:
+        """The link to the colour that a share of the clients goes to, else to the live one."""
+        return self.runtime / "next"
+
+    @property
+    def canary_log(self) -> Path:
+        """What Nginx writes of requests while a share is under way."""
+        return self.root / f"var/log/nginx/{self.app}-canary.log"
+
+    @property
     def stale_site(self) -> Path:
         """Lies there while Nginx may not have read the site that is linked."""
         return self.runtime / "site-not-read"

@@ -11,6 +11,7 @@ from changeover.agent import (
     manifest,
     masking,
     open_websockets,
+    share,
     sockets,
     units,
 )
@@ -172,6 +173,9 @@ def stop(call: Call, given: Parameters) -> Result:
     colour = given.colour()
     seconds = given.number("drain_seconds", 30, most=86400)
     names = units.of(call, colour)
+    shared = share.read(call.places)
+    if shared and shared.colour == colour:
+        share.end(call)
     record = live.settled(call)
     shut = given.flag("shut") and maintenance_page.is_on(call.places)
     if colour == live.colour(call.places) and not shut:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from changeover.agent.call import Call
 
-PROXIED = re.compile(r"unix:/run/([a-z0-9-]+)/current/([a-z0-9_-]+)\.sock")
+PROXIED = re.compile(
+    r"unix:(?:/run/([a-z0-9-]+)/current/|\$\{([a-z0-9_]+)_colour\})([a-z0-9_-]+)\.sock"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,33 @@ def change(call: Call, origin: str | None, target: str | None, *, first: bool) -
     return Change(target=target, repoint=repoint, reload=reload, first=first)
 
 
+def refuse_unshared(call: Call, colour: str) -> None:
+    """Refuse to send a share of the clients to a colour that the live site cannot send them to.
+
+    Raises:
+        ActionError: ``no-canary-hook`` or ``canary-unfit``.
+    """
+    text = (_content(call.places.site) or b"").decode("utf-8", "replace")
+    if not shares(call) or call.places.stale_site.exists():
+        raise ActionError(
+            "no-canary-hook",
+            "the site that Nginx serves here was made before there were shares: the first "
+            "deployment of one that can goes without",
+        )
+    missing = _named(call, text) - _has(call, colour)
+    if missing:
+        raise ActionError(
+            "canary-unfit",
+            f"the live site needs sockets that {colour} lacks: {', '.join(sorted(missing))}",
+        )
+
+
+def shares(call: Call) -> bool:
+    """Tell whether the live site can send a share of the clients to another colour."""
+    text = (_content(call.places.site) or b"").decode("utf-8", "replace")
+    return call.host.nginx and f"/run/{call.app.name}/canary/" in text
+
+
 def _order(call: Call, origin: str | None, target: str | None, *, first: bool) -> bool:
     for site_first in (first, not first):
         site, colour = (_file(call, target), origin) if site_first else (call.places.site, target)
@@ -70,8 +99,14 @@ def _order(call: Call, origin: str | None, target: str | None, *, first: bool) -
 
 
 def _needs(call: Call, site: Path | None) -> frozenset[str]:
-    text = (_content(site) or b"").decode("utf-8", "replace")
-    return frozenset(name for app, name in PROXIED.findall(text) if app == call.app.name)
+    return _named(call, (_content(site) or b"").decode("utf-8", "replace"))
+
+
+def _named(call: Call, text: str) -> frozenset[str]:
+    mine = {call.app.name, call.app.name.replace("-", "_")}
+    return frozenset(
+        name for app, variable, name in PROXIED.findall(text) if (app or variable) in mine
+    )
 
 
 def _has(call: Call, colour: str) -> frozenset[str]:

@@ -20,6 +20,8 @@ from changeover.agent import (
     open_websockets,
     place,
     running,
+    share,
+    site,
     units,
 )
 from changeover.agent.failure import ActionError
@@ -50,6 +52,8 @@ def state(call: Call, given: Parameters) -> Result:
         "confirmed": boot.confirmed(places),
         "since": _since(record, present, moment),
         "pending": _pending(call, record),
+        "canary": share.shown(places),
+        "shares": site.shares(call),
         "history": list(record.history),
         "contracted": list(contracted.read(places)),
         "fenced": fence.read(places),

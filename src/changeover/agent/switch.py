@@ -15,6 +15,7 @@ from changeover.agent import (
     move,
     names,
     processes,
+    share,
     units,
 )
 from changeover.agent.failure import ActionError
@@ -40,6 +41,7 @@ def switch(call: Call, given: Parameters) -> Result:
     record, present = live.settled(call), live.colour(call.places)
     _refuse_unfinished(call, record, colour)
     if record.pending is None and present == colour:
+        share.end(call)
         return _answer(present, colour, None, skipped=True)
     origin = record.pending.origin if record.pending else present
     processes.wait_until_well(call, colour, LOOK_SECONDS)
@@ -60,8 +62,10 @@ def switch(call: Call, given: Parameters) -> Result:
             deadman.arm(call, deadman_seconds + (closing if planned.site.reload else 0))
         moved = move.make(call, planned)
     except ActionError:
+        share.end(call)
         _undo(call, record, pending, closing)
         raise
+    share.end(call)
     return _answer(origin, colour, moved, deadman=pending.deadman)
 
 
@@ -148,6 +152,7 @@ def revert(call: Call, given: Parameters) -> Result:
     given.only("to", "of", "closing_seconds", "timeout_seconds")
     closing = given.number("closing_seconds", move.CLOSING_SECONDS, most=LONGEST_CLOSING)
     seconds = given.number("timeout_seconds", BACK_UP_SECONDS, least=1, most=3600)
+    share.end(call)
     record, present = live.settled(call), live.colour(call.places)
     if given.has("of") and not _switched_by(record, given.name("of", names.DEPLOYMENT)):
         return _answer(present, present, None, skipped=True)
@@ -232,6 +237,7 @@ def awaited(call: Call) -> bool:
 
 def take_back(call: Call) -> Result:
     """Do what the dead-man is for: take back this deployment's switch if nobody confirmed it."""
+    share.end(call)
     record = live.settled(call)
     pending = record.pending
     if pending is None or pending.deployment != call.deployment:

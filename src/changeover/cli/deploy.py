@@ -23,6 +23,11 @@ Direct = Annotated[
     bool, typer.Option("--direct", help="Skip the versions between; high risk, where allowed.")
 ]
 
+Canary = Annotated[
+    str | None,
+    typer.Option("--canary", help="Shares of clients first, such as 5,25,50; off for none."),
+]
+
 NOTHING_PENDING = "instant"
 
 
@@ -34,7 +39,7 @@ class PlanUnreadable(InvalidInput):
     """The file is no plan."""
 
 
-def plan(
+def plan(  # noqa: PLR0913 - one option each, as they are typed
     version: Version,
     out: Annotated[Path | None, typer.Option("--out", help="Write the plan to this file.")] = None,
     env: options.Env = options.DEFAULT_ENVIRONMENT,
@@ -42,13 +47,17 @@ def plan(
     *,
     direct: Direct = False,
     unreachable: options.Unreachable = None,
+    canary: Canary = None,
     json: options.Json = False,
 ) -> None:
     """Show what a deployment would do: steps, files, variables, SQL with its locks, the way back."""
-    from changeover.runner import stages  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner import canary_terms, stages  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
-    made = stages.plans(context_of(desk, unreachable), version, direct=direct)
+    canary_terms.check(canary)
+    context = context_of(desk, unreachable)
+    context.canary = canary
+    made = stages.plans(context, version, direct=direct)
     for each in made:
         desk.output.data(each.as_json(), stages.words(each))
     if not made:
@@ -70,15 +79,18 @@ def deploy(  # noqa: PLR0913 - one option each, as they are typed
     *,
     direct: Direct = False,
     unreachable: options.Unreachable = None,
+    canary: Canary = None,
     yes: options.Yes = False,
     json: options.Json = False,
 ) -> None:
     """Take the environment to a version, one proved stage after another."""
     desk = open_desk(env, app, json_lines=json)
     lines = reaching(desk)
-    from changeover.runner import stages  # noqa: PLC0415 - hosts are reached while it loads
+    from changeover.runner import canary_terms, stages  # noqa: PLC0415 - hosts are reached while it loads
 
+    canary_terms.check(canary)
     context = context_of(desk, unreachable, lines=lines)
+    context.canary = canary
     if plan_file is not None:
         _refuse_drift(plan_file, stages.plans(context, version, direct=direct), version, env)
     versions = stages.route(context, version, direct=direct, alone=True)

@@ -34,6 +34,7 @@ KNOWN_VARIABLES = (
         "changeover_backup_identity",
         "changeover_backup_recipients",
         "changeover_bake_window",
+        "changeover_canary",
         "changeover_companions",
         "changeover_controller_address",
         "changeover_deploy_key",

@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, model_validator
 # pydantic needs these at run time, to build the models
 from changeover.checks import Check, Checks  # noqa: TC001
 from changeover.release.app import HealthProbe  # noqa: TC001
+from changeover.release.canary import CanaryDeclaration  # noqa: TC001 - pydantic builds models from it
 from changeover.release.figures import (
     Declared,
     Duration,
@@ -39,6 +40,7 @@ StepKind = Literal[
     "start",
     "health",
     "preview",
+    "canary",
     "switch",
     "smoke",
     "confirm",
@@ -155,6 +157,7 @@ class Release(Declared):
     version: Version
     summary: str
     strategy: Literal["beside", "maintenance"] = "beside"
+    canary: CanaryDeclaration | None = None
     bake_window: Duration = "24h"
     follows: tuple[Version, ...] = ()
     direct: tuple[Version, ...] = ()
@@ -200,6 +203,8 @@ class Release(Declared):
 
     @model_validator(mode="after")
     def _consistent(self) -> Release:
+        if self.canary is not None and self.strategy == "maintenance":
+            raise ValueError("canary: strategy maintenance moves everybody at once")
         for problem in self._problems():
             raise ValueError(problem)
         return self

@@ -9,7 +9,7 @@ from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import balance, lease, operate
 from changeover.outcome import Outcome
-from changeover.runner import away, closed, draining, holder, page, proof, safety
+from changeover.runner import away, closed, draining, holder, page, proof, safety, shares
 from changeover.runner.own import left as own_left
 from changeover.runner.own import migration as own_migration
 from changeover.runner.own import rehearsal as own_rehearsal
@@ -58,6 +58,8 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
             return operate.start(fleet, hosts, step)
         case steps.PreviewSmoke():
             return proof.preview(run, step)
+        case steps.Canary():
+            return shares.share(run, step)
         case steps.Switch():
             away.require_present(run)
             outcome, answers = operate.switch(fleet, hosts, step, give_up=away.patience(run))

@@ -148,6 +148,12 @@ def interrupted(lock: Event) -> str | None:
     return str(of) if of else None
 
 
+def canary_option(lock: Event) -> str | None:
+    """Return what the command of a deployment said of canaries, by the lease that was taken for it."""
+    _, said, option = str(lock.get("reason")).partition(" --canary ")
+    return option if said else None
+
+
 def went_back(lock: Event | None) -> tuple[str, str] | None:
     """Return the colours that the rollback left and went to that a lease was taken for."""
     words = str((lock or {}).get("reason")).split(" ")

@@ -32,6 +32,8 @@ class HostState:
         since: When the live colour was confirmed, or went back to, where the host knows.
         maintenance: Whether users get the page of maintenance, who wants that, and whether the live
             site could show it; ``None`` where the agent does not say.
+        canary: The share of clients that is on another colour: colour, percent, deployment.
+        shares: Whether the live site can send a share of the clients to another colour.
         settled_seconds: For how long that is so, by the host's own clock.
         fenced: The app hosts that it keeps users from, as a balancer: since when, why, and by which
             deployment.
@@ -56,6 +58,8 @@ class HostState:
     fenced: Mapping[str, Event] = field(default_factory=dict)
     at_work: tuple[Event, ...] = ()
     websockets: Mapping[str, int] = field(default_factory=dict)
+    canary: Event | None = None
+    shares: bool = False
 
     @property
     def lock_words(self) -> str:
@@ -95,10 +99,17 @@ class HostState:
         parts = [f"{count} on {colour}" for colour, count in sorted(self.websockets.items())]
         return f"WebSockets {' and '.join(parts)}, " if parts else ""
 
+    @property
+    def _canary_words(self) -> str:
+        share = self.canary
+        return f" ({share['percent']}% of the clients on {share['colour']})" if share else ""
+
     def as_json(self) -> Event:
         """Return the state as plain JSON."""
         told = asdict(self)
         del told["settled_seconds"]  # another one at every look
+        told["canary"] = {**self.canary} if self.canary else None
+        (told["canary"] or {}).pop("seconds_left", None)
         return {"type": "host", **told}
 
     def as_text(self) -> str:
@@ -111,7 +122,7 @@ class HostState:
         unconfirmed = "" if self.live == self.confirmed else " (not confirmed)"
         return (
             f"{self.host:<12} {','.join(self.groups):<14} live {self.live or 'nothing'}"
-            f"{unconfirmed}, back to {self.previous or 'nothing'}, warm {warm}, "
+            f"{unconfirmed}{self._canary_words}, back to {self.previous or 'nothing'}, warm {warm}, "
             f"{self._websocket_words}lock {self.lock_words}"
             f"{f', {self.page_words}' if self.page_words else ''}{self._at_work}"
         )
@@ -162,4 +173,6 @@ def read(host: Host, answer: Mapping[str, Any]) -> HostState:
             for entry in releases
             if entry.get("websockets")
         },
+        canary=answer.get("canary"),
+        shares=bool(answer.get("shares")),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from changeover import steps
 from changeover.errors import ChangeoverError, Failed, Mixed
 from changeover.executors import lease, operate
-from changeover.runner import closed, endings, retreat, sending_back, withdrawal
+from changeover.runner import closed, endings, retreat, sending_back, unshared, withdrawal
 from changeover.runner.own import back as own_back
 from changeover.runner.own import migrator as own
 from changeover.runner.own.left import OwnMigratorRuns
@@ -54,13 +54,15 @@ def _taken_back(
         return _stays(run, plan, red, error)
     if closed.behind(run, plan.situation) and not _all_settled(run, plan):
         return closed.take_back(run, plan, red, error, leased=red.id not in UNLEASED)
+    if _only_shared(run, plan, red, resumed=resumed):
+        return unshared.send_back(run, plan, red, error)
     if red.id == "switch" and not resumed and _moved_nobody(run, plan):
         return _before_switch(run, plan, red, error)
     if red.id in SWITCHED:
         return sending_back.send_back(run, plan, red, error, resumed=resumed)
-    if resumed and plan.situation.live != plan.colour:
-        return _before_switch_again(run, plan, red, error)
-    return _before_switch(run, plan, red, error)
+    again = resumed and plan.situation.live != plan.colour
+    before_switch = _before_switch_again if again else _before_switch
+    return before_switch(run, plan, red, error)
 
 
 def _before_switch_again(
@@ -101,6 +103,18 @@ def _moved_nobody(run: Run, plan: Plan) -> bool:
 def _all_settled(run: Run, plan: Plan) -> bool:
     states = _states(run)
     return len(states) == len(run.app_hosts) and all(_settled_on(plan, each) for each in states)
+
+
+def _only_shared(run: Run, plan: Plan, red: steps.AnyStep, *, resumed: bool) -> bool:
+    """Tell whether clients were on the new colour by a canary alone, and nobody was switched."""
+    if isinstance(red, steps.Canary):
+        return not (resumed and any(state.get("live") == plan.colour for state in _states(run)))
+    return (
+        red.id == "switch"
+        and not resumed
+        and unshared.begun(plan, red)
+        and _moved_nobody(run, plan)
+    )
 
 
 def _settled_on(plan: Plan, state: dict[str, Any]) -> bool:
@@ -228,6 +242,7 @@ def interrupted(
         going_back: It was going back already, since that step was red.
     """
     run.unstoppable = True
+    still = unshared.give_up(run, plan)
     name = run.environment.name
     before = plan.situation.live_version
     says = f"{before} serves" if before else "nothing is live"
@@ -252,5 +267,5 @@ def interrupted(
     if going_back:
         hint = f"changeover abort --env {name} goes on with going back"
         says = f"{says}; it was going back"
-    message = f"interrupted at {step}: {says}"
+    message = f"interrupted at {step}: {says}{still}"
     return endings.interrupted(run, message, hint=hint, free=False)

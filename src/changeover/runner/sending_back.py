@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from changeover import steps
 from changeover.errors import ChangeoverError, RolledBack
 from changeover.executors import lease
+from changeover.executors.canary import RENEWED_SECONDS
 from changeover.plan import DEADMAN_SECONDS, ROLLBACK_CLOSING_SECONDS
 from changeover.runner import away, draining, endings, retreat
 from changeover.runner.own import back as own_back
@@ -58,7 +59,7 @@ def send_back(
         return endings.mixed(run, message, second, hint=endings.look(run))
     if version and not first:
         mended = mend(run, version, plan.version)
-    return _arrived(run, plan, red, error, behind, mended, resumed=resumed)
+    return arrived(run, plan, red, error, behind, mended, resumed=resumed)
 
 
 def stop(run: Run, hosts: Sequence[Host], colour: str) -> Answers:
@@ -66,7 +67,7 @@ def stop(run: Run, hosts: Sequence[Host], colour: str) -> Answers:
     return draining.stop(run, hosts, colour, STOP_SECONDS)
 
 
-def _arrived(
+def arrived(
     run: Run,
     plan: Plan,
     red: steps.AnyStep,
@@ -137,6 +138,8 @@ def alone(plan: Plan, step: str, *, resumed: bool) -> str:
     before = plan.situation.live_version
     if before is None:
         return ""
+    if step.startswith("canary-"):
+        return f"; its clients go back to {before} by themselves within {RENEWED_SECONDS} s"
     if step == "confirm" or resumed:
         return (
             f"; a host that heard the confirmation stays on {plan.version}, any other goes back to "

@@ -12,7 +12,15 @@ from changeover import release as releases_of
 from changeover.colour import version_of
 from changeover.counts import counted
 from changeover.release.reading import unknown_version
-from changeover.runner import agreement, away, forecast, forward, holder, restore_price
+from changeover.runner import (
+    agreement,
+    away,
+    canary_terms,
+    forecast,
+    forward,
+    holder,
+    restore_price,
+)
 from changeover.runner.run import Run, open_run
 
 if TYPE_CHECKING:
@@ -45,6 +53,7 @@ class Context:
         left_out: Why hosts were left out then, by host.
         unreachable: What was typed to do about app hosts that cannot be reached.
         lines: The connections that its runs share.
+        canary: What the command says of shares of clients.
     """
 
     root: Path
@@ -55,6 +64,7 @@ class Context:
     states: Mapping[str, HostState] | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
     unreachable: Policy | None = None
+    canary: str | None = None
     _releases: dict[str, Release] = field(default_factory=dict)
     lines: dict[str, Line] = field(default_factory=dict)
 
@@ -168,7 +178,10 @@ def prepare(
     found = forecast.situation(run, context.releases, after, states, resumed=deployment is not None)
     away.refuse_unstopped(run)
     situation = restore_price.priced(run, found)
-    return Stage(run=run, plan=planning.deploy(situation, forecast.target(run)))
+    situation, target = canary_terms.agreed(
+        run, situation, forecast.target(run), context.canary, states, ahead=after is not None
+    )
+    return Stage(run=run, plan=planning.deploy(situation, target))
 
 
 def plans(context: Context, version: str, *, direct: bool) -> list[planning.Plan]:
@@ -191,6 +204,7 @@ def brief(made: planning.Plan) -> str:
         f"plan {found.app} on {found.environment}: {found.live or 'nothing'} -> {made.colour}",
         f"  {counted(len(made.steps), 'step')}, {counted(len(found.pending), 'migration')}",
         f"  {counted(len(found.variables), 'variable')} and {counted(len(found.files), 'file')} change",
+        *(f"  {line}" for line in canary_terms.lines(made)),
         *(f"  {line}" for line in found.warnings),
         *(f"  {line}" for line in away.words(found)),
         *(f"  {line}" for line in _ways_back(found)),
@@ -206,6 +220,7 @@ def words(made: planning.Plan) -> str:
         where = f" on {', '.join(step.hosts)}" if step.hosts else ""
         lines.append(f"  {step.id:<10} {step.says}{where}")
     lines += away.words(found)
+    lines += canary_terms.lines(made)
     for title, content in (
         ("variables", found.variables),
         ("files", found.files),

@@ -13,7 +13,7 @@ from changeover import plan as planning
 from changeover import steps
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError
-from changeover.executors import lease
+from changeover.executors import canary, lease
 from changeover.runner import (
     away,
     closed,
@@ -59,6 +59,7 @@ def resume(context: Context, *, force: bool) -> Event:
             "the lease of the interrupted deployment is gone",
             hint=f"changeover abort --env {context.environment.name}",
         )
+    context.canary = holder.canary_option(held)
     stage = stages.prepare(context, version, deployment=str(held["deployment"]))
     return forward.walk(stage.run, stage.plan, steal=True)
 
@@ -161,6 +162,7 @@ class _Taking:
         lock = steps.Lock(id="lock", hosts=names, reason=reason, seconds=planning.LEASE_SECONDS)
         run.step(lock, lambda: overtaken.take(run, lock, self.hosts))
         self.seen = away.fence_lost(run, self.seen)
+        canary.end(run.fleet, self.app_hosts)
         page_of = closed.shown_by(self.seen.apps)
         if page_of is not None:
             self._reopen(page_of)

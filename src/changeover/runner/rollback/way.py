@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from changeover import steps
 from changeover.colour import version_of
-from changeover.executors import lease
+from changeover.executors import canary, lease
 from changeover.fleet import action, on_each
 from changeover.outcome import Outcome
 from changeover.plan import LEASE_SECONDS, ROLLBACK_CLOSING_SECONDS
@@ -117,6 +117,7 @@ class Way:
         if page.by_hand(self.seen.apps):
             page.join(self.run)
         self.seen = away.fence_lost(self.run, self.seen)
+        canary.end(self.run.fleet, self.app_hosts)
         self.undo = self.check()
         for step in undone.order(self.placing, self.undo):
             self.at = step.id

@@ -1,0 +1,123 @@
+"""Whether a share of clients on a new colour may grow: what both colours answered, judged. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from changeover.counts import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from changeover.canary import Gates
+
+SLOWEST = 0.99
+# With fewer answers, the slowest 1% of them are one or none; they are judged once at the end.
+ENOUGH_TO_TELL_EARLY = 100
+
+
+@dataclass(slots=True)
+class Figures:
+    """What one colour answered so far.
+
+    Args:
+        requests: How many requests, without WebSockets.
+        errors: How many of them with 5xx.
+        milliseconds: How many answers took how long.
+    """
+
+    requests: int = 0
+    errors: int = 0
+    milliseconds: Counter[int] = field(default_factory=Counter)
+
+    def add(self, counted_: Mapping[str, Any]) -> None:
+        """Add what one host counted."""
+        self.requests += int(counted_["requests"])
+        self.errors += int(counted_["errors"])
+        for value, number in counted_["milliseconds"].items():
+            self.milliseconds[int(value)] += int(number)
+
+    def within(self, part: float) -> int | None:
+        """Return in how many milliseconds this part of the answers came; ``None`` without any."""
+        rank = int((self.milliseconds.total() - 1) * part)
+        for value in sorted(self.milliseconds):
+            rank -= self.milliseconds[value]
+            if rank < 0:
+                return value
+        return None
+
+    @property
+    def errors_percent(self) -> float:
+        """Return how many percent of the requests were answered with 5xx."""
+        return 100 * self.errors / self.requests if self.requests else 0.0
+
+    @property
+    def words(self) -> str:
+        """Say them for a person."""
+        if not self.requests:
+            return "no request"
+        return (
+            f"{counted(self.requests, 'request')}, {self.errors} with 5xx ({self.errors_percent:.2g}%),"
+            f" p50 {self.within(0.5)} ms, p99 {self.within(SLOWEST)} ms"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return them as plain JSON."""
+        return {
+            "requests": self.requests,
+            "errors": self.errors,
+            "p50_ms": self.within(0.5),
+            "p99_ms": self.within(SLOWEST),
+        }
+
+
+def red(gates: Gates, new: Figures, old: Figures, *, last: bool) -> str | None:
+    """Return what is red of the new colour; ``None`` where nothing is so far.
+
+    Args:
+        gates: What it is held to.
+        new: What the new colour answered.
+        old: What the old one answered in the same time.
+        last: Whether the share has lasted as long as it should.
+    """
+    # What cannot become green with any number of good answers is red at once.
+    least = max(new.requests, gates.requests)
+    if new.errors * 100 > gates.errors_percent * least:
+        return (
+            f"{new.errors} of {new.requests} answers are 5xx, over {gates.errors_percent:g}%: "
+            f"{new.errors_percent:.2g}%"
+        )
+    if min(new.requests, old.requests) < gates.requests:
+        return None
+    as_old = old.errors / old.requests * new.requests
+    if new.errors > max(1.0, gates.errors_times * as_old):
+        return (
+            f"{new.errors} answers are 5xx, over {gates.errors_times:g} times the "
+            f"{as_old:.1f} that the old colour would have given"
+        )
+    slow, before = new.within(SLOWEST) or 0, old.within(SLOWEST) or 0
+    told = last or min(new.requests, old.requests) >= ENOUGH_TO_TELL_EARLY
+    if told and slow > max(gates.slower_times * before, before + gates.slower_ms):
+        return (
+            f"the slowest 1% of the answers take {slow} ms and more, over {gates.slower_times:g} times"
+            f" the old colour's {before} ms"
+        )
+    return None
+
+
+def lacking(gates: Gates, new: Figures, old: Figures, *, alone: bool) -> str | None:
+    """Return which colour has answered too few requests to be judged; ``None`` where both have enough.
+
+    Args:
+        gates: What they are held to.
+        new: What the new colour answered.
+        old: What the old one answered.
+        alone: Whether every client is on the new colour, so that there is nothing to compare with.
+    """
+    if new.requests < gates.requests:
+        return f"the new colour answered {counted(new.requests, 'request')} of {gates.requests}"
+    if not alone and old.requests < gates.requests:
+        return f"the old colour answered {counted(old.requests, 'request')} of {gates.requests}"
+    return None
