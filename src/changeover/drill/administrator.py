@@ -8,11 +8,10 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from changeover.errors import ChangeoverError, CheckRed, Failed
+from changeover.errors import CheckRed, Failed
 from changeover.executors.verify import access
 
 if TYPE_CHECKING:
@@ -21,10 +20,6 @@ if TYPE_CHECKING:
 SECONDS = 120.0
 DONE = "changeover-drill-done"
 ALIVE = ("-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=2")
-# Differs from boot to boot, in a container as well.
-BOOT = "systemctl show --property=UserspaceTimestamp --value"
-BOOT_SECONDS = 300.0
-PAUSE_SECONDS = 1.0
 
 
 class AdministratorAbsent(CheckRed):
@@ -103,10 +98,6 @@ class Administrator:
             late.cancel()
         raise self._failed("".join(said))
 
-    def boot(self) -> str:
-        """Return what names this boot of the host."""
-        return self.run(BOOT).strip()
-
     def __exit__(self, *_: object) -> None:
         """Close the shell."""
         if self._shell is not None:
@@ -131,31 +122,3 @@ class Administrator:
             host=self._host.name,
             cause=cause.strip()[-2000:],
         )
-
-
-def await_boot(environment: Environment, host: Host, before: str) -> None:
-    """Wait until a host that was told to reboot has booted.
-
-    Args:
-        environment: Its environment.
-        host: The host.
-        before: What named the boot that it was told in.
-
-    Raises:
-        FaultNotInjected: It did not come back.
-    """
-    deadline = time.monotonic() + BOOT_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            with Administrator(environment, host) as shell:
-                if shell.boot() != before:
-                    shell.run("systemctl is-system-running --wait || true")
-                    return
-        except ChangeoverError:
-            pass
-        time.sleep(PAUSE_SECONDS)
-    raise FaultNotInjected(
-        f"{host.name} did not come back within {BOOT_SECONDS:.0f} s of its reboot",
-        hint=f"start it, then changeover status --env {environment.name}",
-        host=host.name,
-    )

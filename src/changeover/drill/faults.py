@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 DONE, OLD_SERVES, RED, BACK, MIXED, HELD, INTERRUPTED = 0, 1, 6, 3, 4, 5, 130
 # The pools of an app find their database again within this many seconds after it is back.
 POOL_SECONDS = 5.0
-# An app answers within so many seconds after its host has booted.
-BOOT_SECONDS = 15.0
 
 
 class FaultUnknown(InvalidInput):
@@ -41,7 +39,6 @@ class Fault:
         cost: Why requests that are under way between strike and heal may fail; ``None``: none may.
         cuts_sockets: Whether WebSockets may be cut as well.
         lingers: Seconds after healing in which the app recovers.
-        reboots: Whether the administrator's host is gone after the strike, and boots.
         then: What is typed after an exit code, as the line ``next:`` says.
     """
 
@@ -58,7 +55,6 @@ class Fault:
     cost: str | None = None
     cuts_sockets: bool = False
     lingers: float = 0.0
-    reboots: bool = False
     then: Mapping[int, str] = field(default_factory=dict)
 
     @property
@@ -85,6 +81,17 @@ UNFILL = "umount /opt/{app}/releases || umount --lazy /opt/{app}/releases"
 RESTART = "systemctl restart postgresql\nuntil pg_isready --quiet; do sleep 0.1; done"
 BROKEN_SITE = "/etc/nginx/sites-enabled/changeover-drill.conf"
 FAULTS = (
+    # First: later VERSION lies on the hosts, and nothing of it has to be sent or written.
+    Fault(
+        name="fill-disk",
+        says="the file system of the releases is full once the bundle is to be placed",
+        # Placing begins later: it may take a moment only.
+        step="backup",
+        group="app",
+        strike=FILL,
+        heal=UNFILL,
+        ends=frozenset({OLD_SERVES}),
+    ),
     Fault(
         name="kill-before-switch",
         says="the controller is killed while the new colour starts",
@@ -162,15 +169,6 @@ FAULTS = (
         ends=frozenset({DONE, BACK}),
     ),
     Fault(
-        name="fill-disk",
-        says="the file system of the releases is full while the bundle is placed",
-        step="place",
-        group="app",
-        strike=FILL,
-        heal=UNFILL,
-        ends=frozenset({OLD_SERVES}),
-    ),
-    Fault(
         name="break-nginx",
         says="Nginx has a configuration that it would not load",
         step="start",
@@ -189,18 +187,6 @@ FAULTS = (
         cost="Nginx is stopped",
         cuts_sockets=True,
         ends=frozenset({DONE, BACK, MIXED}),
-    ),
-    Fault(
-        name="reboot-app-host",
-        says="an app host reboots while the new colour starts",
-        step="start",
-        group="app",
-        strike="systemctl --no-block reboot",
-        reboots=True,
-        cost="an app host reboots",
-        cuts_sockets=True,
-        lingers=BOOT_SECONDS,
-        ends=frozenset({OLD_SERVES, MIXED, RED}),
     ),
 )
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from changeover.errors import CheckRed
-from changeover.plan import LEASE_SECONDS
 from changeover.runner import survey
 
 if TYPE_CHECKING:
     from changeover.inventory import Environment
     from changeover.runner.host_state import HostState
-
-
-PAUSE_SECONDS = 2.0
 
 
 class NotSettled(CheckRed):
@@ -56,15 +51,6 @@ def require(environment: Environment, app: str) -> Rest:
 def live(environment: Environment, app: str) -> dict[str, str | None]:
     """Return what each app host serves."""
     return {each.host: each.live for each in _apps(environment, app)}
-
-
-def await_leases(environment: Environment, app: str) -> None:
-    """Wait until leases have ended that a host kept while it was away, for as long as one lives."""
-    deadline = time.monotonic() + LEASE_SECONDS
-    while time.monotonic() < deadline:
-        if not any(_held(each) for each in _apps(environment, app)):
-            return
-        time.sleep(PAUSE_SECONDS)
 
 
 def differences(environment: Environment, app: str, before: Rest | None) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from changeover.colour import version_of
 from changeover.drill import controller as controllers
 from changeover.drill import recording, settled
-from changeover.drill.administrator import Administrator, await_boot
+from changeover.drill.administrator import Administrator
 from changeover.drill.faults import HELD
 from changeover.drill.moves import moves_of
 from changeover.executors.verify import access
@@ -124,8 +124,6 @@ def run(setting: Setting, fault: Fault, report: Callable[[Event], None]) -> Tria
         _back(setting, trial, before.live)
         if load:
             _judged(setting, trial, load, before.live)
-    if fault.reboots:
-        settled.await_leases(setting.environment, setting.app.app)
     trial.red += settled.differences(setting.environment, setting.app.app, before)
     trial.seconds = time.monotonic() - begun
     return trial
@@ -174,7 +172,6 @@ class _Strike:
         self._setting, self._trial, self._deploying = setting, trial, deploying
         self._shell = shell
         self._begun = 0.0
-        self._boot = ""
         self._healed = False
         self.struck = False
 
@@ -187,9 +184,8 @@ class _Strike:
         if fault.cuts:
             _cut_ssh(self._setting.environment, self._setting.environment.hosts_in("app")[0])
         if self._shell:
-            self._boot = self._shell.boot()
             self._shell.run(fault.strike.replace("{app}", self._setting.app.app))
-            if not fault.heal and not fault.reboots:
+            if not fault.heal:
                 self.heal()
         if fault.rival:
             code = _type(self._setting, self._trial, "deploy", self._setting.version, "--yes")
@@ -204,9 +200,6 @@ class _Strike:
         self._healed = True
         if self._shell and fault.heal:
             self._shell.run(fault.heal.replace("{app}", self._setting.app.app))
-        if fault.reboots:
-            environment = self._setting.environment
-            await_boot(environment, environment.hosts_in(str(fault.group))[-1], self._boot)
         if fault.cost:
             self._trial.windows.append(
                 Window(

@@ -79,6 +79,6 @@ def test_a_slip_is_named_with_its_file(project: Project, text: str, problem: str
 
 def test_faults_are_chosen_in_the_order_of_the_catalogue() -> None:
     assert chosen([]) == FAULTS
-    assert [each.name for each in chosen(["fill-disk", "interrupt"])] == ["interrupt", "fill-disk"]
+    assert [each.name for each in chosen(["interrupt", "fill-disk"])] == ["fill-disk", "interrupt"]
     with pytest.raises(FaultUnknown):
         chosen(["flood"])
