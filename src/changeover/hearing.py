@@ -73,7 +73,8 @@ class Ear:
             except TimeoutError:
                 self._silent()
             else:
-                self._again()
+                if chunk:
+                    self._again()
                 return chunk
 
     def _silent(self) -> None:

@@ -71,3 +71,17 @@ def test_an_agent_from_before_there_were_beats_is_given_its_time(
     list(listening.events(near))
 
     assert listening.give_up == WITHOUT_BEATS_SECONDS
+
+
+def test_a_session_that_ends_is_not_a_host_that_is_heard_again(
+    session: tuple[socket.socket, socket.socket],
+) -> None:
+    near, far = session
+    told: list[str] = []
+
+    def report(event: dict[str, Any]) -> None:
+        told.append(event["type"])
+        far.shutdown(socket.SHUT_WR)
+
+    assert list(ear(report, 60).events(near)) == []
+    assert told == ["host-silent"]
