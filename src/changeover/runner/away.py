@@ -26,6 +26,8 @@ Event = dict[str, Any]
 UNREACHABLE = (HostUnreachable, SessionLost)
 # While some hosts have switched, one that is silent for so long is fenced: an agent beats every 3 s.
 SWITCH_SECONDS = 8.0
+# The strategy under which no host may go on with the old version: it cannot run beside the new one.
+IN_PLACE = "maintenance"
 # A fence has no host to leave out. An own migrator may run on where nobody reaches it: never twice.
 ALONE = (steps.Fence, steps.MigrateOwn, steps.RehearseOwn)
 NO_ANSWER, FENCED = "does not answer", "is fenced"
@@ -119,32 +121,35 @@ def _judge(run: Run, missing: Mapping[str, str]) -> None:
     )
 
 
-def _must_be_stopped(run: Run) -> bool:
-    """Tell whether no host may go on with the old version: it cannot run beside the new one."""
-    return run.release is not None and run.release.strategy == "maintenance"
-
-
-def refuse_unstopped(run: Run) -> None:
-    """Refuse a release that no host may miss, where hosts are left out.
+def refuse_unstopped(found: Situation, environment: str) -> None:
+    """Refuse a deployment that no host may miss, where hosts are left out.
 
     Raises:
         HostsAway: One that nobody reaches may write with the old version.
     """
-    if run.left_out and _must_be_stopped(run):
-        said = ", ".join(f"{host} {why}" for host, why in sorted(run.left_out.items()))
+    if found.skipped and found.strategy == IN_PLACE:
+        said = ", ".join(f"{each.host} {each.why}" for each in found.skipped)
         raise HostsAway(
             f"{said}, and strategy maintenance stops the old version everywhere first",
-            hint=f"start it; changeover catch-up --env {run.environment.name} brings back what is fenced",
+            hint=f"start it; changeover catch-up --env {environment} brings back what is fenced",
         )
 
 
-def left_behind(run: Run, step: steps.AnyStep, error: ChangeoverError) -> tuple[str, ...]:
+def left_behind(
+    run: Run, found: Situation, step: steps.AnyStep, error: ChangeoverError
+) -> tuple[str, ...]:
     """Leave out the app hosts that are gone, where a red step may be red since they are.
+
+    Args:
+        run: The run.
+        found: What its plan was made from.
+        step: The step that is red.
+        error: Why.
 
     Returns:
         Their names; none where no host is gone, or the policy does not go on without them.
     """
-    if run.policy.fails or _must_be_stopped(run):
+    if run.policy.fails or found.strategy == IN_PLACE:
         return ()
     if isinstance(error, LeaseTaken) or isinstance(step, ALONE):
         return ()

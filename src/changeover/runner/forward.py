@@ -52,7 +52,7 @@ def _persistently(run: Run, plan: Plan, step: steps.AnyStep, *, steal: bool) -> 
             if isinstance(step, steps.Lock):
                 away.keep_users_from(run, sorted(run.left_out.keys() - planned))
         except Exception as error:
-            if not away.left_behind(run, step, endings.known(error)):
+            if not away.left_behind(run, plan.situation, step, endings.known(error)):
                 raise
         else:
             return

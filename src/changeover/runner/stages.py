@@ -176,7 +176,7 @@ def prepare(
     if states is not None or after is not None:
         run.leave_out(context.left_out)
     found = forecast.situation(run, context.releases, after, states, resumed=deployment is not None)
-    away.refuse_unstopped(run)
+    away.refuse_unstopped(found, context.environment.name)
     situation = restore_price.priced(run, found)
     situation, target = canary_terms.agreed(
         run, situation, forecast.target(run), context.canary, states, ahead=after is not None

@@ -13,6 +13,7 @@ from changeover.executors import operate
 from changeover.inventory import Host
 from changeover.runner import away, catch_up, finish, forward, survey
 from changeover.runner.rollback import back
+from changeover.situation import Skipped
 from changeover.ssh_failures import SessionLost
 
 from .conftest import NEW, OLD, Machine, failed
@@ -204,16 +205,16 @@ def test_a_host_that_does_not_answer_is_named(desk: Desk, machines: Machines) ->
     assert error.message.startswith("two is fenced and does not answer")
 
 
-def test_a_release_that_cannot_run_beside_the_old_one_leaves_nobody_out(
-    desk: Desk, machines: Machines
-) -> None:
+def test_a_deployment_behind_the_page_leaves_nobody_out(desk: Desk, machines: Machines) -> None:
     """Whoever is not reached may go on writing with the old version."""
-    machines["two"].lose()
+    gone = (Skipped(host="two", why="does not answer"),)
+    found = replace(plan().situation, strategy="maintenance", skipped=gone)
+    lost = SessionLost("two broke off", hint="look", host="two")
     run = context(desk).run()
-    away.present(run)
-    run.release = context(desk).release("3.0.0").model_copy(update={"strategy": "maintenance"})
 
-    assert "strategy maintenance" in failed(lambda: away.refuse_unstopped(run)).message
+    assert "strategy maintenance" in failed(lambda: away.refuse_unstopped(found, "demo")).message
+    assert away.left_behind(run, found, plan().steps[-1], lost) == ()
+    assert fenced(machines) == []
 
 
 def test_a_host_that_was_taken_out_of_the_inventory_is_behind_no_more(
