@@ -113,7 +113,7 @@ def test_a_share_that_is_not_renewed_is_over_and_one_that_is_lives_on(
 def test_a_unit_that_finds_its_share_renewed_in_the_last_moment_waits_on(
     proxied: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, new = two(proxied)
+    old, new = two(proxied)
     proxied.do("canary", "d2", colour=new, percent=50, seconds=30)
     call = proxied.call("d2")
     stale = share.read(call.places)
@@ -123,7 +123,7 @@ def test_a_unit_that_finds_its_share_renewed_in_the_last_moment_waits_on(
     monkeypatch.setattr(clock, "now", lambda: seen.pop(0) if seen else late)
 
     assert share.watch(call, lambda _: None)
-    assert seen == []
+    assert (goes_to(proxied), shared(proxied), seen) == (old, set(), [])
 
 
 def test_where_the_live_site_knows_no_shares_nobody_is_moved(proxied: Machine) -> None:
