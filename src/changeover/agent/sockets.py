@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
 import time
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.05
 LONGEST_BODY = 1 << 20
+OK = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +28,6 @@ class Answer:
     def text(self) -> str:
         """Return the whole body as text: it is masked before it is cut."""
         return self.body.decode("utf-8", "replace")
-
-
-class UnixConnection(http.client.HTTPConnection):
-    """An HTTP connection to a unix socket."""
-
-    def __init__(self, path: Path, seconds: float) -> None:
-        super().__init__("localhost", timeout=seconds)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket's path."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
 
 
 def accepts(path: Path) -> bool:
@@ -69,13 +55,18 @@ def ask(
     Raises:
         OSError: Nobody answers, or not in time.
     """
+    from changeover.agent.unix_connection import (  # noqa: PLC0415 - most requests ask nobody
+        NotHttp,
+        UnixConnection,
+    )
+
     began = time.monotonic()
     connection = UnixConnection(path, seconds)
     try:
         connection.request(method, target, body=body, headers=dict(headers or {}))
         response = connection.getresponse()
         content = response.read(LONGEST_BODY)
-    except http.client.HTTPException as error:
+    except NotHttp as error:
         raise ConnectionError(f"{type(error).__name__}: {error}") from error
     finally:
         connection.close()
@@ -92,6 +83,6 @@ def well(path: Path, target: str, seconds: float = 5) -> str | None:
         answer = ask(path, target, headers=headers, seconds=seconds)
     except OSError as error:
         return f"{path.name}{target}: {error or type(error).__name__}"
-    if answer.status == http.client.OK:
+    if answer.status == OK:
         return None
     return f"{path.name}{target}: {answer.status} {answer.text}".strip()
