@@ -117,7 +117,9 @@ class Way:
         if page.by_hand(self.seen.apps):
             page.join(self.run)
         self.seen = away.fence_lost(self.run, self.seen)
-        canary.end(self.run.fleet, self.app_hosts)
+        said = self.run.fleet.seen
+        if shared := [host for host in self.app_hosts if said.get(host.name, {}).get("canary")]:
+            canary.end(self.run.fleet, shared)
         self.undo = self.check()
         for step in undone.order(self.placing, self.undo):
             self.at = step.id
