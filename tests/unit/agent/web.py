@@ -91,6 +91,7 @@ def serving(root: Path) -> Iterator[Web]:
         (below / f"{name}.conf").write_text(f"listen 127.0.0.1:{port}; server_name _;\n")
     text = (root / f"etc/nginx/sites-enabled/{APP}.conf").read_text()
     text = text.replace(f"/etc/nginx/changeover/{APP}", str(below))
+    text = text.replace("/var/log/nginx", f"{root}/var/log/nginx")
     (below / "site.conf").write_text(text.replace(f"/run/{APP}", f"{root}/run/{APP}"))
     conf = below / "nginx.conf"
     conf.write_text(_settings(root, below, other))
