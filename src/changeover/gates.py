@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from changeover.canary import Gates
 
 SLOWEST = 0.99
-# With fewer answers, the slowest 1% of them are one or none; they are judged once at the end.
+# With fewer answers, the slowest 1% of them are one or none, and the first ones of a fresh process:
+# they are judged once, at the end, by their slowest tenth.
 ENOUGH_TO_TELL_EARLY = 100
+SLOW_OF_FEW = 0.9
 
 
 @dataclass(slots=True)
@@ -97,11 +99,12 @@ def red(gates: Gates, new: Figures, old: Figures, *, last: bool) -> str | None:
             f"{new.errors} answers are 5xx, over {gates.errors_times:g} times the "
             f"{as_old:.1f} that the old colour would have given"
         )
-    slow, before = new.within(SLOWEST) or 0, old.within(SLOWEST) or 0
-    told = last or min(new.requests, old.requests) >= ENOUGH_TO_TELL_EARLY
-    if told and slow > max(gates.slower_times * before, before + gates.slower_ms):
+    many = min(new.requests, old.requests) >= ENOUGH_TO_TELL_EARLY
+    part = SLOWEST if many else SLOW_OF_FEW
+    slow, before = new.within(part) or 0, old.within(part) or 0
+    if (last or many) and slow > max(gates.slower_times * before, before + gates.slower_ms):
         return (
-            f"the slowest 1% of the answers take {slow} ms and more, over {gates.slower_times:g} times"
+            f"the slowest {100 * (1 - part):.0f}% of the answers take {slow} ms and more, over {gates.slower_times:g} times"
             f" the old colour's {before} ms"
         )
     return None

@@ -88,6 +88,14 @@ def test_few_answers_are_held_to_their_time_at_the_end_alone() -> None:
     assert red(slow, old)
 
 
+def test_the_first_answers_of_a_fresh_process_are_held_against_it_where_there_are_many() -> None:
+    fresh = Figures()
+    fresh.add({"requests": 71, "errors": 0, "milliseconds": {"3": 69, "100": 2}})
+
+    assert not red(fresh, figures(500))
+    assert "the slowest 1% of the answers take 400 ms" in red(figures(500, slow=400), figures(500))
+
+
 def test_no_traffic_is_no_pass_and_names_the_colour_that_has_none() -> None:
     assert gates.lacking(GATES, figures(3), figures(500), alone=False) == (
         "the new colour answered 3 requests of 20"
