@@ -145,10 +145,10 @@ class Found:
 def reference(stage: Stage, verb: Verb, rate: int) -> tuple[Conditions, dict[str, int]]:
     """Run what nobody strikes; return the conditions, and how many points there are by kind."""
     stage.prepare(verb.snapshot)
-    begin(stage, verb)
     found = {"before": stage.condition()}
-    stage.arm("kill", "before", 0)
     with stage.load(rate):
+        begin(stage, verb)
+        stage.arm("kill", "before", 0)
         ended = stage.run(*verb.words)
         assert ended.code == 0, ended.message
         points = stage.disarm()
