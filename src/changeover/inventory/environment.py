@@ -7,7 +7,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from changeover import absence, duration
+from changeover.inventory.conduct import Conduct
 from changeover.inventory.records import Host, Tls
 from changeover.inventory.root import near
 from changeover.inventory.variables import (
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from changeover.absence import Policy
     from changeover.secret import Secret
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -166,35 +165,9 @@ class Environment:
         return self._variables.path("changeover_backup_identity")
 
     @property
-    def bake_window_seconds(self) -> int | None:
-        """Return how long a version has to be live before it is final; ``None``: the release says."""
-        name = "changeover_bake_window"
-        if self.variables.get(name) is None:
-            return None
-        try:
-            return duration.seconds(self._variables.text(name))
-        except ValueError as error:
-            raise self._variables.invalid(name, str(error)) from None
-
-    @property
-    def unreachable(self) -> Policy:
-        """Return what to do about app hosts that cannot be reached; ``fail`` unless set."""
-        name = "changeover_unreachable"
-        try:
-            return absence.policy(self._variables.text(name, absence.FAIL))
-        except ValueError as error:
-            raise self._variables.invalid(name, str(error)) from None
-
-    @property
-    def place_at_once(self) -> int | None:
-        """Return on how many app hosts a bundle is placed at a time; ``None`` for all at once."""
-        name = "changeover_place_at_once"
-        value = self.variables.get(name)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise self._variables.invalid(name, "it is a whole number of hosts, 1 or more")
-        return value
+    def conduct(self) -> Conduct:
+        """Return how deployments are gone about here."""
+        return Conduct(self._variables)
 
     @property
     def balancers(self) -> tuple[Host, ...]:

@@ -112,7 +112,7 @@ def _place(run: Run, step: steps.Place) -> Outcome:
             f"no bundle of {step.colour} was built", hint="changeover bundle build VERSION"
         )
     hosts, uploaded, changed = run.app_hosts, 0, False
-    at_once = run.environment.place_at_once or len(hosts)
+    at_once = run.environment.conduct.place_at_once or len(hosts)
     for some in (hosts[first : first + at_once] for first in range(0, len(hosts), at_once)):
         lacking = [host for host in some if not _has(run.fleet.seen.get(host.name), step)]
         if lacking:

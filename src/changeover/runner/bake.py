@@ -71,7 +71,7 @@ class Window:
 
 def declared(environment: Environment, release: Release) -> int:
     """Return the seconds that a version has to be live: the environment's word, else the release's."""
-    own = environment.bake_window_seconds
+    own = environment.conduct.bake_window_seconds
     return duration.seconds(release.bake_window) if own is None else own
 
 

@@ -103,7 +103,7 @@ class Run:
     @property
     def policy(self) -> Policy:
         """Return what to do about app hosts that cannot be reached: as typed, else as declared."""
-        return self.override or self.whole.unreachable
+        return self.override or self.whole.conduct.unreachable
 
     def leave_out(self, hosts: Mapping[str, str]) -> None:
         """Do nothing on these hosts from here on; users are kept from them elsewhere.
