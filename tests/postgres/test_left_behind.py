@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.conftest import project, signing_key
 from tests.unit.runner.conftest import NEW, OLD, desk, failed, machines
-from tests.unit.runner.test_forward import plan
+from tests.unit.runner.deploying import plan
 
 from changeover.executors import migrate
 from changeover.executors.migrate.rehearsals import recall

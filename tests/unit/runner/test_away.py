@@ -17,7 +17,7 @@ from changeover.situation import Skipped
 from changeover.ssh_failures import SessionLost
 
 from .conftest import NEW, OLD, Machine, failed
-from .test_forward import plan
+from .deploying import plan
 
 if TYPE_CHECKING:
     from changeover.runner.stages import Context

@@ -12,7 +12,7 @@ from changeover.runner import agreement, forward, page_by_hand, survey, takeover
 from changeover.runner.rollback import back
 
 from .conftest import NEW, OLD, failed
-from .test_forward import plan
+from .deploying import plan
 
 if TYPE_CHECKING:
     from .conftest import Desk, Event, Machines

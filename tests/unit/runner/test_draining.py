@@ -9,7 +9,7 @@ from changeover.runner import forward
 from changeover.runner.rollback import back
 
 from .conftest import NEW, OLD
-from .test_forward import plan
+from .deploying import plan
 
 if TYPE_CHECKING:
     from .conftest import Desk, Machines

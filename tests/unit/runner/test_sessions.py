@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from changeover.runner import forward
 from changeover.runner.rollback import back
 
-from .test_forward import plan
+from .deploying import plan
 
 if TYPE_CHECKING:
     from .conftest import Desk, Machines

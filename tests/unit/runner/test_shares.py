@@ -17,7 +17,7 @@ from changeover.situation import Target
 from changeover.ssh_failures import SessionLost
 
 from .conftest import NEW, OLD
-from .test_forward import plan
+from .deploying import plan
 
 if TYPE_CHECKING:
     from .conftest import Desk, Machine, Machines

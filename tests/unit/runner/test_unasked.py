@@ -19,7 +19,7 @@ from changeover.runner.undo import by_hand
 from changeover.verdict import Kind, Verdict
 
 from .conftest import MOMENT, NEW, OLD, failed
-from .test_forward import plan
+from .deploying import plan
 from .test_takeover import LEASE
 from .test_undoing import RENAME, proved
 

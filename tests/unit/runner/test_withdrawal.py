@@ -10,7 +10,7 @@ from changeover.runner import takeover
 from changeover.ssh_failures import SessionLost
 
 from .conftest import failed
-from .test_forward import deploy
+from .deploying import deploy
 
 if TYPE_CHECKING:
     from .conftest import Desk, Machines

@@ -1,0 +1,167 @@
+"""Rollback and who holds the lease: a deployment under way, one that is gone, a rollback cut off."""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from changeover.errors import LockHeld
+from changeover.runner.rollback import back
+
+from .conftest import NEW, OLD, failed
+
+if TYPE_CHECKING:
+    from .conftest import Desk, Machines
+
+
+def rollback(desk: Desk, to: str | None = None, backup: str | None = None) -> str:
+    return str(back.rollback(desk.context, to=to, backup=backup)["message"])
+
+
+def lease(reason: str, seconds: float) -> dict[str, str]:
+    """Return a lease whose controller was heard of so long ago."""
+    beat = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds)
+    return {"owner": "ann@desk", "reason": reason, "heartbeat": beat.isoformat()}
+
+
+def test_a_deployment_under_way_is_not_taken_for_one_that_ended(
+    desk: Desk, machines: Machines
+) -> None:
+    machines.before_deployment()
+    for name in ("one", "two", "three"):
+        machines[name].lock = lease("deploy 3.0.0", 10)
+
+    error = failed(lambda: rollback(desk))
+
+    assert isinstance(error, LockHeld)
+    assert error.message == "ann@desk held the lease 10 s ago: deploy 3.0.0"
+    assert "changeover abort --force --env demo" in error.hint
+    assert {name for _, name in machines.order} == {"state"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "following"),
+    [
+        (f"rollback {NEW} -> {OLD}", f", then changeover rollback --to {OLD} --env demo where"),
+        ("backup create", " where"),
+    ],
+)
+def test_a_lease_without_a_deployment_is_not_said_to_be_aborted(
+    desk: Desk, machines: Machines, reason: str, following: str
+) -> None:
+    machines["one"].lock = lease(reason, 10)
+
+    error = failed(lambda: rollback(desk))
+
+    assert isinstance(error, LockHeld)
+    assert error.hint == (
+        'wait 45 s, or changeover lock steal --reason "it is gone" --env demo'
+        f"{following} it is gone for certain"
+    )
+
+
+def test_a_controller_whose_clock_is_ahead_does_not_take_over_a_living_deployment(
+    desk: Desk, machines: Machines
+) -> None:
+    for name in ("one", "two", "three"):
+        machines[name].lock = {**lease("deploy 3.0.0", 600), "silent": 10.0}
+
+    error = failed(lambda: rollback(desk))
+
+    assert isinstance(error, LockHeld)
+    assert error.message == "ann@desk held the lease 10 s ago: deploy 3.0.0"
+    assert machines.live == [NEW, NEW]
+
+
+def test_the_lease_of_a_deployment_whose_controller_is_gone_is_taken_over(
+    desk: Desk, machines: Machines
+) -> None:
+    for name in ("one", "two", "three"):
+        machines[name].lock = lease("deploy 3.0.0", 50)
+
+    assert rollback(desk) == "1.0.0 serves again, proved"
+
+
+def test_a_lease_that_moves_no_users_is_left_to_its_holder(desk: Desk, machines: Machines) -> None:
+    machines["three"].lock = lease("backup restore b1", 50)
+
+    error = failed(lambda: rollback(desk))
+
+    assert (error.exit_code, machines.live) == (5, [NEW, NEW])
+
+
+def test_a_move_back_that_was_cut_off_is_ended_and_goes_no_further(
+    desk: Desk, machines: Machines
+) -> None:
+    older = "0.9.0-99999999"
+    for name in ("one", "two"):
+        machine = machines[name]
+        machine.live = machine.confirmed = OLD
+        machine.placed, machine.history = [older, OLD, NEW], [older, OLD]
+        machine.pending = {"kind": "revert", "deployment": "d", "from": NEW, "to": OLD}
+
+    assert rollback(desk) == "1.0.0 serves again, proved"
+
+    assert ("one", "revert") in machines.order
+    assert [(machines[name].live, machines[name].pending) for name in ("one", "two")] == [
+        (OLD, None),
+        (OLD, None),
+    ]
+    assert machines["one"].running == [OLD]
+
+
+@pytest.mark.parametrize("expired", [False, True])
+@pytest.mark.parametrize("to", [None, "1.0.0"])
+def test_a_killed_rollback_is_proved_and_ended_and_goes_no_further(
+    desk: Desk, machines: Machines, to: str | None, expired: bool
+) -> None:
+    older = "0.9.0-99999999"
+    for name in ("one", "two"):
+        machine = machines[name]
+        machine.live = machine.confirmed = OLD
+        machine.placed, machine.history = [older, OLD, NEW], [older]
+    for name in ("one", "two", "three"):
+        left = {**lease(f"rollback {NEW} -> {OLD}", 60), "expired": expired}
+        machines[name].lock = left
+
+    assert rollback(desk, to) == "1.0.0 serves again, proved"
+
+    assert machines.live == [OLD, OLD]
+    assert [machines[name].running for name in ("one", "two")] == [[OLD], [OLD]]
+    assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+
+
+def test_the_lease_of_a_rollback_names_both_colours(desk: Desk, machines: Machines) -> None:
+    reasons: list[str] = []
+    one = machines["one"]
+    one.on("revert", lambda: reasons.append(str((one.lock or {})["reason"])))
+
+    rollback(desk)
+
+    assert reasons == [f"rollback {NEW} -> {OLD}"]
+
+
+def test_a_lock_of_another_keeps_everything_as_it_is(desk: Desk, machines: Machines) -> None:
+    machines["two"].lock = {"owner": "ann@desk", "reason": "finalize"}
+
+    error = failed(lambda: rollback(desk))
+
+    assert isinstance(error, LockHeld)
+    assert error.message == "ann@desk holds the lock of hello: finalize"
+    assert (machines["one"].live, machines["one"].lock) == (NEW, None)
+
+
+def test_a_lease_that_is_taken_ends_the_rollback_with_the_locks_exit_code(
+    desk: Desk, machines: Machines
+) -> None:
+    for name in ("one", "two"):
+        refuse = partial(machines[name].refuse, "fenced", "the lease 7 was overtaken by 8 of ann")
+        machines[name].on("revert", refuse)
+
+    error = failed(lambda: rollback(desk))
+
+    assert error.exit_code == 5
+    assert error.message.startswith("stopped at revert: the lease on one is ours no more")
