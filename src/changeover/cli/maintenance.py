@@ -112,9 +112,13 @@ def show(
             unserved = (
                 "" if (state.maintenance or {}).get("served") else "; the live site has no page"
             )
+            words = state.page_words or f"users get the app{unserved}"
+            if state.host in seen.fenced:
+                words = f"{state.page_words or 'no page'}, and no user gets there: it is fenced"
             desk.output.data(
-                {"type": "maintenance-host", "host": state.host, **(state.maintenance or {})},
-                f"{state.host}  {state.page_words or f'users get the app{unserved}'}",
+                {"type": "maintenance-host", "host": state.host, **(state.maintenance or {})}
+                | {"fenced": state.host in seen.fenced},
+                f"{state.host}  {words}",
             )
     if seen.failure is not None:
         raise seen.failure

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from changeover import steps
 from changeover.colour import version_of
 from changeover.errors import CheckRed
-from changeover.executors import operate
+from changeover.executors import maintenance, operate
+from changeover.outcome import Outcome
 from changeover.plan import ROLLBACK_CLOSING_SECONDS, START_SECONDS
 from changeover.runner import draining, forecast, proof
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from changeover.inventory import Host
-    from changeover.outcome import Outcome
+    from changeover.runner.host_state import HostState
     from changeover.runner.moves import Move
     from changeover.runner.run import Run
     from changeover.runner.stages import Context
@@ -78,6 +80,18 @@ class Bringing:
         )
         self._step(drain, lambda: draining.drain(self.run, [host], drain))
 
+    def open(self, host: Host, state: HostState) -> None:
+        """Take the page of maintenance away that stayed on the host while the others' went."""
+        page = state.maintenance or {}
+        # Nobody takes away by hand what a deployment shows.
+        for kind in [each for each in ("deployment", "hand") if page.get(each)]:
+            step = steps.MaintenanceOff(id="maintenance-off", hosts=(host.name,), wanted=kind)
+            self._step(step, partial(self._hide, host, kind))
+
+    def _hide(self, host: Host, kind: str) -> Outcome:
+        maintenance.hide(self.run.fleet, [host], kind).check()
+        return Outcome(says="the page of maintenance that was still on there is gone")
+
     def _back(self, host: Host, colour: str | None) -> None:
         state = operate.states(self.run.fleet, [host]).each("state")[host.name]
         pending = state.get("pending") or {}
@@ -127,7 +141,8 @@ class Bringing:
         if target.colour != colour or bundle is None:
             raise BuildDiffers(
                 f"the other hosts have {colour}, and this checkout builds {target.colour}",
-                hint="use the checkout and the environment values that deployed it",
+                hint="use the checkout and the environment values that deployed it, then "
+                f"changeover catch-up --env {self.run.environment.name}",
                 host=host.name,
             )
         step = steps.Place(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from changeover.runner.host_state import HostState
     from changeover.runner.run import Event, Run
     from changeover.runner.stages import Context
+    from changeover.runner.survey import Seen
 
 UNFENCE_SECONDS = 60
 
@@ -36,6 +37,10 @@ class NotFenced(InvalidInput):
     """The host that was named is no app host of the environment."""
 
 
+class PageElsewhere(CheckRed):
+    """The others show the page of maintenance: users would get the app on the hosts that come back."""
+
+
 @dataclass(slots=True, kw_only=True)
 class _Found:
     """What was found before anything is done.
@@ -45,6 +50,7 @@ class _Found:
         previous: The colour that they go back to.
         states: What the hosts say that are to be caught up.
         left_by: The deployment that left each of them out.
+        shut: Whether the others show the page of maintenance.
         away: Why others that are fenced say nothing.
     """
 
@@ -52,6 +58,7 @@ class _Found:
     previous: str | None
     states: Mapping[str, HostState]
     left_by: Mapping[str, str]
+    shut: bool = False
     away: Mapping[str, ChangeoverError] = field(default_factory=dict)
 
 
@@ -65,6 +72,7 @@ def catch_up(context: Context, host: str | None) -> Event | None:
     Raises:
         StillAway: A host that is fenced does not answer; what answered is caught up.
         NotFenced: The named host is none of the environment's app hosts.
+        PageElsewhere: The other hosts show the page of maintenance, and this one would not.
         LockHeld: A deployment is under way.
         Mixed: The other app hosts disagree on what is live.
         CheckRed: A host is not well with it; it stays fenced.
@@ -111,17 +119,39 @@ def _look(run: Run, host: str | None) -> _Found:
     if seen.lost:
         raise endings.one_of(seen.lost)
     wanted = {each for each in seen.fenced if each in apps and host in {None, each}}
+    states = {
+        each: state for each, state in survey.states_of(answers, hosts).items() if each in wanted
+    }
+    shut = _shut(seen, states, name)
     return _Found(
         live=agreement.settled(seen.states.values(), name),
         previous=agreement.agreed(seen.states.values(), "previous", name),
-        states={
-            each: state
-            for each, state in survey.states_of(answers, hosts).items()
-            if each in wanted
-        },
+        states=states,
+        shut=shut,
         left_by={each: str(seen.fenced[each]["deployment"]) for each in wanted},
         away={each: error for each, error in answers.errors.items() if each in wanted},
     )
+
+
+def _shut(seen: Seen, states: Mapping[str, HostState], name: str) -> bool:
+    """Tell whether the other hosts show the page of maintenance.
+
+    Raises:
+        PageElsewhere: They do, and a host that is to come back does not.
+    """
+    pages = [state for state in seen.apps if state.page_words]
+    open_ = sorted(each for each, state in states.items() if not state.page_words)
+    if pages and open_:
+        ends = f"changeover maintenance off --env {name}"
+        if any((state.maintenance or {}).get("deployment") for state in pages):
+            ends = f"changeover resume --env {name} or changeover abort --env {name}"
+        raise PageElsewhere(
+            f"{pages[0].host} shows the {pages[0].page_words}, and users would get the app on"
+            f" {', '.join(open_)}",
+            hint=f"{ends} first, then changeover catch-up --env {name}",
+            host=pages[0].host,
+        )
+    return bool(pages)
 
 
 def _take(run: Run, found: _Found, reason: str) -> tuple[Host, ...]:
@@ -147,6 +177,8 @@ def _walk(context: Context, run: Run, found: _Found) -> None:
             bringing.make(host, move)
         bringing.prove(host, found.live)
         bringing.keep_warm(host, found.live, found.previous)
+        if not found.shut:
+            bringing.open(host, state)
     if hosts:
         _unfence(run, hosts)
     lease.unlock(run.fleet, run.lease_hosts)
