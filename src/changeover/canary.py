@@ -14,12 +14,13 @@ class Gates:
 
     Args:
         requests: How many answers each colour has to have given at least.
-        errors_percent: The share of answers 5xx from which on it is red, whatever the old one does.
+        errors_percent: The share of answers 5xx above which it is red, whatever the old one does; of
+            ``requests`` answers at least, so a single one early on may be enough.
         errors_times: Red as well with more than this many times the errors that the old colour
             would have given, where that is more than one.
         slower_times: Red where the 99th percentile of the answers' time is more than this many
             times the old colour's and ``slower_ms``.
-        slower_ms: So many milliseconds are never too slow: small times vary by themselves.
+        slower_ms: So many milliseconds more are never too slow: small times vary by themselves.
     """
 
     requests: int = 20
@@ -34,7 +35,7 @@ class Gates:
         return (
             f"at least {self.requests} answers of each colour, at most {self.errors_percent:g}% of them"
             f" 5xx and {self.errors_times:g} times the old colour's, the slowest 1% at most"
-            f" {self.slower_times:g} times the old colour's and {self.slower_ms} ms"
+            f" {self.slower_times:g} times the old colour's or {self.slower_ms} ms more"
         )
 
 

@@ -84,7 +84,7 @@ def red(gates: Gates, new: Figures, old: Figures, *, last: bool) -> str | None:
         old: What the old one answered in the same time.
         last: Whether the share has lasted as long as it should.
     """
-    # What cannot become green with any number of good answers is red at once.
+    # Nobody waits for good answers that would make up for errors: too many among the least are red.
     least = max(new.requests, gates.requests)
     if new.errors * 100 > gates.errors_percent * least:
         return (

@@ -60,7 +60,7 @@ def test_errors_over_the_limit_are_red_whatever_the_old_colour_does() -> None:
     assert "8 of 500 answers are 5xx, over 1%: 1.6%" in red(figures(500, 8), figures(500, 100))
 
 
-def test_errors_that_no_number_of_good_answers_makes_up_for_are_red_at_once() -> None:
+def test_more_errors_than_the_least_number_of_answers_may_have_are_red_at_once() -> None:
     assert "1 of 3 answers" in red(figures(3, 1), figures(0), last=False)
     lenient = Gates(requests=200, errors_percent=1.0)
     assert gates.red(lenient, figures(3, 1), figures(0), last=False) is None

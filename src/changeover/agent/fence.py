@@ -138,5 +138,6 @@ def _wait_until_well(call: Call, hosts: set[str], seconds: float) -> None:
                 "balancer-unwell",
                 f"HAProxy does not find {', '.join(unwell)} well within {seconds:g} s",
                 cause="fenced again; what it asks is the health path, over TLS",
+                hint="look at Nginx and its certificate there, then changeover catch-up again",
             )
         time.sleep(PAUSE_SECONDS)

@@ -125,6 +125,7 @@ def of_hosts(root: Path, hosts: Collection[str]) -> tuple[Server, ...]:
         raise ActionError(
             "balancer-unknown-host",
             f"HAProxy has no server {', '.join(missing)}; it has {listed}",
+            hint="changeover provision tells HAProxy of every app host of the inventory",
         )
     return tuple(each for each in known if each.host in hosts)
 

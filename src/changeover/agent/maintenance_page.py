@@ -117,7 +117,12 @@ def _page(call: Call, retry_after: int) -> bytes:
         with path.open("rb") as stream:
             content = stream.read(LARGEST_PAGE + 1)
     except OSError as error:
-        raise ActionError("bad-page", f"{path} cannot be read", cause=str(error)) from error
+        raise ActionError(
+            "bad-page",
+            f"{path} cannot be read",
+            cause=str(error),
+            hint="changeover provision writes the page of a host; a release brings its own along",
+        ) from error
     if len(content) > LARGEST_PAGE:
         raise ActionError("bad-page", f"{path} is larger than {LARGEST_PAGE} bytes")
     words = _words(retry_after)

@@ -69,14 +69,16 @@ def refuse_unshared(call: Call, colour: str) -> None:
     if not shares(call) or call.places.stale_site.exists():
         raise ActionError(
             "no-canary-hook",
-            "the site that Nginx serves here was made before there were shares: the first "
-            "deployment of one that can goes without",
+            "the site that Nginx serves here was made before there were shares of clients, or "
+            "Nginx has not read the one that knows them",
+            hint="deploy once with --canary off: the site of what is deployed then knows shares",
         )
     missing = _named(call, text) - _has(call, colour)
     if missing:
         raise ActionError(
             "canary-unfit",
             f"the live site needs sockets that {colour} lacks: {', '.join(sorted(missing))}",
+            hint="deploy with --canary off: the new version comes with a site of its own",
         )
 
 

@@ -27,8 +27,8 @@ Event = dict[str, Any]
 
 # what goes on within a step: of no interest once it is over, where it could be drawn
 FLEETING = frozenset(
-    {"batch", "check", "data-check", "host-intent", "host-progress", "provision-play", "statement"}
-    | {"step-intent", "upload"}
+    {"batch", "canary", "check", "data-check", "host-intent", "host-progress", "provision-play"}
+    | {"statement", "step-intent", "upload"}
 )
 
 

@@ -37,7 +37,7 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
             return proof.preflight(run, step)
         case steps.Lock():
             holder.take(run, run.lease_hosts, step.reason, step.seconds, steal=steal)
-            return Outcome(says=f"held on {counted(len(run.lease_hosts), 'host')}, fenced")
+            return Outcome(says=f"held on {counted(len(run.lease_hosts), 'host')}")
         case steps.Fence():
             return balance.fence(fleet, run.environment.balancers, step)
         case steps.Unfence():

@@ -112,12 +112,12 @@ def _judge(run: Run, missing: Mapping[str, str]) -> None:
     catch_up = f"changeover catch-up --env {name}"
     if run.policy.fails:
         raise HostsBehind(
-            f"{said}: it is behind, and users are kept from it",
-            hint=f"{catch_up}, or --unreachable skip goes on without it",
+            f"{said}, behind the others: users are kept from there",
+            hint=f"{catch_up}, or --unreachable skip to go on without",
         )
     raise HostsAway(
         f"{there} of {total} app hosts are there, and policy {run.policy} needs more: {said}",
-        hint=f"start them; {catch_up} brings back what is fenced",
+        hint=f"start what is down; {catch_up} brings back what is fenced",
     )
 
 
@@ -131,7 +131,8 @@ def refuse_unstopped(found: Situation, environment: str) -> None:
         said = ", ".join(f"{each.host} {each.why}" for each in found.skipped)
         raise HostsAway(
             f"{said}, and strategy maintenance stops the old version everywhere first",
-            hint=f"start it; changeover catch-up --env {environment} brings back what is fenced",
+            hint="start what is down; "
+            f"changeover catch-up --env {environment} brings back what is fenced",
         )
 
 
@@ -228,7 +229,7 @@ def refuse_behind(run: Run, what: str) -> None:
     behind = survey.fenced(run.fleet, run.environment.balancers)
     if behind:
         raise HostsBehind(
-            f"{', '.join(sorted(behind))} is fenced and behind: {what}",
+            f"fenced and behind the others: {', '.join(sorted(behind))}; {what}",
             hint=f"changeover catch-up --env {run.environment.name}",
         )
 

@@ -136,7 +136,7 @@ def _refuse_unshared(run: Run, said: Mapping[str, HostState] | None) -> None:
         raise CanaryUnusable(
             f"{', '.join(lacking)}: the live site cannot send a share of the clients elsewhere: "
             "it was deployed before there were canaries, or Nginx has not read it",
-            hint="add --canary off once: what is deployed so has a site that can",
+            hint="add --canary off once: the site of what is deployed then can do it",
             host=", ".join(lacking),
         )
 

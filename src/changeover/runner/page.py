@@ -163,10 +163,10 @@ def hide(run: Run, step: steps.MaintenanceOff, hosts: Sequence[Host] | None = No
 
 
 def _partly(run: Run, errors: Mapping[str, ChangeoverError]) -> Mixed:
-    error = endings.one_of(errors)
+    error, name = endings.one_of(errors), run.environment.name
     return Mixed(
         f"users may still get the page on {', '.join(errors)}: {error.message}",
-        hint=f"changeover status --env {run.environment.name} shows each host; then the same again",
+        hint=f"changeover maintenance off --env {name} again; changeover status --env {name} shows each host",
         host=error.host,
         cause=error.cause,
     )

@@ -42,6 +42,7 @@ def deploy(json: bool = typer.Option(False, "--json")):
     output.event({"type": "step-intent", "step": "backfill", "hosts": ["app1", "app2"],
                   "says": "run the pending migrations, which are many and have long names"})
     output.event({"type": "warning", "says": "warning: a certificate expires in 20 days"})
+    output.event({"type": "canary", "says": "25% of the clients: new colour no request"})
     output.event({"type": "batch", "says": "002_currency: 500 of about 900 rows, hunter2-hunter2"})
     output.event({"type": "host-progress", "host": "app2", "message": "waits for its health"})
     input()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,3 +71,21 @@ def test_a_lease_of_a_rollback_that_may_live_names_what_can_be_gone_to(
     error = failed(lambda: back.rollback(desk.context, to=None, backup=None))
 
     assert ", then changeover rollback --to 1.0.0 --env demo where it is gone" in error.hint
+
+
+def test_a_rollback_in_a_canary_that_was_cut_off_tells_who_is_on_the_new_version(
+    desk: Desk, machines: Machines
+) -> None:
+    """Nobody was switched: `rollback` would leave the old version as well."""
+    machines.before_deployment()
+    run = desk.run()
+    lock = {"reason": "deploy 3.0.0", "owner": "a", "expired": True}
+    states = [
+        replace(state, lock=lock, canary={"colour": NEW, "percent": 25, "deployment": "d"})
+        for state in survey.look(run.fleet, run.app_hosts).apps
+    ]
+
+    error = failed(lambda: goal.choose(states, None, "demo"))
+
+    assert "25% of the clients are on 3.0.0 until abort" in error.message
+    assert str(error.hint).startswith("changeover abort --env demo")

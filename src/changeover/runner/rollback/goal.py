@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from changeover.colour import version_of
 from changeover.errors import InvalidInput
+from changeover.executors.canary import RENEWED_SECONDS
 from changeover.runner import holder
 
 if TYPE_CHECKING:
@@ -151,7 +152,13 @@ def _refuse_before_switch(states: Sequence[HostState], environment: str) -> None
         version = holder.deployed(ended[0].lock)
         live = version_of(str(ended[0].live))
         if live != version:
+            says = f"the deployment of {version} ended before users were sent on: {live} serves"
+            if share := next((state.canary for state in ended if state.canary), None):
+                says += (
+                    f"; {share['percent']}% of the clients are on {version} until abort, or for"
+                    f" {RENEWED_SECONDS} s at most"
+                )
             raise NothingToGoBackTo(
-                f"the deployment of {version} ended before users were sent on: {live} serves",
+                says,
                 hint=f"changeover abort --env {environment}, or name a version with --to",
             )

@@ -148,7 +148,7 @@ class Way:
         def act() -> Outcome:
             steal = holder.left_alone(self.seen.states.values(), self.run.journal.path.parent)
             lease.lock(self.run.fleet, self.hosts, reason, LEASE_SECONDS, steal=steal)
-            return Outcome(says=f"held on {', '.join(names)}, fenced")
+            return Outcome(says=f"held on {', '.join(names)}")
 
         self.run.step(step, act)
 
