@@ -97,15 +97,15 @@ def on(call: Call, given: Parameters) -> Result:
         allow=tuple(sorted({maintenance_page.address(each) for each in allow})),
         tester=_tester(given),
     )
+    was_on = maintenance_page.is_on(call.places)
+    if kind == CHECKS and not was_on:
+        return {"on": False, "skipped": True}
     if not maintenance_page.served(call):
         raise ActionError(
             "site-without-maintenance",
             f"the live site of {call.app.name} on this host was built before there was a page of"
             " maintenance, and would not show it",
         )
-    was_on = maintenance_page.is_on(call.places)
-    if kind == CHECKS and not was_on:
-        return {"on": False, "skipped": True}
     _save(call.places, {**before, kind: wish})
     _show(call, {**before, kind: wish})
     return {"on": True, "since": wish.since, "skipped": was_on and before.get(kind) == wish}

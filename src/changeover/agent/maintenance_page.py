@@ -44,13 +44,16 @@ def address(value: object) -> str:
 
 
 def served(call: Call) -> bool:
-    """Tell whether the live site asks for the page, and Nginx has read it."""
+    """Tell whether the live site asks for the page, and Nginx has read it.
+
+    Where the page is on, it had: a move that was cut off since, between two such sites, takes none away.
+    """
     try:
         text = call.places.site.read_text(encoding="utf-8")
     except OSError:
         return False
     asks = f"-e /run/{call.app.name}/maintenance/on)" in text
-    return asks and not call.places.stale_site.exists()
+    return asks and (is_on(call.places) or not call.places.stale_site.exists())
 
 
 def is_on(places: Places) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from changeover.colour import version_of
 from changeover.counts import counted
 from changeover.errors import ChangeoverError, CheckRed, Mixed
-from changeover.executors import maintenance
+from changeover.executors import lease, maintenance
 from changeover.fleet import action, on_each
 from changeover.outcome import Outcome
 from changeover.runner import draining, endings, survey
@@ -104,13 +104,29 @@ def _nowhere(
     return error
 
 
-def join(run: Run) -> None:
-    """Let the checks of a run through a page that is on by hand, which it leaves on."""
+def join(run: Run, back: Sequence[Host] | None = None) -> None:
+    """Let the checks of a run through a page that is on by hand, which it leaves on.
+
+    Args:
+        run: The run.
+        back: The hosts that go back, whatever one of them says of its page; where none are named, all
+            app hosts have to let the checks through.
+
+    Raises:
+        LeaseTaken: A host is another run's by now.
+        ChangeoverError: A host does not let them through, and nobody goes back.
+    """
     run.tester = new_token()
-    maintenance.show(
-        run.fleet, run.app_hosts, maintenance.Page(kind="checks", reason="", tester=run.tester)
-    ).check()
+    page = maintenance.Page(kind="checks", reason="", tester=run.tester)
+    answers = maintenance.show(run.fleet, run.app_hosts if back is None else back, page)
     run.shut = _ON["hand"]
+    if back is None:
+        answers.check()
+    for host, error in answers.errors.items():
+        if refused := lease.taken(run.fleet, error):
+            raise refused
+        says = f"warning: the page on {host} does not let the checks through: {error.message}"
+        run.note({"type": "warning", "says": says})
 
 
 def by_hand(states: Iterable[HostState]) -> bool:

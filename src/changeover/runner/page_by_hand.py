@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from changeover import steps
 from changeover.errors import InvalidInput
-from changeover.runner import by_hand, page, survey
+from changeover.runner import away, by_hand, page, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,11 +49,12 @@ def show(context: Context, asked: Asked) -> tuple[Outcome, Secret | None]:
         LockHeld: A deployment, or another hand, holds the lease.
     """
     name = context.environment.name
-    _refuse_deployment(_states(context), name)
+    states = _states(context)
+    _refuse_deployment(states.values(), name)
     token = page.new_token() if asked.tester else None
     step = steps.MaintenanceOn(
         id="maintenance-on",
-        hosts=tuple(host.name for host in context.run().app_hosts),
+        hosts=tuple(states),
         wanted="hand",
         reason=asked.reason,
         retry_after=asked.retry_after,
@@ -75,16 +76,18 @@ def hide(context: Context) -> Outcome:
         LockHeld: A deployment, or another hand, holds the lease.
     """
     name = context.environment.name
-    _refuse_deployment(_states(context), name)
-    hosts = tuple(host.name for host in context.run().app_hosts)
-    step = steps.MaintenanceOff(id="maintenance-off", hosts=hosts, wanted="hand")
+    states = _states(context)
+    _refuse_deployment(states.values(), name)
+    step = steps.MaintenanceOff(id="maintenance-off", hosts=tuple(states), wanted="hand")
     hint = f"changeover maintenance off --env {name} again"
     with by_hand.leased(context, "maintenance off", None, hint=hint) as run:
         return run.step(step, partial(page.hide, run, step))
 
 
-def _states(context: Context) -> Iterable[HostState]:
+def _states(context: Context) -> dict[str, HostState]:
     run = context.run()
+    # No user gets to a host that is fenced; catch-up has it show what the others show.
+    run.leave_out(dict.fromkeys(survey.fenced(run.fleet, run.environment.balancers), away.FENCED))
     states = survey.host_states(run.fleet, run.app_hosts)
     run.fleet.close()
     page.refuse_unserved(
@@ -92,7 +95,7 @@ def _states(context: Context) -> Iterable[HostState]:
         context.app,
         context.environment.name,
     )
-    return states.values()
+    return states
 
 
 def _refuse_deployment(states: Iterable[HostState], environment: str) -> None:

@@ -168,7 +168,7 @@ class _Taking:
             self._reopen(page_of)
             return
         if page.by_hand(self.seen.apps):
-            page.join(run)
+            page.join(run, self.app_hosts)
         own_back.end(run, self.app_hosts)
         revert = steps.Revert(
             id="revert",

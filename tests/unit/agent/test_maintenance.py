@@ -126,6 +126,22 @@ def test_the_page_stays_before_an_app_that_is_not_well(served: Machine, nginx: W
     assert nginx.ask().status == 503
 
 
+def test_a_page_that_is_on_lets_others_through_where_a_move_was_cut_off_behind_it(
+    served: Machine, nginx: Web
+) -> None:
+    served.do("maintenance_on", **ON, kind="deployment")
+    unread = served.root / "run/sample/site-not-read"
+    unread.touch()
+
+    assert served.do("state")["maintenance"]["served"]
+    served.do("maintenance_on", **ON, kind="deployment", tester={"token": TOKEN})
+
+    assert nginx.ask(X_Changeover_Tester=TOKEN).status == 200
+    served.do("maintenance_off", kind="deployment")
+    assert served.refuse("maintenance_on", **ON)["error"] == "site-without-maintenance"
+    assert served.do("maintenance_on", by="me", kind="checks")["skipped"]
+
+
 def test_a_site_without_the_page_is_refused_and_nothing_is_changed(proxied: Machine) -> None:
     live = proxied.up("1.0.0", site_text="server { listen 1; }\n")
     proxied.do("switch", colour=live, closing_seconds=0)

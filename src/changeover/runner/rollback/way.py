@@ -115,7 +115,7 @@ class Way:
             return
         self._lock()
         if page.by_hand(self.seen.apps):
-            page.join(self.run)
+            page.join(self.run, self.app_hosts)
         self.seen = away.fence_lost(self.run, self.seen)
         said = self.run.fleet.seen
         if shared := [host for host in self.app_hosts if said.get(host.name, {}).get("canary")]:

@@ -1,0 +1,83 @@
+"""A page of maintenance that is on by hand stands in nobody's way back."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from changeover.errors import Mixed
+from changeover.runner import page_by_hand, takeover
+from changeover.runner.rollback import back
+
+from .conftest import NEW, OLD, Machine, failed
+from .test_away import context
+
+if TYPE_CHECKING:
+    from .conftest import Desk, Machines
+
+FENCE = {"since": "then", "why": "two does not answer", "deployment": "d"}
+HAND = {"by": "ann", "since": "then", "reason": ""}
+
+
+@pytest.fixture(autouse=True)
+def shown(machines: Machines) -> None:
+    for name in ("one", "two"):
+        machines[name].wishes["hand"] = dict(HAND)
+
+
+def rollback(desk: Desk) -> str:
+    return str(back.rollback(desk.context, to=None, backup=None)["message"])
+
+
+def test_users_go_back_behind_it_where_an_app_host_is_lost(desk: Desk, machines: Machines) -> None:
+    machines["two"].reachable = False
+
+    error = failed(lambda: rollback(desk))
+
+    assert isinstance(error, Mixed)
+    assert error.message.startswith("1.0.0 serves again on one, proved; not known to be back: two")
+    assert (machines.live, machines["one"].lock) == ([OLD, NEW], None)
+
+
+def test_users_go_back_behind_it_where_it_lets_no_check_through(
+    desk: Desk, machines: Machines
+) -> None:
+    two = machines["two"]
+    two.on("maintenance_on", partial(two.refuse, "site-without-maintenance"))
+
+    assert rollback(desk).startswith("1.0.0 serves again, proved")
+
+    assert machines.live == [OLD, OLD]
+    assert "warning: the page on two does not let the checks through" in desk.says()
+
+
+def test_an_abort_goes_on_behind_it_where_an_app_host_is_lost(
+    desk: Desk, machines: Machines
+) -> None:
+    machines.before_deployment()
+    lease = {"owner": "ann", "reason": "deploy 3.0.0", "deployment": "d", "expired": True}
+    for name in ("one", "two", "three"):
+        machines[name].lock = {**lease, "heartbeat": "2026-01-15T10:15:00.000+00:00"}
+    machines["one"].live, machines["one"].pending = (
+        NEW,
+        {"kind": "switch", "deployment": "d", "from": OLD},
+    )
+    machines["two"].reachable = False
+
+    error = failed(lambda: takeover.abort(desk.context, force=False))
+
+    assert error.message.startswith(f"{OLD} is live on one, as before the deployment")
+    assert machines["one"].live == OLD
+
+
+def test_a_host_that_is_fenced_keeps_nobody_from_taking_the_page_away(
+    desk: Desk, machines: Machines
+) -> None:
+    machines.machines["edge"] = Machine("edge", fenced={"two": FENCE})
+    machines["two"].lose()
+
+    page_by_hand.hide(context(desk))
+
+    assert machines["one"].wishes == {}
