@@ -74,10 +74,12 @@ class Redactor:
         value = secret.reveal()
         if len(value) < SHORTEST_MASKED:
             return
-        self._forms |= _forms(value)
+        forms = _forms(value)
         for line in value.splitlines():
             if len(line.strip()) >= SHORTEST_LINE_MASKED:
-                self._forms |= _forms(line.strip())
+                forms |= _forms(line.strip())
+        # Another thread may be going through the ones of before.
+        self._forms = self._forms | forms
 
     def __call__(self, text: str) -> str:
         """Return ``text`` with every form of every known secret replaced."""

@@ -28,6 +28,7 @@ ENDED_OTHERWISE = {
     "executors/migrate/turn:Turn.watched": "_watch has seen it done",
     "executors/preflight/__init__:apply": "it enters a database, with a connect timeout and guards",
     "executors/smoke/conversation:_Listening.ping_within": "within asyncio.timeout",
+    "executors/smoke/together:run": "each check ends at its own deadlines",
     "executors/verify/__init__:_checks": "within _deadline, which kills the suite",
     "fleet:on_each": "each request ends with its line's silence at the latest",
     "line:Line.agent": "within hearing.answered_within, which closes the channel",

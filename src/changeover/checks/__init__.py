@@ -30,9 +30,16 @@ BUILT_IN = frozenset({"public_url", "public_host", "unique"})
 
 
 class _Named(Declared):
+    """What every check says.
+
+    From outside, checks that only read run at once; one that may change something, or that looks at
+    the time, runs alone, in its order. ``alongside`` says otherwise, either way.
+    """
+
     id: Slug
     summary: str = ""
     retry: Retry | None = None
+    alongside: bool | None = None
 
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import requests.cookies
@@ -11,10 +13,11 @@ import requests.cookies
 from changeover import checks as declared
 from changeover.checks import records
 from changeover.errors import CheckRed
-from changeover.executors.smoke import conversation, exchange, handshake
+from changeover.executors.smoke import conversation, exchange, handshake, order, together
 from changeover.executors.smoke.values import NotSavedError, Target, Values
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping, Sequence
 
     from changeover.secret import Secret
@@ -43,6 +46,11 @@ class CheckResult:
     seconds: float
     detail: tuple[str, ...] = ()
 
+    def masked(self, values: Values) -> CheckResult:
+        """Return the result with everything masked that is a secret by now."""
+        detail = tuple(values.redactor(line) for line in self.detail)
+        return replace(self, message=values.redactor(self.message), detail=detail)
+
     def as_event(self) -> Event:
         """Return the result as one JSON-ready event."""
         return {
@@ -57,7 +65,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmokeOutcome:
-    """What all checks found, in the order they ran."""
+    """What all checks found, in the order they are declared."""
 
     results: tuple[CheckResult, ...]
     seconds: float
@@ -94,7 +102,7 @@ def apply(
     environment: Mapping[str, str | Secret],
     report: Callable[[Event], None],
 ) -> SmokeOutcome:
-    """Run checks in order against the public address; report each as it ends.
+    """Run checks against the public address, independent ones at once; report each in its order.
 
     Args:
         target: Where to, and which authority to trust.
@@ -110,22 +118,24 @@ def apply(
         values.value(f"env:{name}")
     begun = time.monotonic()
     results = []
-    for check in checks:
-        result = _run(check, values)
-        results.append(result)
-        report(result.as_event())
+    work = [partial(_run, check, values) for check in checks]
+    with contextlib.closing(together.run(work, order.waits(checks))) as ended:
+        for found in ended:
+            # Those before it that ran at the same time may have saved what it shows.
+            result = found.masked(values)
+            results.append(result)
+            report(result.as_event())
     return SmokeOutcome(results=tuple(results), seconds=time.monotonic() - begun)
 
 
-def _run(check: declared.Check, values: Values) -> CheckResult:
+def _run(check: declared.Check, values: Values, stopped: threading.Event) -> CheckResult:
     begun = time.monotonic()
     end = begun if check.retry is None else begun + check.retry.seconds
     while True:
-        problems, detail = _once(check, values)
+        problems, detail = _once(check, values, stopped)
         pause = 0.0 if check.retry is None else check.retry.every
-        if not problems or time.monotonic() + pause >= end:
+        if not problems or time.monotonic() + pause >= end or stopped.wait(pause):
             break
-        time.sleep(pause)
     shown = [values.shown(problem) for problem in problems]
     return CheckResult(
         id=check.id,
@@ -136,13 +146,17 @@ def _run(check: declared.Check, values: Values) -> CheckResult:
     )
 
 
-def _once(check: declared.Check, values: Values) -> tuple[list[str], list[str]]:
+def _once(
+    check: declared.Check, values: Values, stopped: threading.Event
+) -> tuple[list[str], list[str]]:
     """Run a check once; return its problems and the lines that explain them."""
     if isinstance(check, declared.TlsCheck):
         return list(handshake.problems(check.tls, values.target)), []
     steps = declared.steps(check)
     cookies = requests.cookies.RequestsCookieJar()
     for number, step in enumerate(steps, 1):
+        if stopped.is_set():
+            return ["not asked: the checks were interrupted"], []
         problems, detail = _step(step, values, cookies)
         if problems:
             if len(steps) > 1:

@@ -14,6 +14,7 @@ import urllib3.connectionpool
 import urllib3.exceptions
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
 
 
@@ -56,16 +57,27 @@ class Deadline:
 
 
 class Adapter(requests.adapters.HTTPAdapter):
-    """Connects to given addresses, while the name stays in TLS and ``Host``."""
+    """Connects to given addresses, while the name stays in TLS and ``Host``.
 
-    def __init__(self, addresses: Mapping[str, str], deadline: Deadline) -> None:
+    Each exchange has a connection of its own: behind a balancer that is how every host is asked.
+    The context is shared, since reading authorities takes longer than a handshake.
+    """
+
+    def __init__(
+        self, addresses: Mapping[str, str], deadline: Deadline, context: ssl.SSLContext
+    ) -> None:
+        self._context = context
         self._addresses = addresses
         self._deadline = deadline
         super().__init__()
 
+    def cert_verify(self, conn: Any, *_: object, **__: object) -> None:  # noqa: ANN401 - requests' own
+        """Trust whom the context trusts, and nobody that requests would add to it."""
+        conn.cert_reqs = "CERT_REQUIRED"
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - requests' own
         """Make pools whose connections go to the given addresses."""
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
         addresses, deadline = self._addresses, self._deadline
 
         def opened(connection: urllib3.connection.HTTPConnection) -> socket.socket:

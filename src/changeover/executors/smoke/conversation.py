@@ -86,7 +86,7 @@ async def _open(websocket: WebSocket, values: Values) -> _Listening:
     host = values.target.host
     connection = await connect(
         f"wss://{parts.netloc}{values.path(websocket.path)}",
-        ssl=public_tls.trusting(values.target.ca_certificate),
+        ssl=values.trusting(),
         additional_headers={
             **values.target.headers(values.target.base),
             **{name: values.text(value) for name, value in websocket.headers.items()},

@@ -17,6 +17,7 @@ from changeover.executors.smoke.connection import Adapter, Deadline
 from changeover.executors.smoke.masking import excerpt
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator, Mapping
 
     from changeover.checks.records import Exchange, Expectation, Request
@@ -61,7 +62,7 @@ def send(request: Request, values: Values, cookies: requests.cookies.RequestsCoo
     session.cookies = cookies
     begun = time.monotonic()
     with Deadline(request.timeout_seconds) as deadline, session:
-        adapter = Adapter(values.target.addresses, deadline)
+        adapter = Adapter(values.target.addresses, deadline, _context(values))
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         try:
@@ -78,6 +79,13 @@ def send(request: Request, values: Values, cookies: requests.cookies.RequestsCoo
             raise NoAnswerError(_fault(error)) from error
 
 
+def _context(values: Values) -> ssl.SSLContext:
+    try:
+        return values.trusting()
+    except public_tls.AuthorityUnreadable as error:
+        raise NoAnswerError(error.message) from error
+
+
 def _url(request: Request, values: Values) -> str:
     if request.url is not None:
         return values.text(request.url)
@@ -87,7 +95,6 @@ def _url(request: Request, values: Values) -> str:
 def _read(
     session: requests.Session, request: Request, values: Values, url: str, begun: float
 ) -> Answer:
-    authority = values.target.ca_certificate
     headers = {name: values.text(value) for name, value in request.headers.items()}
     form = request.form
     with session.request(
@@ -103,7 +110,6 @@ def _read(
         data=values.filled(form) if form is not None else _bytes(request, values),
         allow_redirects=request.follow,
         timeout=request.timeout_seconds,
-        verify=True if authority is None else str(authority),
         stream=True,
     ) as response:
         body = b""

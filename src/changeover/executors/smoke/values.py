@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import secrets
+import threading
 import urllib.parse
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from changeover import public_tls
 from changeover.checks.records import PLACEHOLDER, ValueRule
 from changeover.errors import InvalidInput
 from changeover.executors.smoke.masking import masked
 from changeover.secret import Redactor, Secret
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
@@ -80,6 +83,8 @@ class Values:
     redactor: Redactor
     captured: dict[str, Any] = field(default_factory=dict)
     unique: str = field(default_factory=lambda: secrets.token_hex(4))
+    _trusting: ssl.SSLContext | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def of(cls, target: Target, environment: Mapping[str, str | Secret]) -> Values:
@@ -90,8 +95,24 @@ class Values:
 
     def save(self, name: str, value: object) -> None:
         """Keep a captured value and mask it in everything that is said from now on."""
-        self.captured[name] = value
-        self.redactor.add(Secret(_text(value)))
+        with self._lock:
+            self.captured[name] = value
+            self.redactor.add(Secret(_text(value)))
+
+    def trusting(self) -> ssl.SSLContext:
+        """Return the one context that every connection of the run is opened under.
+
+        Raises:
+            AuthorityUnreadable: The authority's file is missing, or no certificate is in it.
+        """
+        with self._lock:
+            if self._trusting is None:
+                context = public_tls.trusting(self.target.ca_certificate)
+                context.set_alpn_protocols(["http/1.1"])
+                # urllib3 says so again for each connection, which frees what another thread may read.
+                context.set_alpn_protocols = lambda _: None  # type: ignore[method-assign, assignment]
+                self._trusting = context
+            return self._trusting
 
     def shown(self, text: str) -> str:
         """Return ``text`` fit to be shown."""
