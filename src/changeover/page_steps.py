@@ -10,6 +10,7 @@ from changeover import steps
 if TYPE_CHECKING:
     from changeover.situation import Situation, Target
 
+ON = "maintenance-on"
 # What the page tells clients: about as long as a deployment behind it takes.
 RETRY_AFTER_SECONDS = 120
 
@@ -53,7 +54,7 @@ def shown(situation: Situation, target: Target) -> list[steps.AnyStep]:
         return []
     return [
         steps.MaintenanceOn(
-            id="maintenance-on",
+            id=ON,
             hosts=situation.app_hosts,
             undo="the old version serves again, then the page is taken away",
             wanted="deployment",

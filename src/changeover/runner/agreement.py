@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from changeover.colour import version_of
 from changeover.errors import Failed, InvalidInput, Mixed
 from changeover.runner import holder, survey
 
@@ -53,12 +54,26 @@ def refuse_behind_page(states: Iterable[HostState], environment: str) -> None:
         wish = (state.maintenance or {}).get("deployment")
         if wish:
             holder.refuse_held(known, environment)
+            way_out = f"changeover abort --env {environment} takes it back"
+            if outlived(known, wish):
+                way_out = f"changeover maintenance off --env {environment} takes the page away"
             raise Unconfirmed(
                 f"{wish['reason']} ended half way, and users get its page of maintenance since {wish['since']}",
-                hint=f"changeover abort --env {environment} takes it back, "
-                f"changeover resume --env {environment} goes on",
+                hint=f"{way_out}, changeover resume --env {environment} goes on",
                 host=state.host,
             )
+
+
+def outlived(states: Iterable[HostState], wish: Mapping[str, object]) -> bool:
+    """Tell whether all that is left of a deployment is its page: every app host was told to stay."""
+    version = holder.deployed(dict(wish))
+    return version is not None and all(
+        state.live == state.confirmed
+        and not state.pending
+        and version_of(state.live or "") == version
+        for state in states
+        if "app" in state.groups
+    )
 
 
 class Overtaken(Failed):

@@ -29,7 +29,7 @@ def found(context: Context, *, force: bool) -> tuple[Event, Seen]:
     seen = survey.look(run.fleet, run.lease_hosts)
     states = seen.states
     leases = [state.lock for state in states.values() if state.lock]
-    held = next((each for each in leases if holder.deployed(each)), None) or _shown(states.values())
+    held = next((each for each in leases if holder.deployed(each)), None) or shown(states.values())
     name = context.environment.name
     unconfirmed = next((each for each in states.values() if each.live != each.confirmed), None)
     if held is None and unconfirmed is not None:
@@ -48,7 +48,7 @@ def found(context: Context, *, force: bool) -> tuple[Event, Seen]:
     return held, seen
 
 
-def _shown(states: Iterable[HostState]) -> Event | None:
+def shown(states: Iterable[HostState]) -> Event | None:
     """Return whose page of maintenance is on, where a deployment left it."""
     wishes = ((state.maintenance or {}).get("deployment") for state in states)
     return next((wish for wish in wishes if wish), None)
@@ -65,9 +65,10 @@ def refuse_confirmed(
     version = str(holder.deployed(held))
     confirmed = {version_of(state.confirmed or "") for state in states}
     if pending is None and confirmed == {version}:
+        page = f"changeover maintenance off --env {environment} takes its page away, then "
         raise NothingInterrupted(
             f"{version} was confirmed before the deployment stopped: there is nothing to abort",
-            hint=f"changeover resume --env {environment} ends it, "
+            hint=f"changeover resume --env {environment} ends it, {page if shown(states) else ''}"
             f"changeover rollback --env {environment} takes it back",
         )
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from changeover import steps
 from changeover.errors import InvalidInput
-from changeover.runner import away, by_hand, page, survey
+from changeover.runner import agreement, away, by_hand, interruption, page, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from changeover.outcome import Outcome
     from changeover.runner.host_state import HostState
+    from changeover.runner.run import Run
     from changeover.runner.stages import Context
     from changeover.secret import Secret
 
@@ -69,7 +70,7 @@ def show(context: Context, asked: Asked) -> tuple[Outcome, Secret | None]:
 
 
 def hide(context: Context) -> Outcome:
-    """Take the page away.
+    """Take the page away, also that of a deployment that was cut off after every host was told to stay.
 
     Raises:
         PageOfDeployment: A deployment shows it: it is resumed or taken back first.
@@ -77,11 +78,19 @@ def hide(context: Context) -> Outcome:
     """
     name = context.environment.name
     states = _states(context)
-    _refuse_deployment(states.values(), name)
-    step = steps.MaintenanceOff(id="maintenance-off", hosts=tuple(states), wanted="hand")
+    wish = interruption.shown(states.values())
+    if wish is None or not agreement.outlived(states.values(), wish):
+        _refuse_deployment(states.values(), name)
     hint = f"changeover maintenance off --env {name} again"
     with by_hand.leased(context, "maintenance off", None, hint=hint) as run:
-        return run.step(step, partial(page.hide, run, step))
+        if wish is not None:
+            _hide(run, states, "deployment")
+        return _hide(run, states, "hand")
+
+
+def _hide(run: Run, hosts: Iterable[str], wanted: Literal["hand", "deployment"]) -> Outcome:
+    step = steps.MaintenanceOff(id="maintenance-off", hosts=tuple(hosts), wanted=wanted)
+    return run.step(step, partial(page.hide, run, step))
 
 
 def _states(context: Context) -> dict[str, HostState]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from changeover import steps
+from changeover import page_steps, steps
 from changeover.errors import ChangeoverError, Failed, Mixed
 from changeover.executors import lease, operate
 from changeover.runner import closed, endings, retreat, sending_back, unshared, withdrawal
@@ -130,9 +130,14 @@ def _stays(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError) -> 
         f"changeover smoke --env {name} shows what users get, "
         f"changeover rollback --env {name} takes it back"
     )
-    if run.shut:
-        hint = f"changeover resume --env {name} ends it, and takes the page away"
-    return endings.mixed(run, message, error, hint=hint, goes_on=bool(run.shut))
+    behind = closed.behind(run, plan.situation)
+    if behind:
+        run.shut = "users get the page of maintenance"
+        hint = (
+            f"changeover resume --env {name} ends it, and takes the page away; where it cannot, "
+            f"changeover maintenance off --env {name} does"
+        )
+    return endings.mixed(run, message, error, hint=hint, goes_on=behind)
 
 
 def _before_switch(
@@ -254,18 +259,32 @@ def interrupted(
         )
     elif step in CONFIRMED:
         says = f"{plan.version} serves and is confirmed"
+        page = ", and takes the page away" if step == "maintenance-off" else ""
         hint = (
-            f"changeover resume --env {name} ends it, "
+            f"changeover resume --env {name} ends it{page}, "
             f"changeover rollback --env {name} takes it back"
         )
     elif step == "migrator":
         says = f"{says}, and the app's own migrator runs on by itself"
     elif resumed:
         says = f"users may be on {plan.version} already; changeover status --env {name} shows it"
-    if run.shut and plan.situation.strategy == "maintenance" and step not in CONFIRMED:
-        says = f"{before} is stopped, or being so, and {plan.version} is not confirmed"
+    if page_steps.closed(plan.situation) and step not in CONFIRMED:
+        says = _behind_page(run, plan, step, says, resumed=resumed)
     if going_back:
         hint = f"changeover abort --env {name} goes on with going back"
         says = f"{says}; it was going back"
     message = f"interrupted at {step}: {says}{still}"
     return endings.interrupted(run, message, hint=hint, free=False)
+
+
+def _behind_page(run: Run, plan: Plan, step: str, says: str, *, resumed: bool) -> str:
+    """Say what runs where users get the page of a deployment, or may get it."""
+    if resumed or step == page_steps.ON:
+        run.shut = run.shut or "users may get the page of maintenance"
+    before, version = plan.situation.live_version, plan.version
+    if resumed:
+        look = f"changeover status --env {run.environment.name}"
+        return f"{before} or {version} may run, {look} shows which"
+    if not run.shut or step == page_steps.ON:
+        return says
+    return f"{before} is stopped, or being so, and {version} is not confirmed"

@@ -133,6 +133,48 @@ def test_what_was_cut_off_is_left_to_resume_and_abort(desk: Desk, machines: Mach
     assert_old_serves(machines)
 
 
+def test_where_the_page_comes_up_just_now_an_interrupt_says_that_users_may_get_it(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["two"].on("maintenance_on", stop_here)
+
+    with pytest.raises(
+        Interrupted, match=r"1[.]0[.]0 serves; users may get the page of maintenance"
+    ):
+        deploy(desk)
+
+
+def test_an_interrupt_says_that_users_may_get_the_page_that_an_earlier_run_left(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["one"].on("steal", stop_here)
+
+    with pytest.raises(
+        Interrupted, match=r"1[.]0[.]0 or 3[.]0[.]0 may run.*users may get the page"
+    ):
+        deploy(desk, resumed=True)
+
+
+def test_the_page_that_is_all_that_is_left_of_a_deployment_goes_by_hand(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["two"].on("maintenance_off", stop_here)
+    with pytest.raises(Interrupted) as told:
+        deploy(desk)
+    assert "resume --env demo ends it, and takes the page away" in told.value.hint
+    del machines["two"].before["maintenance_off"]
+    machines["two"].wishes["hand"] = {"by": "ann", "since": "then"}
+    going_back = lambda: back.rollback(desk.context, to="1.0.0", backup=None)  # noqa: E731
+    for machine in machines.machines.values():
+        machine.lock = None
+    assert failed(going_back).hint.startswith("changeover maintenance off")
+
+    page_by_hand.hide(desk.context)
+
+    assert (machines["one"].wishes, machines["two"].wishes) == ({}, {})
+    assert (machines.live, going_back()["exit"]) == ([NEW, NEW], 0)
+
+
 def test_a_page_by_hand_stays_on_and_the_end_says_so(desk: Desk, machines: Machines) -> None:
     for name in ("one", "two"):
         machines[name].before.clear()
