@@ -122,9 +122,10 @@ def _look(run: Run, host: str | None) -> _Found:
     states = {
         each: state for each, state in survey.states_of(answers, hosts).items() if each in wanted
     }
+    live = agreement.settled(seen.states.values(), name)
     shut = _shut(seen, states, name)
     return _Found(
-        live=agreement.settled(seen.states.values(), name),
+        live=live,
         previous=agreement.agreed(seen.states.values(), "previous", name),
         states=states,
         shut=shut,
@@ -142,13 +143,10 @@ def _shut(seen: Seen, states: Mapping[str, HostState], name: str) -> bool:
     pages = [state for state in seen.apps if state.page_words]
     open_ = sorted(each for each, state in states.items() if not state.page_words)
     if pages and open_:
-        ends = f"changeover maintenance off --env {name}"
-        if any((state.maintenance or {}).get("deployment") for state in pages):
-            ends = f"changeover resume --env {name} or changeover abort --env {name}"
         raise PageElsewhere(
             f"{pages[0].host} shows the {pages[0].page_words}, and users would get the app on"
             f" {', '.join(open_)}",
-            hint=f"{ends} first, then changeover catch-up --env {name}",
+            hint=f"changeover maintenance off --env {name} first, then changeover catch-up --env {name}",
             host=pages[0].host,
         )
     return bool(pages)
