@@ -11,7 +11,7 @@ from changeover.absence import policy
 from changeover.errors import RolledBack
 from changeover.executors import operate
 from changeover.inventory import Host
-from changeover.runner import away, catch_up, finish, forward, page_by_hand, survey
+from changeover.runner import away, catch_up, finish, forward, survey
 from changeover.runner.rollback import back
 from changeover.situation import Skipped
 from changeover.ssh_failures import SessionLost
@@ -199,20 +199,6 @@ def test_no_user_gets_the_app_on_a_host_that_comes_back_while_the_others_show_a_
         "changeover maintenance off --env demo first, then changeover catch-up --env demo"
     )
     assert (fenced(machines), machines["two"].lock) == (["two"], None)
-
-
-def test_the_page_is_shown_by_hand_without_a_host_that_no_user_gets_to(
-    desk: Desk, machines: Machines
-) -> None:
-    machines["edge"].fenced = {"two": FENCE}
-    machines["two"].lose()
-    asked = page_by_hand.Asked(retry_after=120, allow=(), tester=False, reason="")
-
-    page_by_hand.show(context(desk), asked)
-    assert sorted(machines["one"].wishes) == ["hand"]
-
-    page_by_hand.hide(context(desk))
-    assert machines["one"].wishes == {}
 
 
 def test_a_page_that_stayed_on_a_host_goes_before_users_come(
