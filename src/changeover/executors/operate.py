@@ -199,7 +199,9 @@ def stop(
 
     With ``shut`` it may be the live one, behind the page of maintenance.
     """
-    request = action("stop", colour=colour, drain_seconds=seconds, shut=shut)
+    # An older agent knows no page, and whoever goes back takes any agent.
+    behind = {"shut": True} if shut else {}
+    request = action("stop", colour=colour, drain_seconds=seconds, **behind)
     return on_each(fleet, hosts, lambda _: [request])
 
 

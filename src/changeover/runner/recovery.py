@@ -247,7 +247,7 @@ def interrupted(
         going_back: It was going back already, since that step was red.
     """
     run.unstoppable = True
-    still = unshared.give_up(run, plan)
+    still = unshared.give_up(run, plan, step, resumed=resumed)
     name = run.environment.name
     before = plan.situation.live_version
     says = f"{before} serves" if before else "nothing is live"

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from changeover import steps
 from changeover.colour import version_of
 from changeover.executors import lease, operate
+from changeover.outcome import Outcome
 from changeover.runner import proof
+from changeover.ssh_failures import AgentFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from changeover.errors import ChangeoverError
     from changeover.inventory import Host
-    from changeover.outcome import Outcome
     from changeover.runner.run import Run
 
 
@@ -73,8 +74,20 @@ def prove(run: Run, colour: str, hosts: Sequence[Host]) -> None:
     inside = Inside(id="inside", hosts=names, colour=colour, version=version)
     # Both ask what is there already, so neither waits for the other.
     with proof.beside(lambda: proof.smoke(run, outside)) as asked:
-        run.step(inside, lambda: proof.preview(run, inside, hosts), going_back=True)
+        run.step(inside, lambda: _inside(run, inside, hosts), going_back=True)
         run.step(outside, asked.result, going_back=True)
+
+
+def _inside(run: Run, step: Inside, hosts: Sequence[Host]) -> Outcome:
+    """Ask on each host; where an older agent cannot be asked so, what is seen from outside has to do."""
+    try:
+        return proof.preview(run, step, hosts)
+    except AgentFailed as error:
+        if not run.fleet.any_agent or error.error != "bad-parameter":
+            raise
+        says = f"warning: not asked on each host: the agent of {error.host} is of another version"
+        run.note({"type": "warning", "says": says, "cause": error.message})
+        return Outcome(says="not asked on each host", changed=False)
 
 
 def but(hosts: Sequence[Host], names: Sequence[str] | dict[str, ChangeoverError]) -> list[Host]:

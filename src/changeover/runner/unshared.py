@@ -37,9 +37,12 @@ def send_back(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError) 
     return sending_back.arrived(run, plan, red, error, dict(ended.errors), mended, resumed=False)
 
 
-def give_up(run: Run, plan: Plan) -> str:
-    """End the share of a deployment that stops here; say what of it is not known to have ended."""
-    if not any(isinstance(step, steps.Canary) for step in plan.steps):
+def give_up(run: Run, plan: Plan, step: str, *, resumed: bool) -> str:
+    """End the share of a deployment that stops in a step; say what of it is not known to have ended."""
+    names = [each.id for each in plan.steps]
+    shares = [each.id for each in plan.steps if isinstance(each, steps.Canary)]
+    # Before the first of them nobody was sent anywhere, but where an earlier run came before.
+    if not shares or (not resumed and names.index(step) < names.index(shares[0])):
         return ""
     ended = canary.end(run.fleet, run.app_hosts)
     if not ended.errors:

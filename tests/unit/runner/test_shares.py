@@ -176,6 +176,21 @@ def test_a_look_that_one_host_misses_is_made_up_for(
     assert clients.percent == {"one": 5, "two": 5}
 
 
+def test_who_stops_before_the_first_share_is_told_of_no_client_on_the_new_colour(
+    desk: Desk, machines: Machines, clients: Clients
+) -> None:
+    def stop_here() -> None:
+        machines["two"].on("canary_end", machines["two"].lose)
+        raise KeyboardInterrupt
+
+    machines["one"].on("start", stop_here)
+
+    with pytest.raises(Interrupted, match=r"at start: 1[.]0[.]0 serves$"):
+        forward.walk(desk.run(), canaried(5))
+
+    assert clients.most == 0
+
+
 def test_a_deployment_that_is_resumed_after_its_switch_shares_nobody(
     desk: Desk, machines: Machines, clients: Clients
 ) -> None:

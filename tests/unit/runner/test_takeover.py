@@ -11,7 +11,7 @@ from changeover.errors import Mixed
 from changeover.runner import interruption, takeover
 from changeover.runner.rollback import back
 
-from .conftest import NEW, OLD, failed
+from .conftest import NEW, OLD, Machine, failed
 
 if TYPE_CHECKING:
     from .conftest import Desk, Machines
@@ -47,6 +47,33 @@ def test_only_what_the_deployment_started_is_stopped(desk: Desk, machines: Machi
     assert [machines[name].running for name in ("one", "two")] == [[OLDER, OLD], [OLDER, OLD]]
     assert end["message"] == f"{OLD} is live on one, two, as before the deployment, proved"
     assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+
+
+def test_an_older_agent_is_asked_what_it_knows_and_the_rest_is_told(
+    desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {
+        "stop": {"colour", "drain_seconds"},
+        "revert": {"to", "of", "closing_seconds", "timeout_seconds"},
+    }
+
+    def as_it_was(machine: Machine, name: str, action: dict[str, Any]) -> dict[str, Any]:
+        if set(action) - {"id", "action", *known[name]}:
+            machine.refuse("bad-parameter", "unknown parameter")
+        return dict(getattr(Machine, f"_{name}")(machine, action))
+
+    for machine in (machines["one"], machines["two"]):
+        machine.older = True
+        for name in known:
+            object.__setattr__(machine, f"_{name}", partial(as_it_was, machine, name))
+
+    unknown = partial(machines["two"].refuse, "bad-parameter")
+    monkeypatch.setattr("changeover.runner.retreat.proof.preview", lambda *_: unknown())
+
+    assert abort(desk)["exit"] == 0
+
+    assert [machines[name].running for name in ("one", "two")] == [[OLDER, OLD], [OLDER, OLD]]
+    assert "warning: not asked on each host: the agent of" in desk.says()
 
 
 def test_an_older_build_of_the_version_that_was_live_before_stays_warm(
