@@ -120,5 +120,13 @@ def show(
                 | {"fenced": state.host in seen.fenced},
                 f"{state.host}  {words}",
             )
+    wanted = {kind for state in seen.apps for kind in state.maintenance or {}}
+    if "deployment" in wanted:
+        desk.output.note(
+            "it goes with its deployment; where that was cut off, changeover resume"
+            f" --env {env} goes on, changeover abort --env {env} takes it back"
+        )
+    elif "hand" in wanted:
+        desk.output.note(f"changeover maintenance off --env {env} takes it away")
     if seen.failure is not None:
         raise seen.failure

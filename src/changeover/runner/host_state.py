@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from changeover.inventory import Host
 
 Event = dict[str, Any]
+# Who takes the page away again: whoever wanted it.
+_WANTED = {"hand": "by hand", "deployment": "for a deployment"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +81,10 @@ class HostState:
         page = self.maintenance or {}
         if not page.get("on"):
             return ""
-        wishes = [page[kind] for kind in ("hand", "deployment") if page.get(kind)]
+        wishes = [(words, page[kind]) for kind, words in _WANTED.items() if page.get(kind)]
         said = [
-            f"since {wish['since']} by {wish['by']}{_about(wish['reason'])}{_through(wish)}"
-            for wish in wishes
+            f"since {wish['since']} by {wish['by']}, {words}{_about(wish['reason'])}{_through(wish)}"
+            for words, wish in wishes
         ]
         return f"maintenance page {'; '.join(said) or 'shown'}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -81,3 +82,13 @@ def test_every_host_that_does_not_answer_is_named(
     assert lost is not None
     assert lost.message == "two does not answer SSH; three does not answer SSH"
     assert (lost.host, lost.exit_code) == ("two, three", 6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("hand", "by hand (slow)"), ("deployment", "for a deployment (slow)")]
+)
+def test_a_page_of_maintenance_is_told_with_who_takes_it_away(kind: str, words: str) -> None:
+    wish = {"since": "then", "by": "ann@desk", "reason": "slow", "allow": [], "tester": True}
+    shown = replace(state("app1", OLD, OLD), maintenance={"on": True, kind: wish})
+
+    assert shown.page_words == f"maintenance page since then by ann@desk, {words}, not for testers"
