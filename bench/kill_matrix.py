@@ -115,7 +115,7 @@ def main() -> int:
     parser.add_argument("--prepare", action="store_true", help="make the disks to begin with")
     parser.add_argument("--verbs", default="deploy", help=", ".join(VERBS))
     parser.add_argument("--kinds", default=",".join([*CONTROLLER, *HOST]), help="all unless named")
-    parser.add_argument("--every", type=int, default=1, help="only each so manieth point")
+    parser.add_argument("--every", type=int, default=1, help="only every so many points")
     parser.add_argument(
         "--only", help="these moments, as rows name them: deploy:cut-after:7:back:first,..."
     )

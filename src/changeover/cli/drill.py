@@ -8,7 +8,7 @@ import typer
 
 from changeover.cli import options
 from changeover.cli.confirm import ask
-from changeover.cli.desk import open_desk
+from changeover.cli.desk import open_desk, output_of
 from changeover.errors import CheckRed, InvalidInput
 
 if TYPE_CHECKING:
@@ -43,15 +43,16 @@ def drill(
     from changeover.drill import declaration, faults, trial  # noqa: PLC0415
 
     wanted = faults.chosen(fault or ())
-    desk = open_desk(env, app, json_lines=json)
     if list_:
+        output = output_of(json_lines=json)
         for each in wanted:
-            desk.output.data(
+            output.data(
                 {"type": "fault", "name": each.name, "step": each.step, "by": each.who}
                 | {"says": each.says},
                 f"{each.name:<20} {each.step:<8} {each.who:<14} {each.says}",
             )
         return
+    desk = open_desk(env, app, json_lines=json)
     declared = declaration.declared(desk.environment, desk.app)
     if version is None:
         raise VersionMissing(

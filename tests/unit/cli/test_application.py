@@ -188,3 +188,10 @@ def test_the_lab_tells_its_failures_as_every_verb(
 
     assert [line["type"] for line in lines] == ["version", "error"]
     assert lines[-1]["exit"] == done.returncode == 2
+
+
+def test_the_faults_of_drills_are_shown_without_an_environment() -> None:
+    done = changeover("drill", "--list", "--env", "nowhere")
+
+    assert done.returncode == 0, done.stderr
+    assert "kill-after-switch" in done.stdout
