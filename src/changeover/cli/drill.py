@@ -49,7 +49,7 @@ def drill(
             output.data(
                 {"type": "fault", "name": each.name, "step": each.step, "by": each.who}
                 | {"says": each.says},
-                f"{each.name:<20} {each.step:<8} {each.who:<14} {each.says}",
+                f"{each.name:<29} {each.step:<8} {each.who:<14} {each.says}",
             )
         return
     desk = open_desk(env, app, json_lines=json)
