@@ -9,12 +9,13 @@ when no worker of the old configuration listens any more.
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import shutil
 import time
 from typing import TYPE_CHECKING
 
-from changeover.agent import connections, durable, filelock
+from changeover.agent import connections, durable, filelock, running
 from changeover.agent.failure import ActionError
 from changeover.agent.places import NGINX, Places
 
@@ -94,7 +95,8 @@ def closing(call: Call, seconds: float) -> Iterator[int]:
     root = call.host.root
     flags = _flags(call)
     saying = f"a reload for {call.app.name} of {call.deployment}"
-    with filelock.held(root / LOCK_FILE, LOCK_SECONDS, saying, call.progress):
+    stuck = functools.partial(running.end_hung, call)
+    with filelock.held(root / LOCK_FILE, LOCK_SECONDS, saying, call.progress, stuck=stuck):
         try:
             for flag in flags:
                 flag.touch()

@@ -203,21 +203,22 @@ def _events(content: bytes) -> Iterator[Event]:
 def end_hung(call: Call) -> bool:
     """Kill requests that give no sign of life, with all that they started; tell whether there were any.
 
-    What one of them did is finished or undone by whoever is next, as after any other kill.
+    What one of them did is finished or undone by whoever is next, as after any other kill. They may be
+    of another app of this host: Nginx is one for all of them.
     """
-    hung = _hung(call.places)
+    hung = _hung(call)
     if hung:
         time.sleep(PROOF_SECONDS)
-        hung = [run for run in _hung(call.places) if run in hung]
+        hung = [run for run in _hung(call) if run in hung]
     for run in hung:
         call.progress(f"{run.unit} ({run.action}) gives no sign of life: it is killed")
         call.host.programs.run("systemctl", "kill", "--signal=SIGKILL", "--", run.unit)
     return bool(hung)
 
 
-def _hung(places: Places) -> list[Run]:
-    others = (run for run in listed(places) if run.process != os.getpid())
-    return [run for run in others if run.unit and run.hung]
+def _hung(call: Call) -> list[Run]:
+    every = (run for app in call.host.apps for run in listed(call.host.places(app)))
+    return [run for run in every if run.process != os.getpid() and run.unit and run.hung]
 
 
 def adopted(call: Call, action: Action) -> Result | None:

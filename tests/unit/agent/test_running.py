@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import io
 import json
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from changeover.agent import dispatch, main, protocol, running
+from changeover.agent import dispatch, main, nginx, protocol, running
 from changeover.agent.failure import ActionError
 
 from .conftest import APP, NONCE
@@ -171,20 +172,32 @@ def test_its_file_tells_no_parameter(machine: Machine, monkeypatch: pytest.Monke
     assert "secret" not in seen[0]
 
 
-def held(machine: Machine) -> int:
+def nothing(_: Call) -> contextlib.AbstractContextManager[object]:
+    return contextlib.nullcontext()
+
+
+def held(
+    machine: Machine,
+    *,
+    app: str = APP,
+    busy: Callable[[Call], contextlib.AbstractContextManager[object]] = nothing,
+) -> int:
     """Begin the stop in a process of its own, in a unit, and stop that process half way."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
 
-        def hold(_call: Call, _given: Parameters) -> Result:
-            os.write(writer, b"1")
-            time.sleep(600)
+        def hold(call: Call, _given: Parameters) -> Result:
+            with busy(call):
+                os.write(writer, b"1")
+                time.sleep(600)
             return {}
 
         dispatch.ACTING["stop"] = hold
         fence = {"number": machine.number, "nonce": NONCE}
-        raw = {"protocol": 1, "app": APP, "deployment": "d1", "fence": fence, "actions": [STOP]}
+        lease = {"owner": "a", "reason": "b", "ttl_seconds": 600, "nonce": NONCE}
+        actions = [{"action": "lock", **lease, "at_least": machine.number}, STOP]
+        raw = {"protocol": 1, "app": app, "deployment": "d1", "fence": fence, "actions": actions}
         replies = protocol.Replies(io.BytesIO())
         parsed = protocol.parse(json.dumps(raw).encode())
         dispatch.run(machine.host, parsed, replies, f"held-{os.getpid()}.scope")
@@ -222,6 +235,18 @@ def test_a_holder_that_is_stopped_is_killed_by_whoever_waits_for_it(
         assert machine.do("revert", to=old, closing_seconds=0)["skipped"]
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def test_one_of_another_app_that_is_stopped_at_a_reload_is_killed_by_who_waits_for_nginx(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "HUNG_SECONDS", -1)
+    monkeypatch.setattr(running, "PROOF_SECONDS", 0)
+    monkeypatch.setattr(nginx, "LOCK_SECONDS", 20)
+    child = held(machine, app="sample-api", busy=lambda call: nginx.closing(call, 0))
+
+    with nginx.closing(machine.call("d2"), 0):
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
 def test_one_of_another_version_of_the_agent_is_listed_all_the_same(machine: Machine) -> None:
