@@ -103,7 +103,7 @@ def show(
     json: options.Json = False,
 ) -> None:
     """Show on each app host whether users get the page, since when, and who wanted it."""
-    from changeover.runner import survey  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner import page_by_hand, survey  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app_name, json_lines=json)
     states, seen = survey.status(desk.environment, desk.app, desk.output.event)
@@ -120,13 +120,7 @@ def show(
                 | {"fenced": state.host in seen.fenced},
                 f"{state.host}  {words}",
             )
-    wanted = {kind for state in seen.apps for kind in state.maintenance or {}}
-    if "deployment" in wanted:
-        desk.output.note(
-            "it goes with its deployment; where that was cut off, changeover resume"
-            f" --env {env} goes on, changeover abort --env {env} takes it back"
-        )
-    elif "hand" in wanted:
-        desk.output.note(f"changeover maintenance off --env {env} takes it away")
+    if taken_away := page_by_hand.taken_away(seen.apps, env):
+        desk.output.note(taken_away)
     if seen.failure is not None:
         raise seen.failure

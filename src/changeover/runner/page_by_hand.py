@@ -11,7 +11,7 @@ from changeover.errors import InvalidInput
 from changeover.runner import agreement, away, by_hand, interruption, page, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from changeover.outcome import Outcome
     from changeover.runner.host_state import HostState
@@ -86,6 +86,19 @@ def hide(context: Context) -> Outcome:
         if wish is not None:
             _hide(run, states, "deployment")
         return _hide(run, states, "hand")
+
+
+def taken_away(states: Sequence[HostState], environment: str) -> str | None:
+    """Say what takes the page away that hosts show; ``None`` where none does."""
+    wish = interruption.shown(states)
+    if wish is not None and not agreement.outlived(states, wish):
+        return (
+            "the page goes with its deployment; where that was cut off, changeover resume"
+            f" --env {environment} goes on, changeover abort --env {environment} takes it back"
+        )
+    if wish is None and not any(state.page_words for state in states):
+        return None
+    return f"changeover maintenance off --env {environment} takes the page away"
 
 
 def _hide(run: Run, hosts: Iterable[str], wanted: Literal["hand", "deployment"]) -> Outcome:

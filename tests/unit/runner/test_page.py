@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover.errors import Mixed
-from changeover.runner import page_by_hand, takeover
+from changeover.runner import page_by_hand, survey, takeover
 from changeover.runner.rollback import back
 
 from .conftest import NEW, OLD, Machine, failed
@@ -81,3 +81,25 @@ def test_a_host_that_is_fenced_keeps_nobody_from_taking_the_page_away(
     page_by_hand.hide(context(desk))
 
     assert machines["one"].wishes == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "live", "words"),
+    [
+        ("hand", OLD, "changeover maintenance off --env demo takes the page away"),
+        ("deployment", NEW, "changeover maintenance off --env demo takes the page away"),
+        ("deployment", OLD, "changeover abort --env demo takes it back"),
+    ],
+)
+def test_what_takes_a_page_away_is_told(
+    desk: Desk, machines: Machines, kind: str, live: str, words: str
+) -> None:
+    wish = {"by": "ann", "reason": "deploy 3.0.0", "since": "then", "allow": [], "tester": False}
+    for name in ("one", "two"):
+        machines[name].live = machines[name].confirmed = live
+        machines[name].wishes = {kind: {**wish, "deployment": "d"}}
+    run = desk.run()
+
+    said = page_by_hand.taken_away(survey.look(run.fleet, run.app_hosts).apps, "demo")
+
+    assert str(said).endswith(words)
