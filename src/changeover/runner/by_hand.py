@@ -13,7 +13,7 @@ from changeover.plan import LEASE_SECONDS
 from changeover.runner import away, database, endings, holder, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from changeover.inventory import Host
     from changeover.runner.run import Run
@@ -40,6 +40,7 @@ def leased(
     hint: str,
     beyond: int = 0,
     also: Sequence[Host] = (),
+    without: Collection[str] = (),
 ) -> Iterator[Run]:
     """Give a run that holds the lease on every host, and tell the journal how it went.
 
@@ -50,6 +51,7 @@ def leased(
         hint: What to type after an interrupt.
         beyond: The fencing number that the ledger knows.
         also: Hosts that it is held on beside those of the app and its database.
+        without: App hosts that do not answer, and that this can be done without.
 
     Raises:
         LockHeld: A deployment, or another hand, holds the lease.
@@ -58,7 +60,8 @@ def leased(
     run = context.run()
     behind = survey.fenced(run.fleet, run.environment.balancers)
     run.leave_out(dict.fromkeys(behind, away.FENCED))
-    hosts = tuple({host.name: host for host in (*run.lease_hosts, *also)}.values())
+    known = {host.name: host for host in (*run.lease_hosts, *also)}
+    hosts = tuple(host for name, host in known.items() if name not in without)
     database.exceed(run, beyond)
     run.begin(command, None, about)
     reason = f"{command} {about or ''}".strip()

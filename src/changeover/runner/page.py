@@ -73,7 +73,7 @@ def show(run: Run, step: steps.MaintenanceOn, *, of: str | None = None) -> Outco
             if host.name in answers.replies
             and step.wanted not in (states[host.name].maintenance or {})
         ]
-        raise _nowhere(run, step, answers.errors, fresh)
+        raise _nowhere(run, step, answers.errors, fresh, kept=len(fresh) < len(answers.replies))
     shown = answers.each("maintenance_on")
     run.shut = _ON[step.wanted]
     return Outcome(
@@ -88,6 +88,8 @@ def _nowhere(
     step: steps.MaintenanceOn,
     errors: Mapping[str, ChangeoverError],
     fresh: Sequence[Host],
+    *,
+    kept: bool,
 ) -> ChangeoverError:
     """Take away what was shown before one host could not, and return why."""
     error = endings.one_of(errors)
@@ -100,7 +102,8 @@ def _nowhere(
             host=error.host,
             cause=error.cause,
         )
-    error.message = f"{error.message}; so no host shows the page"
+    shown = "the page stays on elsewhere" if kept else "so no host shows the page"
+    error.message = f"{error.message}; {shown}"
     return error
 
 

@@ -7,16 +7,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from changeover import steps
-from changeover.errors import InvalidInput
-from changeover.runner import agreement, away, by_hand, interruption, page, survey
+from changeover.errors import ChangeoverError, InvalidInput, Mixed
+from changeover.fleet import Answers
+from changeover.runner import agreement, away, by_hand, endings, interruption, page, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from changeover.inventory import Host
     from changeover.outcome import Outcome
     from changeover.runner.host_state import HostState
     from changeover.runner.run import Run
     from changeover.runner.stages import Context
+    from changeover.runner.survey import Seen
     from changeover.secret import Secret
 
 
@@ -50,8 +53,12 @@ def show(context: Context, asked: Asked) -> tuple[Outcome, Secret | None]:
         LockHeld: A deployment, or another hand, holds the lease.
     """
     name = context.environment.name
-    states = _states(context)
-    _refuse_deployment(states.values(), name)
+    seen = _look(context)
+    Answers({}, seen.lost).check()
+    states = {state.host: state for state in seen.apps}
+    unshown = [state for state in seen.apps if not (state.maintenance or {}).get("on")]
+    page.refuse_unserved(unshown, context.app, name)
+    _refuse_deployment(seen.apps, name)
     token = page.new_token() if asked.tester else None
     step = steps.MaintenanceOn(
         id="maintenance-on",
@@ -72,20 +79,27 @@ def show(context: Context, asked: Asked) -> tuple[Outcome, Secret | None]:
 def hide(context: Context) -> Outcome:
     """Take the page away, also that of a deployment that was cut off after every host was told to stay.
 
+    An app host that does not answer keeps nobody on the others from the app.
+
     Raises:
+        Mixed: A host did not answer; users get the app on the others.
         PageOfDeployment: A deployment shows it: it is resumed or taken back first.
         LockHeld: A deployment, or another hand, holds the lease.
     """
     name = context.environment.name
-    states = _states(context)
-    wish = interruption.shown(states.values())
-    if wish is None or not agreement.outlived(states.values(), wish):
-        _refuse_deployment(states.values(), name)
+    seen = _look(context)
+    wish = interruption.shown(seen.apps)
+    if wish is None or seen.lost or not agreement.outlived(seen.apps, wish):
+        _refuse_deployment(seen.apps, name)
     hint = f"changeover maintenance off --env {name} again"
-    with by_hand.leased(context, "maintenance off", None, hint=hint) as run:
+    with by_hand.leased(context, "maintenance off", None, hint=hint, without=seen.lost) as run:
+        hosts = [host for host in run.app_hosts if host.name not in seen.lost]
         if wish is not None:
-            _hide(run, states, "deployment")
-        return _hide(run, states, "hand")
+            _hide(run, hosts, "deployment")
+        outcome = _hide(run, hosts, "hand")
+        if seen.lost:
+            raise _partly(outcome, seen.lost, hint)
+        return outcome
 
 
 def taken_away(states: Sequence[HostState], environment: str) -> str | None:
@@ -101,23 +115,29 @@ def taken_away(states: Sequence[HostState], environment: str) -> str | None:
     return f"changeover maintenance off --env {environment} takes the page away"
 
 
-def _hide(run: Run, hosts: Iterable[str], wanted: Literal["hand", "deployment"]) -> Outcome:
-    step = steps.MaintenanceOff(id="maintenance-off", hosts=tuple(hosts), wanted=wanted)
-    return run.step(step, partial(page.hide, run, step))
+def _hide(run: Run, hosts: Sequence[Host], wanted: Literal["hand", "deployment"]) -> Outcome:
+    names = tuple(host.name for host in hosts)
+    step = steps.MaintenanceOff(id="maintenance-off", hosts=names, wanted=wanted)
+    return run.step(step, partial(page.hide, run, step, hosts))
 
 
-def _states(context: Context) -> dict[str, HostState]:
+def _partly(outcome: Outcome, lost: Mapping[str, ChangeoverError], hint: str) -> Mixed:
+    error = endings.one_of(lost)
+    message = f"{outcome.says}, but on {', '.join(lost)}: {error.message}"
+    return Mixed(message, hint=f"when it answers, {hint}", host=error.host, cause=error.cause)
+
+
+def _look(context: Context) -> Seen:
+    """Ask the app hosts; no user gets to one that is fenced, and catch-up has it show what the others show.
+
+    Raises:
+        ChangeoverError: None of them answers.
+    """
     run = context.run()
-    # No user gets to a host that is fenced; catch-up has it show what the others show.
     run.leave_out(dict.fromkeys(survey.fenced(run.fleet, run.environment.balancers), away.FENCED))
-    states = survey.host_states(run.fleet, run.app_hosts)
+    seen = survey.look(run.fleet, run.app_hosts)
     run.fleet.close()
-    page.refuse_unserved(
-        [state for state in states.values() if not (state.maintenance or {}).get("on")],
-        context.app,
-        context.environment.name,
-    )
-    return states
+    return seen
 
 
 def _refuse_deployment(states: Iterable[HostState], environment: str) -> None:

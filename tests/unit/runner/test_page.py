@@ -83,6 +83,35 @@ def test_a_host_that_is_fenced_keeps_nobody_from_taking_the_page_away(
     assert machines["one"].wishes == {}
 
 
+def test_a_host_that_is_lost_keeps_nobody_on_the_others_from_the_app(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["two"].lose()
+
+    error = failed(lambda: page_by_hand.hide(desk.context))
+
+    assert isinstance(error, Mixed)
+    assert error.message.startswith(
+        "users get the app; 2 requests were answered 503 meanwhile, but"
+    )
+    assert error.message.endswith("on two: two does not answer SSH")
+    assert error.hint == "when it answers, changeover maintenance off --env demo again"
+    assert (machines["one"].wishes, machines["one"].lock) == ({}, None)
+
+
+def test_a_page_that_one_host_cannot_show_anew_is_on_elsewhere_and_that_is_said(
+    desk: Desk, machines: Machines
+) -> None:
+    two = machines["two"]
+    two.on("maintenance_on", partial(two.refuse, "bad-page"))
+    asked = page_by_hand.Asked(retry_after=9, allow=(), tester=False, reason="")
+
+    error = failed(lambda: page_by_hand.show(desk.context, asked))
+
+    assert error.message == "two: bad-page; the page stays on elsewhere"
+    assert "hand" in machines["one"].wishes
+
+
 @pytest.mark.parametrize(
     ("kind", "live", "words"),
     [
