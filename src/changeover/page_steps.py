@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from changeover import steps
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from changeover.situation import Situation, Target
 
 ON = "maintenance-on"
@@ -96,3 +98,11 @@ def taken_away(situation: Situation) -> list[steps.AnyStep]:
         return []
     hosts = situation.app_hosts
     return [steps.MaintenanceOff(id="maintenance-off", hosts=hosts, wanted="deployment")]
+
+
+def words(situation: Situation) -> Iterator[str]:
+    """Give the lines that tell who agrees to a plan that users get a page in place of the app."""
+    if closed(situation):
+        before = situation.live_version
+        yield f"users get a page of maintenance from maintenance-on to maintenance-off: {before} is stopped"
+        yield f"  red: {before} is started again, proved, and the page taken away"

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from changeover import duration
+from changeover import duration, page_steps
 from changeover import plan as planning
 from changeover import release as releases_of
 from changeover.colour import version_of
@@ -204,6 +204,7 @@ def brief(made: planning.Plan) -> str:
         f"plan {found.app} on {found.environment}: {found.live or 'nothing'} -> {made.colour}",
         f"  {counted(len(made.steps), 'step')}, {counted(len(found.pending), 'migration')}",
         f"  {counted(len(found.variables), 'variable')} and {counted(len(found.files), 'file')} change",
+        *(f"  {line}" for line in page_steps.words(found)),
         *(f"  {line}" for line in canary_terms.lines(made)),
         *(f"  {line}" for line in found.warnings),
         *(f"  {line}" for line in away.words(found)),
@@ -216,9 +217,11 @@ def words(made: planning.Plan) -> str:
     """Return a plan for a person: steps, files, variables, SQL, warnings, the way back."""
     found = made.situation
     lines = [f"plan {found.app} on {found.environment}: {found.live or 'nothing'} -> {made.colour}"]
+    width = max([10, *(len(step.id) for step in made.steps)])
     for step in made.steps:
         where = f" on {', '.join(step.hosts)}" if step.hosts else ""
-        lines.append(f"  {step.id:<10} {step.says}{where}")
+        lines.append(f"  {step.id:<{width}} {step.says}{where}")
+    lines += page_steps.words(found)
     lines += away.words(found)
     lines += canary_terms.lines(made)
     for title, content in (

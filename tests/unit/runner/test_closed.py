@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover.errors import Interrupted, InvalidInput, Mixed, RolledBack
-from changeover.runner import agreement, forward, page_by_hand, survey, takeover
+from changeover.runner import agreement, forward, page_by_hand, stages, survey, takeover
 from changeover.runner.rollback import back
 
 from .conftest import NEW, OLD, failed
@@ -194,3 +194,14 @@ def test_a_deployment_that_shows_the_page_is_not_settled(desk: Desk, machines: M
     states = survey.host_states(run.fleet, run.app_hosts)
     with pytest.raises(agreement.Unconfirmed):
         agreement.settled(states.values(), "demo")
+
+
+def test_who_agrees_to_a_plan_is_told_that_users_get_a_page() -> None:
+    said = (
+        "users get a page of maintenance from maintenance-on to maintenance-off: 1.0.0 is stopped"
+    )
+    closed, beside = plan(strategy="maintenance"), plan()
+
+    assert said in stages.brief(closed)
+    assert said in stages.words(closed)
+    assert "maintenance" not in stages.brief(beside) + stages.words(beside)
