@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from changeover.document import Document, DocumentMissing, parse
 from changeover.errors import InvalidInput
+from changeover.inventory import vault_text
 from changeover.inventory.root import located
 from changeover.secret import Secret
 
@@ -45,19 +46,32 @@ def unlock(path: Path, password: Secret) -> Document:
     Raises:
         VaultPasswordWrong: The password is another file's.
     """
-    # 0.3 s, paid only where there is a vault file
-    from ansible.errors import AnsibleError  # noqa: PLC0415
-    from ansible.parsing.vault import VaultLib, VaultSecret  # noqa: PLC0415
-
-    vault = VaultLib([("default", VaultSecret(password.reveal().encode()))])
+    content, key = path.read_bytes(), password.reveal().encode()
     try:
-        text = vault.decrypt(path.read_bytes()).decode()
-    except (AnsibleError, UnicodeDecodeError):
+        text = (vault_text.opened if vault_text.known(content) else _by_ansible)(
+            content, key
+        ).decode()
+    except ValueError:
         raise VaultPasswordWrong(
             f"the vault password does not open {path}",
             hint=f"ansible-vault view {path}   # try the password that {PASSWORD_VARIABLE} names",
         ) from None
     return parse(text, path, secret=True)
+
+
+def _by_ansible(content: bytes, password: bytes) -> bytes:
+    """Decrypt what is in a format of tomorrow, if Ansible's library can.
+
+    Raises:
+        ValueError: It cannot, with this password.
+    """
+    from ansible.errors import AnsibleError  # noqa: PLC0415 - 0.3 s, paid only where it is needed
+    from ansible.parsing.vault import VaultLib, VaultSecret  # noqa: PLC0415 - as above
+
+    try:
+        return bytes(VaultLib([("default", VaultSecret(password))]).decrypt(content))
+    except AnsibleError as error:
+        raise ValueError(str(error)) from error
 
 
 def sealed(value: object) -> object:

@@ -3,38 +3,72 @@
 Truth is in the ledger inside the database: a run that was killed is continued by running it again.
 """
 
-from changeover.executors.migrate.adoption.adopt import adopt, began, examine
-from changeover.executors.migrate.adoption.baseline import Baseline
-from changeover.executors.migrate.adoption.proof import Proof
-from changeover.executors.migrate.backfill.foresight import foresee
-from changeover.executors.migrate.data.results import Before
-from changeover.executors.migrate.observation import Observed, Observer
-from changeover.executors.migrate.own.checks import own_noted, own_red, own_taken, own_told
-from changeover.executors.migrate.own.turn import (
-    Begun,
-    Ended,
-    How,
-    OwnRow,
-    OwnState,
-    OwnTurn,
-    full,
-    own_rows,
-    own_turn,
-)
+from typing import TYPE_CHECKING
+
+from changeover import lazily
 from changeover.executors.migrate.preview import StatementPreview, TargetPreview, preview
-from changeover.executors.migrate.rehearsals import (
-    Measured,
-    Met,
-    Rehearsals,
-    Undo,
-    recall,
-    remember,
-)
-from changeover.executors.migrate.rows_that_break import broken
-from changeover.executors.migrate.run import MigrateOutcome, apply, revert
-from changeover.executors.migrate.server import ServerFacts, probe
 from changeover.executors.migrate.status import MigrationStatus, fence, pending, standing, status
-from changeover.executors.migrate.superseding import supersede
+
+if TYPE_CHECKING:
+    from changeover.executors.migrate.adoption.adopt import adopt, began, examine
+    from changeover.executors.migrate.adoption.baseline import Baseline
+    from changeover.executors.migrate.adoption.proof import Proof
+    from changeover.executors.migrate.backfill.foresight import foresee
+    from changeover.executors.migrate.data.results import Before
+    from changeover.executors.migrate.observation import Observed, Observer
+    from changeover.executors.migrate.own.checks import own_noted, own_red, own_taken, own_told
+    from changeover.executors.migrate.own.turn import (
+        Begun,
+        Ended,
+        How,
+        OwnRow,
+        OwnState,
+        OwnTurn,
+        full,
+        own_rows,
+        own_turn,
+    )
+    from changeover.executors.migrate.rehearsals import (
+        Measured,
+        Met,
+        Rehearsals,
+        Undo,
+        recall,
+        remember,
+    )
+    from changeover.executors.migrate.rows_that_break import broken
+    from changeover.executors.migrate.run import MigrateOutcome, apply, revert
+    from changeover.executors.migrate.server import ServerFacts, probe
+    from changeover.executors.migrate.superseding import supersede
+else:
+    __getattr__ = lazily.names(
+        __name__,
+        {
+            "adoption.adopt": ("adopt", "began", "examine"),
+            "adoption.baseline": ("Baseline",),
+            "adoption.proof": ("Proof",),
+            "backfill.foresight": ("foresee",),
+            "data.results": ("Before",),
+            "observation": ("Observed", "Observer"),
+            "own.checks": ("own_noted", "own_red", "own_taken", "own_told"),
+            "own.turn": (
+                "Begun",
+                "Ended",
+                "How",
+                "OwnRow",
+                "OwnState",
+                "OwnTurn",
+                "full",
+                "own_rows",
+                "own_turn",
+            ),
+            "rehearsals": ("Measured", "Met", "Rehearsals", "Undo", "recall", "remember"),
+            "rows_that_break": ("broken",),
+            "run": ("MigrateOutcome", "apply", "revert"),
+            "server": ("ServerFacts", "probe"),
+            "superseding": ("supersede",),
+        },
+    )
 
 __all__ = [
     "Baseline",
