@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from changeover.inventory import Environment
     from changeover.line import Line
     from changeover.release import App, Release
-    from changeover.runner.stages import Context
+    from changeover.runner.context import Context
 
 _OUTPUT = Output(redactor=Redactor())
 
@@ -147,7 +147,7 @@ def context_of(
     Raises:
         PolicyUnknown: There is no such policy.
     """
-    from changeover.runner.stages import Context  # noqa: PLC0415 - `--help` does without
+    from changeover.runner.context import Context  # noqa: PLC0415 - `--help` does without
 
     return Context(
         unreachable=None if unreachable is None else _policy(unreachable),

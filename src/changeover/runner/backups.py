@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from changeover.inventory import Host
+    from changeover.runner.context import Context
     from changeover.runner.run import Run
-    from changeover.runner.stages import Context
 
 
 def create(context: Context, *, keep: bool) -> backups.Backup:

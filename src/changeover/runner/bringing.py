@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from changeover.inventory import Host
+    from changeover.runner.context import Context
     from changeover.runner.host_state import HostState
     from changeover.runner.moves import Move
     from changeover.runner.run import Run
-    from changeover.runner.stages import Context
 
 WARM_SECONDS = 20
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from changeover.inventory import Host
+    from changeover.runner.context import Context
     from changeover.runner.run import Run
-    from changeover.runner.stages import Context
 
 
 def backup(host: Host, live: str) -> steps.Backup:

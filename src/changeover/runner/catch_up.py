@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from changeover.inventory import Host
+    from changeover.runner.context import Context
     from changeover.runner.host_state import HostState
     from changeover.runner.run import Event, Run
-    from changeover.runner.stages import Context
     from changeover.runner.survey import Seen
 
 UNFENCE_SECONDS = 60

@@ -23,7 +23,7 @@ from changeover.runner import (
 )
 from changeover.runner.apply import apply
 from changeover.runner.rehearse import second_opinion
-from changeover.runner.stages import Context, Stage
+from changeover.runner.stages import Stage
 from changeover.runner.undo import judgement as undoing
 from changeover.situation import Situation
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from changeover.migrations.records import Migration, Phase
     from changeover.outcome import Outcome
     from changeover.plan import Plan
+    from changeover.runner.context import Context
     from changeover.runner.host_state import HostState
     from changeover.runner.run import Event, Run
 

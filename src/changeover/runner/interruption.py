@@ -11,8 +11,8 @@ from changeover.runner import agreement, holder, survey
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from changeover.runner.context import Context
     from changeover.runner.host_state import HostState
-    from changeover.runner.stages import Context
     from changeover.runner.survey import Seen
 
 Event = dict[str, Any]

@@ -18,9 +18,9 @@ from changeover.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from changeover.runner.context import Context
     from changeover.runner.host_state import HostState
     from changeover.runner.run import Run
-    from changeover.runner.stages import Context
 
 Event = dict[str, Any]
 

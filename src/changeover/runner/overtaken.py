@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from changeover.inventory import Host
+    from changeover.runner.context import Context
     from changeover.runner.host_state import HostState
     from changeover.runner.run import Run
-    from changeover.runner.stages import Context
 
 
 def steal(context: Context, reason: str) -> str | None:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from changeover.inventory import Host
     from changeover.outcome import Outcome
+    from changeover.runner.context import Context
     from changeover.runner.host_state import HostState
     from changeover.runner.run import Run
-    from changeover.runner.stages import Context
     from changeover.runner.survey import Seen
     from changeover.secret import Secret
 

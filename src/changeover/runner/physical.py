@@ -12,7 +12,7 @@ from changeover.runner import backups as by_lease
 if TYPE_CHECKING:
     from changeover.executors.backup.archive import Archive, PhysicalBackup, Point
     from changeover.inventory import Host
-    from changeover.runner.stages import Context
+    from changeover.runner.context import Context
 
 
 def back_up(context: Context, kind: str) -> PhysicalBackup:

@@ -16,7 +16,6 @@ from changeover.executors.smoke import inside
 from changeover.executors.smoke.values import Target
 from changeover.outcome import Outcome
 from changeover.release import values
-from changeover.runner import requirements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,6 +40,8 @@ def preflight(run: Run, step: Preflight) -> Outcome:
     Raises:
         CheckRed: A minimum is not met.
     """
+    from changeover.runner import requirements  # noqa: PLC0415 - a rollback has no preflight
+
     release, _ = _release(run, step.version)
     outcome = requirements.outcome(run.environment, run.app, release, lambda _: None)
     for finding in outcome.warnings:

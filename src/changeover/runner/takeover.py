@@ -33,8 +33,8 @@ from changeover.runner.undo.unasked import Mended, mend
 
 if TYPE_CHECKING:
     from changeover.inventory import Host
+    from changeover.runner.context import Context
     from changeover.runner.run import Event, Run
-    from changeover.runner.stages import Context
     from changeover.runner.survey import Seen
 
 

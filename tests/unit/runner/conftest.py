@@ -17,7 +17,7 @@ from changeover.executors.backup.restored import Restored
 from changeover.executors.migrate import Rehearsals
 from changeover.executors.migrate.ledger import MigrationRow
 from changeover.line import Line, Reply
-from changeover.runner import stages
+from changeover.runner.context import Context
 from changeover.secret import Redactor, Secret
 from changeover.ssh_failures import AgentFailed, AgentOutdated, HostUnreachable
 
@@ -324,7 +324,7 @@ class Desk:
     events: list[Event] = field(default_factory=list)
 
     @property
-    def context(self) -> stages.Context:
+    def context(self) -> Context:
         made = OpenContext(
             root=self.project.root,
             environment=self.project.environment,
@@ -348,7 +348,7 @@ class Desk:
         return "\n".join(str(event.get("says") or event.get("message")) for event in self.events)
 
 
-class OpenContext(stages.Context):
+class OpenContext(Context):
     """A context whose runs reach the hosts of the test."""
 
     __slots__ = ("machines",)

@@ -20,7 +20,7 @@ from .conftest import NEW, OLD, Machine, failed
 from .deploying import plan
 
 if TYPE_CHECKING:
-    from changeover.runner.stages import Context
+    from changeover.runner.context import Context
 
     from .conftest import Desk, Machines
 

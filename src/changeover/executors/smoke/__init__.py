@@ -13,7 +13,7 @@ import requests.cookies
 from changeover import checks as declared
 from changeover.checks import records
 from changeover.errors import CheckRed
-from changeover.executors.smoke import conversation, exchange, handshake, order, together
+from changeover.executors.smoke import exchange, handshake, order, together
 from changeover.executors.smoke.values import NotSavedError, Target, Values
 
 if TYPE_CHECKING:
@@ -172,6 +172,10 @@ def _step(
 ) -> tuple[list[str], list[str]]:
     try:
         if isinstance(step, records.Conversation):
+            from changeover.executors.smoke import (  # noqa: PLC0415 - few releases have one
+                conversation,
+            )
+
             return (
                 list(conversation.problems(step.websocket, values)),
                 [conversation.target_of(step.websocket, values)],

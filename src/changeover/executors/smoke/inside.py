@@ -9,7 +9,7 @@ import requests
 from requests.structures import CaseInsensitiveDict
 
 from changeover import checks as declared
-from changeover.executors.smoke import CheckResult, SmokeOutcome, conversation, exchange
+from changeover.executors.smoke import CheckResult, SmokeOutcome, exchange
 from changeover.executors.smoke.values import Values
 
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ class Asked:
         if isinstance(check, declared.HttpCheck):
             problems, detail = _judged(check, answer, self.values)
         else:
+            from changeover.executors.smoke import (  # noqa: PLC0415 - few releases have one
+                conversation,
+            )
+
             problems = [str(answer["fault"])] if answer.get("fault") else []
             detail = [conversation.target_of(check.websocket, self.values)]
         shown = [self.values.shown(problem) for problem in problems]

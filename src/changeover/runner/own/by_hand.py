@@ -18,8 +18,8 @@ from changeover.runner.own import migrator as own
 if TYPE_CHECKING:
     from changeover.database import Database
     from changeover.executors.migrate import OwnRow
+    from changeover.runner.context import Context
     from changeover.runner.run import Run
-    from changeover.runner.stages import Context
 
 
 class UndoNotPossible(InvalidInput):

@@ -13,8 +13,8 @@ from changeover.runner.rehearse import rehearsal
 from changeover.runner.undo import judgement as undoing
 
 if TYPE_CHECKING:
+    from changeover.runner.context import Context
     from changeover.runner.run import Run
-    from changeover.runner.stages import Context
     from changeover.step import Phase
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from changeover.inventory import Host
     from changeover.release import Release
-    from changeover.runner.stages import Context
+    from changeover.runner.context import Context
     from changeover.step import Phase
 
 

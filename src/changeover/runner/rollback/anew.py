@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from changeover.runner.run import Run
 
 
-def ways(run: Run, releases: Mapping[str, Release], version: str) -> tuple[steps.AnyStep, ...]:
-    """Build a version's bundle and return the steps that bring it up beside the live colour.
+def ways(
+    run: Run, releases: Mapping[str, Release], version: str
+) -> tuple[str, tuple[steps.AnyStep, ...]]:
+    """Build a version's bundle and return its colour, and the steps that bring it up beside the live one.
 
     Args:
         run: The run; its release, bundle and values are set here.
@@ -33,7 +35,7 @@ def ways(run: Run, releases: Mapping[str, Release], version: str) -> tuple[steps
     forecast.build(run, releases)
     target = forecast.target(run)
     hosts = tuple(host.name for host in run.app_hosts)
-    return (
+    placing = (
         steps.Place(
             id="place",
             hosts=hosts,
@@ -44,3 +46,4 @@ def ways(run: Run, releases: Mapping[str, Release], version: str) -> tuple[steps
         steps.Start(id="start", hosts=hosts, colour=target.colour, seconds=START_SECONDS),
         steps.PreviewSmoke(id="preview", hosts=hosts, colour=target.colour, version=version),
     )
+    return target.colour, placing

@@ -15,9 +15,9 @@ from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.release.figures import version_order
 from changeover.release.reading import unknown_version
-from changeover.runner import agreement, away, database, endings, forecast, holder, survey
-from changeover.runner.rollback import anew, goal
+from changeover.runner import agreement, away, database, endings, holder, survey
 from changeover.runner.rollback import ends as way_ends
+from changeover.runner.rollback import goal
 from changeover.runner.rollback.schema_gone import SchemaGone, refusal
 from changeover.runner.rollback.way import Way
 from changeover.runner.undo import in_rollback as undone
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from changeover import steps
+    from changeover.runner.context import Context
     from changeover.runner.host_state import HostState
     from changeover.runner.run import Event, Run
-    from changeover.runner.stages import Context
     from changeover.runner.survey import Seen
 
 
@@ -100,11 +100,13 @@ def _way(context: Context, run: Run, seen: Seen, to: str | None) -> Way:
     live = agreement.agreed(seen.apps, "live", run.environment.name)
     if live is not None:
         _refuse_lossy(context, run, version, version_of(live), placed=False)
-    placing = anew.ways(run, context.releases, version)
+    from changeover.runner.rollback import anew  # noqa: PLC0415 - a rename waits for no builder
+
+    colour, placing = anew.ways(run, context.releases, version)
     run.note(
         {"type": "note", "says": f"{version} is on no host any more: it is placed and proved first"}
     )
-    return Way(run, seen, forecast.target(run).colour, placing=placing)
+    return Way(run, seen, colour, placing=placing)
 
 
 def _exceed_ledger(run: Run, seen: Seen) -> None:

@@ -16,7 +16,7 @@ from changeover.runner.undo import rows
 from changeover.runner.undo import trial as undo_trial
 
 if TYPE_CHECKING:
-    from changeover.runner.stages import Context
+    from changeover.runner.context import Context
 
 
 class UndoLossy(InvalidInput):
