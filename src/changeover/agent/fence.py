@@ -64,6 +64,8 @@ def fence(call: Call, given: Parameters) -> Result:
 def unfence(call: Call, given: Parameters) -> Result:
     """Send users to these hosts again, once HAProxy's own check has found them well.
 
+    One that is fenced for another app of this balancer as well is ``kept`` out of use.
+
     Raises:
         ActionError: ``balancer-unwell``; they are fenced as before.
     """
@@ -85,7 +87,7 @@ def unfence(call: Call, given: Parameters) -> Result:
     if mine:
         haproxy.keep(root, _everywhere(call) - free)
         _save(call, {host: entry for host, entry in record.items() if host not in mine})
-    return {"unfenced": sorted(mine), "skipped": not mine}
+    return {"unfenced": sorted(mine), "kept": sorted(mine - free), "skipped": not mine}
 
 
 def _hosts(given: Parameters) -> set[str]:

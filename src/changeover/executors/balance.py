@@ -34,4 +34,9 @@ def unfence(fleet: Fleet, balancers: Sequence[Host], step: Unfence) -> Outcome:
     """Have every balancer send users to the hosts again, once its own check finds them well."""
     request = action("unfence", servers=list(step.servers), timeout_seconds=step.seconds)
     results = on_each(fleet, balancers, lambda _: [request]).each("unfence")
-    return Outcome(says=f"users get to {', '.join(step.servers)} again at {', '.join(results)}")
+    kept = sorted({host for result in results.values() for host in result.get("kept") or ()})
+    free = [host for host in step.servers if host not in kept]
+    parts = [f"users get to {', '.join(free)} again at {', '.join(results)}"] if free else []
+    if kept:
+        parts.append(f"no user gets to {', '.join(kept)} yet: another app keeps it fenced")
+    return Outcome(says="; ".join(parts), figures={"kept": kept} if kept else {})

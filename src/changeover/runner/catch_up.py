@@ -88,7 +88,7 @@ def catch_up(context: Context, host: str | None) -> Event | None:
     run.begin("catch-up", None, found.live, hosts=sorted(found.states))
     try:
         with run.holding(_take(run, found, f"{holder.CATCH_UP} {names}")):
-            _walk(context, run, _look(run, host))
+            kept = _walk(context, run, _look(run, host))
     except KeyboardInterrupt as error:
         raise endings.interrupted(
             run,
@@ -99,9 +99,9 @@ def catch_up(context: Context, host: str | None) -> Event | None:
     except Exception as error:
         raise _failed(run, endings.known(error), names) from error
     if found.away:
-        run.end("done", 0, f"{names} caught up")
+        run.end("done", 0, f"{names} caught up{kept}")
         raise _still(run, found.away)
-    return run.end("done", 0, f"{names} serves {found.live or 'nothing'} like the others")
+    return run.end("done", 0, f"{names} serves {found.live or 'nothing'} like the others{kept}")
 
 
 def _look(run: Run, host: str | None) -> _Found:
@@ -166,7 +166,8 @@ def _take(run: Run, found: _Found, reason: str) -> tuple[Host, ...]:
     return tuple(hosts)
 
 
-def _walk(context: Context, run: Run, found: _Found) -> None:
+def _walk(context: Context, run: Run, found: _Found) -> str:
+    """Do all of it; return what keeps users away still, as the end of a sentence."""
     hosts = [host for host in run.whole.hosts_in("app") if host.name in found.states]
     bringing = Bringing(context, run, found.left_by)
     for host in hosts:
@@ -177,12 +178,12 @@ def _walk(context: Context, run: Run, found: _Found) -> None:
         bringing.keep_warm(host, found.live, found.previous)
         if not found.shut:
             bringing.open(host, state)
-    if hosts:
-        _unfence(run, hosts)
+    kept = _unfence(run, hosts) if hosts else ""
     lease.unlock(run.fleet, run.lease_hosts)
+    return kept
 
 
-def _unfence(run: Run, hosts: Sequence[Host]) -> None:
+def _unfence(run: Run, hosts: Sequence[Host]) -> str:
     balancers = run.environment.balancers
     step = steps.Unfence(
         id="unfence",
@@ -190,7 +191,8 @@ def _unfence(run: Run, hosts: Sequence[Host]) -> None:
         servers=tuple(each.name for each in hosts),
         seconds=UNFENCE_SECONDS,
     )
-    run.step(step, lambda: balance.unfence(run.fleet, balancers, step))
+    outcome = run.step(step, lambda: balance.unfence(run.fleet, balancers, step))
+    return f"; {outcome.says}" if outcome.figures.get("kept") else ""
 
 
 def _still(run: Run, away: Mapping[str, ChangeoverError]) -> ChangeoverError:

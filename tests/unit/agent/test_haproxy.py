@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
 from changeover.agent import haproxy
 from changeover.agent.failure import ActionError
+
+if TYPE_CHECKING:
+    from .conftest import Machine
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "balancer"
 SAID = """1
@@ -54,3 +58,27 @@ def test_what_is_fenced_and_nothing_else_is_written_where_the_role_has_it_read(
     template = (ROLE / "templates/etc/haproxy/haproxy.cfg.j2").read_text()
     assert "server-state-file {{ __balancer_fenced }}" in template
     assert "load-server-state-from-file global" in template
+
+
+def test_a_host_that_another_app_fenced_is_kept_out_and_told(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def ask(_: Path, command: str) -> str:
+        told.append(command)
+        stat = "# pxname,svname,scur"
+        return {"show servers state": SAID.strip(), "show stat": stat}.get(command, "")
+
+    monkeypatch.setattr(haproxy, "ask", ask)
+    (machine.root / haproxy.KEPT).parent.mkdir(parents=True)
+    machine.do("fence", servers=["app2"], why="it does not answer")
+    other = machine.root / "var/lib/changeover/sample-api"
+    other.mkdir()
+    (other / "fenced.json").write_text('{"app2": {"since": "then"}}')
+
+    freed = machine.do("unfence", servers=["app2"])
+
+    assert (freed["unfenced"], freed["kept"]) == (["app2"], ["app2"])
+    assert "set server https/app2 state ready" not in told
+    assert machine.do("state")["fenced"] == {}

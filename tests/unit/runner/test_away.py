@@ -185,6 +185,19 @@ def test_catch_up_brings_it_to_what_the_others_serve(desk: Desk, machines: Machi
     assert catch_up.catch_up(context(desk), None) is None
 
 
+def test_a_host_that_another_app_keeps_fenced_is_not_said_to_be_back(
+    desk: Desk, machines: Machines
+) -> None:
+    edge = machines["edge"]
+    edge.fenced = {"two": FENCE}
+    object.__setattr__(edge, "_unfence", lambda _: {"unfenced": ["two"], "kept": ["two"]})
+
+    end = catch_up.catch_up(context(desk), None)
+
+    assert end is not None
+    assert "no user gets to two yet: another app keeps it fenced" in end["message"]
+
+
 def test_no_user_gets_the_app_on_a_host_that_comes_back_while_the_others_show_a_page(
     desk: Desk, machines: Machines
 ) -> None:
