@@ -85,10 +85,11 @@ def catch_up(context: Context, host: str | None) -> Event | None:
             raise _still(run, found.away)
         return None
     names = ", ".join(sorted(found.states))
+    proved: list[str] = []
     run.begin("catch-up", None, found.live, hosts=sorted(found.states))
     try:
         with run.holding(_take(run, found, f"{holder.CATCH_UP} {names}")):
-            kept = _walk(context, run, _look(run, host))
+            kept = _walk(context, run, _look(run, host), proved)
     except KeyboardInterrupt as error:
         raise endings.interrupted(
             run,
@@ -97,7 +98,7 @@ def catch_up(context: Context, host: str | None) -> Event | None:
             free=True,
         ) from error
     except Exception as error:
-        raise _failed(run, endings.known(error), names) from error
+        raise _failed(run, endings.known(error), names, proved) from error
     if found.away:
         run.end("done", 0, f"{names} caught up{kept}")
         raise _still(run, found.away)
@@ -166,7 +167,7 @@ def _take(run: Run, found: _Found, reason: str) -> tuple[Host, ...]:
     return tuple(hosts)
 
 
-def _walk(context: Context, run: Run, found: _Found) -> str:
+def _walk(context: Context, run: Run, found: _Found, proved: list[str]) -> str:
     """Do all of it; return what keeps users away still, as the end of a sentence."""
     hosts = [host for host in run.whole.hosts_in("app") if host.name in found.states]
     bringing = Bringing(context, run, found.left_by)
@@ -178,6 +179,7 @@ def _walk(context: Context, run: Run, found: _Found) -> str:
         bringing.keep_warm(host, found.live, found.previous)
         if not found.shut:
             bringing.open(host, state)
+    proved += [host.name for host in hosts]
     kept = _unfence(run, hosts) if hosts else ""
     lease.unlock(run.fleet, run.lease_hosts)
     return kept
@@ -205,11 +207,17 @@ def _still(run: Run, away: Mapping[str, ChangeoverError]) -> ChangeoverError:
     )
 
 
-def _failed(run: Run, error: ChangeoverError, names: str) -> ChangeoverError:
+def _failed(run: Run, error: ChangeoverError, names: str, proved: Sequence[str]) -> ChangeoverError:
     refused = lease.taken(run.fleet, error)
     if refused:
         return endings.taken(run, refused, "catch-up")
     lease.unlock(run.fleet, run.lease_hosts)
-    error.message = f"{error.message}; {names} stays fenced, and users are where they were"
+    stays = f"{names} stays fenced, and users are where they were"
+    if proved and len(run.environment.balancers) > 1:
+        stays = (
+            f"{', '.join(proved)} is proved, and users may get there through some balancers only"
+        )
+        error.hint = f"changeover catch-up --env {run.environment.name} again"
+    error.message = f"{error.message}; {stays}"
     run.end("failed", error.exit_code, error.message)
     return error

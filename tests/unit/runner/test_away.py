@@ -237,6 +237,23 @@ def test_a_host_that_is_not_well_stays_fenced(desk: Desk, machines: Machines) ->
     assert machines["one"].lock is None
 
 
+def test_a_host_that_one_of_two_balancers_keeps_users_from_is_told_as_that(
+    desk: Desk, machines: Machines
+) -> None:
+    machines.machines["rim"] = Machine("rim", fenced={"two": FENCE})
+    machines["edge"].fenced = {"two": FENCE}
+    machines["rim"].on("unfence", lambda: machines["rim"].refuse("balancer-unwell", "not well"))
+    made = context(desk)
+    rim = replace(EDGE, name="rim")
+    made.environment = replace(made.environment, hosts=(*made.environment.hosts, rim))
+
+    error = failed(lambda: catch_up.catch_up(made, None))
+
+    assert "two is proved, and users may get there through some balancers only" in error.message
+    assert error.hint == "changeover catch-up --env demo again"
+    assert fenced(machines) == []
+
+
 def test_a_host_that_does_not_answer_is_named(desk: Desk, machines: Machines) -> None:
     machines["edge"].fenced = {"two": FENCE}
     machines["two"].lose()
