@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from .conftest import Desk, Machines
 
 EDGE = Host("edge", "192.0.2.1", 22, ("lb",), {})
-WISH = {"by": "a", "reason": "", "since": "then", "deployment": "d", "allow": [], "tester": False}
 FENCE = {"since": "then", "why": "two does not answer", "deployment": "d"}
 
 
@@ -196,34 +195,6 @@ def test_a_host_that_another_app_keeps_fenced_is_not_said_to_be_back(
 
     assert end is not None
     assert "no user gets to two yet: another app keeps it fenced" in end["message"]
-
-
-def test_no_user_gets_the_app_on_a_host_that_comes_back_while_the_others_show_a_page(
-    desk: Desk, machines: Machines
-) -> None:
-    machines["edge"].fenced = {"two": FENCE}
-    machines["one"].wishes = {"hand": WISH}
-
-    error = failed(lambda: catch_up.catch_up(context(desk), None))
-
-    assert error.exit_code == 6
-    assert "users would get the app on two" in error.message
-    assert error.hint == (
-        "changeover maintenance off --env demo first, then changeover catch-up --env demo"
-    )
-    assert (fenced(machines), machines["two"].lock) == (["two"], None)
-
-
-def test_a_page_that_stayed_on_a_host_goes_before_users_come(
-    desk: Desk, machines: Machines
-) -> None:
-    machines["edge"].fenced = {"two": FENCE}
-    machines["two"].wishes = {"hand": WISH, "deployment": WISH}
-
-    catch_up.catch_up(context(desk), None)
-
-    assert machines["two"].wishes == {}
-    assert fenced(machines) == []
 
 
 def test_a_host_that_is_not_well_stays_fenced(desk: Desk, machines: Machines) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover.errors import Mixed
-from changeover.runner import page_by_hand, survey, takeover
+from changeover.runner import catch_up, page_by_hand, survey, takeover
 from changeover.runner.rollback import back
 
 from .conftest import NEW, OLD, Machine, failed
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .conftest import Desk, Machines
 
 FENCE = {"since": "then", "why": "two does not answer", "deployment": "d"}
+WISH = {"by": "a", "reason": "", "since": "then", "deployment": "d", "allow": [], "tester": False}
 HAND = {"by": "ann", "since": "then", "reason": ""}
 
 
@@ -132,3 +133,33 @@ def test_what_takes_a_page_away_is_told(
     said = page_by_hand.taken_away(survey.look(run.fleet, run.app_hosts).apps, "demo")
 
     assert str(said).endswith(words)
+
+
+def test_no_user_gets_the_app_on_a_host_that_comes_back_while_the_others_show_a_page(
+    desk: Desk, machines: Machines
+) -> None:
+    machines.before_deployment()
+    machines.machines["edge"] = Machine("edge", fenced={"two": FENCE})
+    machines["one"].wishes, machines["two"].wishes = {"hand": WISH}, {}
+
+    error = failed(lambda: catch_up.catch_up(context(desk), None))
+
+    assert error.exit_code == 6
+    assert "users would get the app on two" in error.message
+    assert error.hint == (
+        "changeover maintenance off --env demo first, then changeover catch-up --env demo"
+    )
+    assert (sorted(machines["edge"].fenced), machines["two"].lock) == (["two"], None)
+
+
+def test_a_page_that_stayed_on_a_host_goes_before_users_come(
+    desk: Desk, machines: Machines
+) -> None:
+    machines.before_deployment()
+    machines.machines["edge"] = Machine("edge", fenced={"two": FENCE})
+    machines["one"].wishes, machines["two"].wishes = {}, {"hand": WISH, "deployment": WISH}
+
+    catch_up.catch_up(context(desk), None)
+
+    assert machines["two"].wishes == {}
+    assert machines["edge"].fenced == {}
