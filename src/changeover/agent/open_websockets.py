@@ -16,7 +16,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from changeover.agent import manifest
+from changeover.agent import manifest, site
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from changeover.agent.call import Call
 
 UPGRADED = re.compile(r"proxy_set_header\s+Upgrade\s")
-PROXIED = re.compile(r"unix:/run/[a-z0-9-]+/[^/\s]+/([a-z0-9_-]+)\.sock")
 LOCATION = re.compile(r"(?m)^\s*location\s")
 CONNECTED = "03"  # SS_CONNECTED of the kernel
 STATE, PATH = 5, 7
@@ -57,15 +56,15 @@ def _sockets(call: Call, colour: str) -> set[str]:
     """Return the sockets that a colour's site upgrades connections on."""
     release = call.places.release(colour)
     try:
-        site = manifest.read(release).site
-        text = (release / site).read_text(encoding="utf-8", errors="replace") if site else ""
+        own = manifest.read(release).site
+        text = (release / own).read_text(encoding="utf-8", errors="replace") if own else ""
     except (OSError, ActionError):
         return set()
     return {
         name
         for location in LOCATION.split(text)[1:]
         if UPGRADED.search(location)
-        for name in PROXIED.findall(location)
+        for name in site.named(call, location)
     }
 
 

@@ -73,7 +73,7 @@ def refuse_unshared(call: Call, colour: str) -> None:
             "Nginx has not read the one that knows them",
             hint="deploy once with --canary off: the site of what is deployed then knows shares",
         )
-    missing = _named(call, text) - _has(call, colour)
+    missing = named(call, text) - _has(call, colour)
     if missing:
         raise ActionError(
             "canary-unfit",
@@ -101,10 +101,11 @@ def _order(call: Call, origin: str | None, target: str | None, *, first: bool) -
 
 
 def _needs(call: Call, site: Path | None) -> frozenset[str]:
-    return _named(call, (_content(site) or b"").decode("utf-8", "replace"))
+    return named(call, (_content(site) or b"").decode("utf-8", "replace"))
 
 
-def _named(call: Call, text: str) -> frozenset[str]:
+def named(call: Call, text: str) -> frozenset[str]:
+    """Return the app's sockets that a site's text, or a part of it, sends requests to."""
     mine = {call.app.name, call.app.name.replace("-", "_")}
     return frozenset(
         name for app, variable, name in PROXIED.findall(text) if (app or variable) in mine

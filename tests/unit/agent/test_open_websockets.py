@@ -15,6 +15,7 @@ from websockets.sync.server import Server, ServerConnection, unix_serve
 from changeover.agent import open_websockets
 from changeover.agent.open_websockets import Drain
 
+from . import web
 from .conftest import APP
 from .stage import site
 
@@ -56,6 +57,12 @@ def talking(machine: Machine) -> Iterator[str]:
             stack.enter_context(unix_connect(path))
         yield colour
     server.shutdown()
+
+
+def test_the_sockets_are_those_of_the_template(machine: Machine) -> None:
+    colour = machine.place("1.0.0", sockets=("http", "ws"), site_text=web.site_text("ws"))
+
+    assert open_websockets._sockets(machine.call(), colour) == {"ws"}  # noqa: SLF001
 
 
 def told(machine: Machine, colour: str) -> Path:

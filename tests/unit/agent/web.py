@@ -35,11 +35,12 @@ SITE = {
 }
 
 
-def site_text() -> str:
-    """Return the site of a release, as a bundle has it."""
+def site_text(websocket: str = "") -> str:
+    """Return the site of a release, as a bundle has it; with the socket of its WebSockets, if it has them."""
+    said = {"path": "/ws", "socket": websocket, "read_timeout": 60} if websocket else None
     return render(
         "etc/nginx/sites-available/app.conf.j2",
-        {"app": {"app": APP}, "release": {"nginx": SITE}},
+        {"app": {"app": APP}, "release": {"nginx": SITE | {"websocket": said}}},
         root=CHECKOUT,
     )
 
