@@ -130,7 +130,8 @@ def _stays(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError) -> 
         f"changeover smoke --env {name} shows what users get, "
         f"changeover rollback --env {name} takes it back"
     )
-    behind = closed.behind(run, plan.situation)
+    shown = page_steps.closed(plan.situation) and bool(run.shut)
+    behind = shown or closed.behind(run, plan.situation)
     if behind:
         run.shut = "users get the page of maintenance"
         hint = (

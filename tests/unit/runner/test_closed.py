@@ -155,6 +155,22 @@ def test_an_interrupt_says_that_users_may_get_the_page_that_an_earlier_run_left(
         deploy(desk, resumed=True)
 
 
+def test_where_no_host_answers_any_more_what_is_confirmed_is_said_to_be_so(
+    desk: Desk, machines: Machines
+) -> None:
+    def lose_all() -> None:
+        machines["one"].lose()
+        machines["two"].lose()
+
+    machines["one"].on("maintenance_off", lose_all)
+
+    error = failed(lambda: deploy(desk))
+
+    assert error.message.startswith("3.0.0 serves and is confirmed; maintenance-off is red")
+    assert error.message.endswith("users get the page of maintenance")
+    assert "changeover maintenance off --env demo does" in error.hint
+
+
 def test_the_page_that_is_all_that_is_left_of_a_deployment_goes_by_hand(
     desk: Desk, machines: Machines
 ) -> None:
