@@ -14,7 +14,7 @@ from changeover.errors import ChangeoverError, CheckRed, RolledBack
 from changeover.executors import backup as backups
 from changeover.executors import lease, migrate, operate
 from changeover.outcome import Outcome
-from changeover.page_steps import RETRY_AFTER_SECONDS, StartAgain
+from changeover.page_steps import RETRY_AFTER_SECONDS, StartAgain, closed
 from changeover.plan import ROLLBACK_CLOSING_SECONDS, START_SECONDS
 from changeover.release import load_releases
 from changeover.runner import (
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from changeover.plan import Plan
     from changeover.runner.host_state import HostState
     from changeover.runner.run import Run
-    from changeover.situation import Situation
 
 STOP_SECONDS = 5
 SWITCHED = ("switch", "smoke", "confirm")
@@ -88,11 +87,29 @@ def shown_by(states: Iterable[HostState]) -> str | None:
     return next((str(wish["deployment"]) for wish in wishes if wish), None)
 
 
-def behind(run: Run, situation: Situation) -> bool:
-    """Tell whether a deployment of this strategy has begun to show users the page."""
-    if situation.strategy != "maintenance" or situation.live is None:
+def behind(run: Run, plan: Plan, red: steps.AnyStep, *, resumed: bool, leased: bool) -> bool:
+    """Tell whether a deployment of this strategy has begun to show users the page.
+
+    Args:
+        run: The run.
+        plan: Its plan.
+        red: The step that is red.
+        resumed: Whether an earlier run of the deployment came before, and may have shown it.
+        leased: Whether the lease is held; without one nothing is touched, whoever answers.
+
+    Raises:
+        ChangeoverError: No app host answers, and users may get the page.
+    """
+    reached = plan.steps[: plan.steps.index(red) + 1]
+    begun = resumed or any(isinstance(step, steps.MaintenanceOn) for step in reached)
+    if not closed(plan.situation) or not begun:
         return False
-    return shown_by(survey.look(run.fleet, run.app_hosts).apps) is not None
+    try:
+        return shown_by(survey.look(run.fleet, run.app_hosts).apps) is not None
+    except ChangeoverError:
+        if leased:
+            raise
+        return False
 
 
 def reopen(

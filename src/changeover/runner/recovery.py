@@ -52,8 +52,10 @@ def _taken_back(
 ) -> ChangeoverError:
     if red.id in CONFIRMED:
         return _stays(run, plan, red, error)
-    if closed.behind(run, plan.situation) and not _all_settled(run, plan):
-        return closed.take_back(run, plan, red, error, leased=red.id not in UNLEASED)
+    leased = red.id not in UNLEASED
+    behind = closed.behind(run, plan, red, resumed=resumed, leased=leased)
+    if behind and not _all_settled(run, plan):
+        return closed.take_back(run, plan, red, error, leased=leased)
     if _only_shared(run, plan, red, resumed=resumed):
         return unshared.send_back(run, plan, red, error)
     if red.id == "switch" and not resumed and _moved_nobody(run, plan):
@@ -131,7 +133,7 @@ def _stays(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError) -> 
         f"changeover rollback --env {name} takes it back"
     )
     shown = page_steps.closed(plan.situation) and bool(run.shut)
-    behind = shown or closed.behind(run, plan.situation)
+    behind = shown or closed.behind(run, plan, red, resumed=True, leased=True)
     if behind:
         run.shut = "users get the page of maintenance"
         hint = (

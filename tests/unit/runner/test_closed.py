@@ -155,6 +155,19 @@ def test_an_interrupt_says_that_users_may_get_the_page_that_an_earlier_run_left(
         deploy(desk, resumed=True)
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_where_no_host_answers_before_the_lease_is_held_nothing_is_said_to_be_half_done(
+    desk: Desk, machines: Machines, resumed: bool
+) -> None:
+    for name in ("one", "two", "three"):
+        machines[name].lose()
+
+    error = failed(lambda: deploy(desk, resumed=resumed))
+
+    assert error.exit_code == 6
+    assert error.message.endswith("nothing was changed")
+
+
 def test_where_no_host_answers_any_more_what_is_confirmed_is_said_to_be_so(
     desk: Desk, machines: Machines
 ) -> None:
