@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from changeover.executors.smoke import SmokeOutcome
+    from changeover.executors.smoke.together import Stop
     from changeover.inventory import Environment, Host
     from changeover.release import App, Release
     from changeover.release.values import Values
@@ -104,14 +105,14 @@ def _inside_red(
     )
 
 
-def smoke(run: Run, step: Smoke) -> Outcome:
+def smoke(run: Run, step: Smoke, stop: Stop | None = None) -> Outcome:
     """Smoke the live version from outside, through TLS.
 
     Raises:
         SmokeRed: A check is red; the error names it and shows what was asked and answered.
     """
     release, known = _release(run, step.version)
-    outcome = smoking.apply(_as_tester(run), release.outside_checks, known, run.report)
+    outcome = smoking.apply(_as_tester(run), release.outside_checks, known, run.report, stop)
     outcome.require_green(f"changeover smoke --env {run.environment.name} shows each check")
     return Outcome(
         says=f"{counted(len(outcome.results), 'check')} of {step.version} green from outside",
@@ -139,12 +140,20 @@ def live(run: Run, step: Smoke) -> Outcome:
 
 
 @contextlib.contextmanager
-def beside(work: Callable[[], T]) -> Iterator[Future[T]]:
-    """Do work in a thread beside a block; where the block fails, nobody waits for it."""
+def beside(
+    work: Callable[[], T], give_up: Callable[[], None] = lambda: None
+) -> Iterator[Future[T]]:
+    """Do work in a thread beside a block; where the block fails, nobody waits for it.
+
+    Args:
+        work: The work.
+        give_up: Ends it early; else the process waits for it at its own end.
+    """
     pool = ThreadPoolExecutor(max_workers=1)
     try:
         yield pool.submit(work)
     finally:
+        give_up()
         pool.shutdown(wait=False, cancel_futures=True)
 
 

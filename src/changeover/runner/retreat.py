@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from changeover import steps
 from changeover.colour import version_of
 from changeover.executors import lease, operate
+from changeover.executors.smoke.together import Stop
 from changeover.outcome import Outcome
 from changeover.runner import proof
 from changeover.ssh_failures import AgentFailed
@@ -73,7 +74,8 @@ def prove(run: Run, colour: str, hosts: Sequence[Host]) -> None:
     names = tuple(host.name for host in hosts)
     inside = Inside(id="inside", hosts=names, colour=colour, version=version)
     # Both ask what is there already, so neither waits for the other.
-    with proof.beside(lambda: proof.smoke(run, outside)) as asked:
+    stop = Stop()
+    with proof.beside(lambda: proof.smoke(run, outside, stop), stop.give) as asked:
         run.step(inside, lambda: _inside(run, inside, hosts), going_back=True)
         run.step(outside, asked.result, going_back=True)
 

@@ -101,6 +101,7 @@ def apply(
     checks: Sequence[declared.Check],
     environment: Mapping[str, str | Secret],
     report: Callable[[Event], None],
+    stop: together.Stop | None = None,
 ) -> SmokeOutcome:
     """Run checks against the public address, independent ones at once; report each in its order.
 
@@ -109,8 +110,10 @@ def apply(
         checks: What the release declares; captures go from check to check.
         environment: The release's variables, for ``${env:NAME}``; every ``Secret`` is masked.
         report: Called with one event a check.
+        stop: Ends them from another thread.
 
     Raises:
+        StoppedError: It did.
         CheckValueUnknown: A check reads a variable that ``environment`` lacks; nothing was sent.
     """
     values = Values.of(target, environment)
@@ -119,7 +122,7 @@ def apply(
     begun = time.monotonic()
     results = []
     work = [partial(_run, check, values) for check in checks]
-    with contextlib.closing(together.run(work, order.waits(checks))) as ended:
+    with contextlib.closing(together.run(work, order.waits(checks), stop)) as ended:
         for found in ended:
             # Those before it that ran at the same time may have saved what it shows.
             result = found.masked(values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -16,8 +16,32 @@ T = TypeVar("T")
 _Ended = queue.SimpleQueue[tuple[int, T | None, BaseException | None]]
 
 
+class StoppedError(Exception):
+    """Nobody asks for what is found any more."""
+
+
+class Stop:
+    """Ends from another thread what waits for pieces of work."""
+
+    def __init__(self) -> None:
+        self.given = threading.Event()
+        self._ended: _Ended[Any] | None = None
+
+    def watch(self, ended: _Ended[Any]) -> None:
+        """Wake who waits there, too."""
+        self._ended = ended
+
+    def give(self) -> None:
+        """Have nothing begin any more, and nobody wait for what is under way."""
+        self.given.set()
+        if self._ended is not None:
+            self._ended.put((-1, None, StoppedError()))
+
+
 def run(
-    work: Sequence[Callable[[threading.Event], T]], waits: Sequence[AbstractSet[int]]
+    work: Sequence[Callable[[threading.Event], T]],
+    waits: Sequence[AbstractSet[int]],
+    stop: Stop | None = None,
 ) -> Generator[T]:
     """Yield what each piece of work found, in the order given, as soon as all before it have ended.
 
@@ -27,18 +51,25 @@ def run(
     Args:
         work: The pieces; each is given the event that tells it to begin nothing further.
         waits: For each, the places of the pieces before it that have to end before it begins.
+        stop: Ends it from another thread.
+
+    Raises:
+        StoppedError: It was.
     """
     ended: _Ended[T] = queue.SimpleQueue()
-    stopped = threading.Event()
+    stop = stop or Stop()
+    stop.watch(ended)
     waiting = dict(enumerate(work))
     found: dict[int, T] = {}
     given = 0
     try:
         while given < len(work):
+            if stop.given.is_set():
+                raise StoppedError
             under_way = len(work) - len(waiting) - len(found)
             ready = [place for place in waiting if waits[place] <= found.keys()]
             for place in ready[: AT_ONCE - under_way]:
-                _begin(place, waiting.pop(place), stopped, ended)
+                _begin(place, waiting.pop(place), stop.given, ended)
             place, result, failure = ended.get()
             if failure is not None:
                 raise failure
@@ -47,7 +78,7 @@ def run(
                 yield found[given]
                 given += 1
     finally:
-        stopped.set()
+        stop.given.set()
 
 
 def _begin(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -184,6 +185,38 @@ def test_an_interruption_ends_all(serving: Callable[..., Target], shop: Shop) ->
             assert not thread.is_alive()
 
     assert sorted(request["path"] for request in shop.requests) == ["/quick", "/slow"]
+
+
+def test_they_are_ended_from_another_thread_while_one_hangs(
+    serving: Callable[..., Target], shop: Shop
+) -> None:
+    asked, go_on, stop = threading.Event(), threading.Event(), together.Stop()
+    events: list[dict[str, Any]] = []
+
+    def hangs(_: Asked) -> Said:
+        asked.set()
+        assert go_on.wait(PATIENCE)
+        return 200, {}, {}
+
+    shop.answers["/hangs"] = hangs
+    checks = read("[{id: hangs, request: GET /hangs}, {id: last, request: POST /last}]")
+    with ThreadPoolExecutor() as pool:
+        outcome = pool.submit(smoke.apply, serving(shop), checks, {}, events.append, stop)
+        assert asked.wait(PATIENCE)
+        stop.give()
+        error = outcome.exception(PATIENCE)
+        go_on.set()
+
+    assert isinstance(error, together.StoppedError)
+    assert (events, len(shop.requests)) == ([], 1)
+
+
+def test_what_was_stopped_before_does_not_begin_to_wait() -> None:
+    stop = together.Stop()
+    stop.give()
+
+    with pytest.raises(together.StoppedError):
+        list(together.run([lambda _: None], [frozenset()], stop))
 
 
 def test_what_another_saves_meanwhile_is_masked(serving: Callable[..., Target], shop: Shop) -> None:
