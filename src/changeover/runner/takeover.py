@@ -243,6 +243,13 @@ class _Taking:
         if not self.moved:
             message = f"the deployment is not taken back: {error.message}"
             hint = f"changeover status --env {name}, then changeover abort --env {name} again"
+            if self.lost_apps and closed.shown_by(self.seen.apps):
+                # Nobody knows which version writes there: users get the page until that is settled.
+                lost = ", ".join(self.lost_apps)
+                hint = (
+                    f"start {lost}, or where it never comes back take it out of the inventory,"
+                    f" then changeover abort --env {name} again"
+                )
             return endings.mixed(self.run, message, error, hint=hint, goes_on=True)
         if self.lost_apps:
             return self._half(f"{self._said}, and is not proved: {error.message}")

@@ -155,6 +155,22 @@ def test_an_interrupt_says_that_users_may_get_the_page_that_an_earlier_run_left(
         deploy(desk, resumed=True)
 
 
+def test_where_a_host_is_lost_behind_the_page_abort_names_both_ways_on(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["two"].on("start", machines["two"].lose)
+    assert "users get the page" in failed(lambda: deploy(desk)).message
+
+    error = failed(lambda: takeover.abort(desk.context, force=True))
+
+    assert error.message.startswith("the deployment is not taken back: two does not answer SSH")
+    assert error.hint.startswith("start two, or where it never comes back take it out of")
+    alone = desk.context
+    alone.environment = alone.environment.without({"two"})
+    assert takeover.abort(alone, force=True)["exit"] == 0
+    assert (machines["one"].live, machines["one"].wishes) == (OLD, {})
+
+
 @pytest.mark.parametrize("resumed", [False, True])
 def test_where_no_host_answers_before_the_lease_is_held_nothing_is_said_to_be_half_done(
     desk: Desk, machines: Machines, resumed: bool
