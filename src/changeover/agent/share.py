@@ -92,8 +92,9 @@ def set_(call: Call, share: Share) -> Place:
     """
     places = call.places
     with _held(call):
+        before = read(places)
         _save(places, share)
-        _watch(call)
+        _watch(call, going_on=before is not None and before.deployment == share.deployment)
         durable.link(places.next, share.colour)
         buckets = _buckets(places, share)
         place = canary_log.end(places.canary_log)
@@ -179,10 +180,15 @@ def _run_out(call: Call) -> bool:
     return True
 
 
-def _watch(call: Call) -> None:
-    unit = _unit(call, call.deployment)
-    if call.host.programs.run("systemctl", "is-active", "--quiet", f"{unit}.service").code == 0:
+def _watch(call: Call, *, going_on: bool) -> None:
+    """Have a unit wait for the share to run out.
+
+    One that is active still may be at its end, where the share before has run out just now.
+    """
+    unit, run = _unit(call, call.deployment), call.host.programs.run
+    if going_on and run("systemctl", "is-active", "--quiet", f"{unit}.service").code == 0:
         return
+    run("systemctl", "stop", f"{unit}.service")
     call.host.programs.must(
         "canary-unwatched",
         "systemd-run",

@@ -126,6 +126,22 @@ def test_a_unit_that_finds_its_share_renewed_in_the_last_moment_waits_on(
     assert (goes_to(proxied), shared(proxied), seen) == (old, set(), [])
 
 
+def test_a_share_that_begins_anew_is_not_left_to_a_unit_that_may_be_at_its_end(
+    proxied: Machine,
+) -> None:
+    _, new = two(proxied)
+    begun = "systemd-run --unit=changeover-canary-sample-d2"
+    proxied.do("canary", "d2", colour=new, percent=5, seconds=30)
+    assert proxied.noted.count(begun) == 1
+    proxied.do("canary", "d2", colour=new, percent=25, seconds=30)
+    assert proxied.noted.count(begun) == 1
+    assert share.end(proxied.call("d2"))
+
+    proxied.do("canary", "d2", colour=new, percent=5, seconds=30)
+
+    assert proxied.noted.count(begun) == 2
+
+
 def test_where_the_live_site_knows_no_shares_nobody_is_moved(proxied: Machine) -> None:
     _, new = two(proxied, hook="")
     before = picture(proxied)
