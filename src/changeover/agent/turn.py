@@ -54,7 +54,7 @@ def taken(call: Call, what: str, *, way_back: bool = False) -> Iterator[Call]:
         way_back: Whether it goes before everything that can be interrupted.
 
     Raises:
-        ActionError: ``agent-busy``, naming the one whose turn it still is.
+        ActionError: ``agent-busy``, naming the one whose turn it still is; ``system-refused``.
     """
     saying = f"{what} of {call.deployment} since {stamp()}"
     state = call.places.state
@@ -82,8 +82,20 @@ def taken(call: Call, what: str, *, way_back: bool = False) -> Iterator[Call]:
         call = dataclasses.replace(call, give_way=lambda: _give_way(state / WISH, what))
     with lock:
         if not apart:
-            _tidy(call)
+            _tidied(call, way_back=way_back)
         yield call
+
+
+def _tidied(call: Call, *, way_back: bool) -> None:
+    """Remove what was left half made; users do not stay where they are since some of it cannot go."""
+    try:
+        _tidy(call)
+    except (ActionError, OSError) as error:
+        if not way_back:
+            raise ActionError(
+                "system-refused", "what an earlier agent left half made cannot go", cause=str(error)
+            ) from error
+        call.progress(f"what an earlier agent left half made stays: {error}")
 
 
 def _tidy(call: Call) -> None:

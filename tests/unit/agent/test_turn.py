@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from changeover.agent import filelock, lease, main, processes, turn
+from changeover.agent import filelock, lease, main, private_nginx, processes, turn
 
 from .conftest import NONCE
+from .stage import two
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from changeover.agent.call import Call
 
     from .conftest import Machine
 
@@ -237,3 +240,20 @@ def test_one_that_waited_is_held_against_the_lease_again(
     assert failure["error"] == "fenced"
     assert machine.live == new
     switch.ended()
+
+
+def test_what_cannot_be_tidied_keeps_nobody_from_going_back(
+    proxied: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, _ = two(proxied)
+
+    def stay(_: Call) -> None:
+        raise OSError(39, "Directory not empty")
+
+    monkeypatch.setattr(private_nginx, "end", stay)
+
+    refused = proxied.refuse("stop", colour=old, drain_seconds=1)
+
+    assert refused["error"] == "system-refused"
+    assert "Directory not empty" in refused["cause"]
+    assert proxied.do("revert", to=old, closing_seconds=0)["to"] == old
