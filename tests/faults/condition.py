@@ -38,7 +38,10 @@ DIFFERS = (
 KEPT_BACK = (
     (r"\S+ (file|entry) /var/backups/changeover/", "a proved backup stays: it may be needed yet"),
     (r"\S+ file /var/\S+/(\S+\.)?lock ", "a file that is locked is made once"),
-    (r"\S+ entry /run/changeover/[^/ ]+(/running)? ", "the agent makes these with its first work"),
+    (
+        r"\S+ entry /run/changeover/(\.running-)?[^/ ]+ ",
+        "the agent makes these with its first work",
+    ),
     (r"\S+ (migration|statement)\|", "migrations that only add stay; the next deployment goes on"),
 )
 # Where a deployment goes back by itself before its switch, its colour may be there, whole and inert.

@@ -57,6 +57,11 @@ class Places:
         return self.root / "run/changeover" / self.app
 
     @property
+    def running(self) -> Path:
+        """What is at work on this host, in memory: a file for each request that changes something."""
+        return self.root / "run/changeover" / f".running-{self.app}"
+
+    @property
     def closing(self) -> Path:
         """The flag that makes every response close its connection."""
         return self.runtime / "closing"

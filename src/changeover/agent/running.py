@@ -107,21 +107,17 @@ def digest(parameters: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
 
 
-def _directory(places: Places) -> Path:
-    return places.secrets / "running"
-
-
 @contextlib.contextmanager
 def recorded(places: Places, request: Request, unit: str) -> Iterator[Record]:
     """Be listed as long as this is held."""
     name = unit or f"process-{threading.get_native_id()}"
-    path = _directory(places) / f"{name}{SUFFIX}"
+    path = places.running / f"{name}{SUFFIX}"
     number = (request.fence or {}).get("number")
     about = {"unit": unit, "process": os.getpid(), "deployment": request.deployment}
     head = {**about, "number": number, "at": stamp()}
     with contextlib.ExitStack() as stack:
         try:
-            durable.ensure_directory(places.secrets, 0o700)
+            durable.ensure_directory(path.parent.parent, 0o700)
             durable.ensure_directory(path.parent, 0o700)
             _forget_ended(places)
             stream = stack.enter_context(_locked(path))
@@ -152,7 +148,7 @@ def _locked(path: Path) -> IO[bytes]:
 
 
 def _forget_ended(places: Places) -> None:
-    for path in _directory(places).glob(f"*{SUFFIX}"):
+    for path in places.running.glob(f"*{SUFFIX}"):
         if not filelock.is_held(path):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)  # noqa: PTH108 - as above
@@ -161,7 +157,7 @@ def _forget_ended(places: Places) -> None:
 def listed(places: Places) -> list[Run]:
     """Return the requests at work, the eldest first."""
     found = []
-    for path in _directory(places).glob(f"*{SUFFIX}"):
+    for path in places.running.glob(f"*{SUFFIX}"):
         with contextlib.suppress(FileNotFoundError):
             if filelock.is_held(path) and (run := _run(path)):
                 found.append(run)

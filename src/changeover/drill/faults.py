@@ -146,7 +146,7 @@ FAULTS = (
         strike=RESTART,
         cost="PostgreSQL is restarted",
         lingers=POOL_SECONDS,
-        ends=frozenset({DONE, OLD_SERVES}),
+        ends=frozenset({DONE, OLD_SERVES, RED}),
     ),
     Fault(
         name="restart-database-at-start",
@@ -156,7 +156,7 @@ FAULTS = (
         strike=RESTART,
         cost="PostgreSQL is restarted",
         lingers=POOL_SECONDS,
-        ends=frozenset({DONE, OLD_SERVES}),
+        ends=frozenset({DONE, OLD_SERVES, RED}),
     ),
     Fault(
         name="restart-database-after-switch",

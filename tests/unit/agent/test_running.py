@@ -86,7 +86,7 @@ def test_a_request_at_work_is_told_and_then_gone(machine: Machine, gated: Gated)
     assert (shown["deployment"], shown["action"]) == ("d1", "stop")
     assert answer()[-1]["type"] == "done"
     assert machine.do("state")["at_work"] == []
-    assert list((machine.root / "run/changeover/sample/running").iterdir()) == []
+    assert list((machine.root / "run/changeover/.running-sample").iterdir()) == []
 
 
 def test_the_same_request_of_a_deployment_takes_the_result(
@@ -147,7 +147,7 @@ def test_one_that_was_killed_is_neither_listed_nor_followed(machine: Machine) ->
         machine.request(STOP)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-    directory = machine.root / "run/changeover/sample/running"
+    directory = machine.root / "run/changeover/.running-sample"
     assert len(list(directory.iterdir())) == 1
 
     assert machine.do("state")["at_work"] == []
@@ -161,7 +161,7 @@ def test_its_file_tells_no_parameter(machine: Machine, monkeypatch: pytest.Monke
 
     def act(call: Call, given: Parameters) -> Result:
         del given
-        directory = call.places.secrets / "running"
+        directory = call.places.running
         seen.extend(path.read_text() for path in directory.iterdir())
         return {}
 
@@ -250,7 +250,7 @@ def test_one_of_another_app_that_is_stopped_at_a_reload_is_killed_by_who_waits_f
 
 
 def test_one_of_another_version_of_the_agent_is_listed_all_the_same(machine: Machine) -> None:
-    directory = machine.root / "run/changeover/sample/running"
+    directory = machine.root / "run/changeover/.running-sample"
     directory.mkdir(parents=True)
     with (directory / "older.scope.jsonl").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)

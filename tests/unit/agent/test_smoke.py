@@ -45,6 +45,7 @@ http {{
     map $host $changeover_balancer {{ default ""; }}
     map $host $changeover_wanted {{ default html; }}
     map $host $changeover_retry_after {{ default ""; }}
+    log_format changeover escape=json '{{"colour":"$changeover_request_id"}}';
     access_log {root}/var/log/nginx/access.log;
     include /etc/nginx/sites-enabled/*.conf;
 }}
@@ -229,7 +230,7 @@ def test_what_is_wrong_with_a_site_is_seen_before_users_do(
     real: Machine, chat: list[Server]
 ) -> None:
     text = site(real)
-    text = text.replace("current/http.sock", "current/htp.sock")
+    text = text.replace("http.sock", "htp.sock")
     text = text.replace("proxy_set_header Upgrade $http_upgrade;", "")
     colour = up(real, text, chat)
 
