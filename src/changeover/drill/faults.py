@@ -73,7 +73,8 @@ aside=$(mktemp -d)
 size=$(( $(du -sk "$releases/$live" | cut -f1) * 2 + 2048 ))
 mount -t tmpfs -o "size=${size}k,mode=755" changeover-drill "$aside"
 cp -a "$releases/$live" "$aside/"
-dd if=/dev/zero of="$aside/.changeover-drill" bs=64k 2>/dev/null || true
+! dd if=/dev/zero of="$aside/.changeover-drill" bs=64k 2>/dev/null
+[ "$(stat --file-system --format=%f "$aside")" = 0 ] || { umount "$aside"; exit 1; }
 mount --bind "$aside" "$releases"
 umount "$aside"
 rmdir "$aside\""""
