@@ -26,6 +26,7 @@ SWITCHING = 101
 NO_CODE = 1005
 LONGEST_HEAD = 1 << 16
 LONGEST_MESSAGE = 1 << 20
+LAST_CHUNK = b"0\r\n\r\n"
 SHOWN = 400
 
 
@@ -172,7 +173,7 @@ class _Speaker:
         self._opened.sendall("\r\n".join([*lines, "", ""]).encode("utf-8"))
         status, answered = self._head(deadline)
         if status != SWITCHING:
-            return status, self._rest(deadline)
+            return status, self._rest(answered, deadline)
         expected = hashlib.sha1((key + ACCEPTED_WITH).encode("ascii")).digest()  # noqa: S324 - RFC 6455
         if answered.get("sec-websocket-accept") != base64.b64encode(expected).decode("ascii"):
             raise ValueError("the server's answer to the upgrade is not one to this question")
@@ -191,10 +192,13 @@ class _Speaker:
         pairs = (line.partition(":") for line in lines)
         return int(words[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}
 
-    def _rest(self, deadline: float) -> str:
+    def _rest(self, answered: Mapping[str, str], deadline: float) -> str:
+        length = answered.get("content-length", "")
+        wanted = min(SHOWN, int(length)) if length.isdigit() else SHOWN
         with contextlib.suppress(OSError):
-            while len(self._buffer) < SHOWN and self._more(deadline):
-                pass
+            while len(self._buffer) < wanted and not self._buffer.endswith(LAST_CHUNK):
+                if not self._more(deadline):
+                    break
         return self._buffer.decode("utf-8", "replace")[:SHOWN]
 
     def send(self, kind: int, content: bytes) -> None:
