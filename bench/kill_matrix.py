@@ -93,7 +93,8 @@ def tell(moment: Moment, found: Found, seconds: float) -> None:
     print(
         f"{moment.name:<44} at {found.struck.step:<9} exit {found.struck.code:>4}; {codes};"
         f" differs {len(found.differs)}, by hand {found.by_hand},"
-        f" failed {load['failed']} of {load['sent']}, lost {load['lost']}; {seconds:.0f} s",
+        f" failed {load['failed']} of {load['sent']}, while off {load['off']}, lost {load['lost']};"
+        f" {seconds:.0f} s",
         flush=True,
     )
     for each in found.ended[-1:] if found.by_hand else ():
@@ -155,6 +156,7 @@ def count(counts: Counter[str], found: Found) -> None:
     counts["differences"] += bool(found.differs)
     counts["by hand"] += found.by_hand
     counts["failed requests"] += found.load["failed"]
+    counts["failed while off"] += found.load["off"]
     counts["lost rows"] += found.load["lost"]
     for each in (found.struck, *found.ended):
         counts[f"exit {each.code}"] += 1

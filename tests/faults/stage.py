@@ -19,6 +19,7 @@ from tests.lab.live import SERVES
 from changeover.load import history
 
 from .condition import condition
+from .power import Power
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -91,10 +92,16 @@ class Stage:
     rows: Sequence[str]
     work: Path
     roots: dict[str, Path] = field(default_factory=dict)
+    power: Power = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Watch the lab's power from the beginning."""
+        self.power = Power(lab=self.lab)
 
     def prepare(self, snapshot: str) -> None:
         """Return the disks to a snapshot, and give both controllers a checkout without a journal."""
         self.lab.reset(snapshot)
+        self.power.gone.clear()
         for host, facts in self.lab.hosts.items():
             if "app" in facts["groups"]:
                 self.lab.ssh(host, SERVES)
@@ -163,27 +170,21 @@ class Stage:
 
     def _heard(self, process: subprocess.Popen[str]) -> str:
         """Return what a command says to its end; a host that lost its power meanwhile gets it back."""
-        hosts = {host: int(facts["pid"]) for host, facts in self.lab.hosts.items() if facts["pid"]}
+        self.power.watch()
         begun = time.monotonic()
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 said = process.communicate(timeout=1)[0]
-                self._power(hosts)
+                self.power.look()
                 return said
-            self._power(hosts)
+            self.power.look()
             if time.monotonic() - begun > RUN_SECONDS:
                 process.kill()
-
-    def _power(self, hosts: dict[str, int]) -> None:
-        """Start hosts again that lost their power."""
-        if not all(_alive(pid) for pid in hosts.values()):
-            self.lab.changeover("lab", "up")
-            hosts.clear()
 
     @contextlib.contextmanager
     def load(self, rate: int) -> Iterator[dict[str, int]]:
         """Write all the while; give what came of it, filled in at the end."""
-        found = {"sent": 0, "failed": 0, "lost": 0}
+        found = {"sent": 0, "failed": 0, "off": 0, "lost": 0}
         if not rate:
             yield found
             return
@@ -196,9 +197,15 @@ class Stage:
             client.communicate(timeout=60)
         requests = history.read(records).requests
         acknowledged = {each.id for each in requests if each.acknowledged}
+        failed = [each for each in requests if not each.acknowledged]
+        off = [each for each in failed if self._was_off(each.start, each.end)]
         found["sent"] = len(requests)
-        found["failed"] = len(requests) - len(acknowledged)
+        found["off"] = len(off)
+        found["failed"] = len(failed) - len(off)
         found["lost"] = len(acknowledged - self._written())
+
+    def _was_off(self, start: float, end: float) -> bool:
+        return any(window.meets(start, end) for window in self.power.gone)
 
     def _client(self, rate: int, records: Path) -> subprocess.Popen[bytes]:
         from changeover import inventory  # noqa: PLC0415 - only where there is load
@@ -218,6 +225,7 @@ class Stage:
         )
         while client.poll() is None and not records.exists():
             time.sleep(0.1)
+        assert records.exists(), "the load could not sign in"
         return client
 
     def _written(self) -> set[str]:
@@ -227,10 +235,3 @@ class Stage:
             host, f"cd / && runuser -u postgres -- psql -XAtq -d {self.database} -c '{query}'"
         )
         return set(told.splitlines())
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
