@@ -14,9 +14,9 @@ class Gates:
 
     Args:
         requests: How many answers each colour has to have given at least.
-        errors_percent: The share of answers 5xx above which it is red, whatever the old one does; of
-            ``requests`` answers at least, so a single one early on may be enough.
-        errors_times: Red as well with more than this many times the errors that the old colour
+        errors_percent: The share of answers 5xx above which it is red at the share's end, whatever the
+            old one does, and before where that is beyond chance. A single one is borne, but with 0.
+        errors_times: Red in the same way with more than this many times the errors that the old colour
             would have given, where that is more than one.
         slower_times: Red where the 99th percentile of the answers' time is more than this many
             times the old colour's and ``slower_ms``.

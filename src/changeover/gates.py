@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ SLOWEST = 0.99
 # they are judged once, at the end, by their slowest tenth.
 ENOUGH_TO_TELL_EARLY = 100
 SLOW_OF_FEW = 0.9
+# Before its end a share is judged at every look, so chance alone must hardly ever end one: at most
+# once in so many that do no worse than they may.
+MISTAKEN_ONCE_IN = 1000
 
 
 @dataclass(slots=True)
@@ -84,21 +88,12 @@ def red(gates: Gates, new: Figures, old: Figures, *, last: bool) -> str | None:
         old: What the old one answered in the same time.
         last: Whether the share has lasted as long as it should.
     """
-    # Nobody waits for good answers that would make up for errors: too many among the least are red.
-    least = max(new.requests, gates.requests)
-    if new.errors * 100 > gates.errors_percent * least:
-        return (
-            f"{new.errors} of {new.requests} answers are 5xx, over {gates.errors_percent:g}%: "
-            f"{new.errors_percent:.2g}%"
-        )
+    if why := _failing(gates, new, last=last):
+        return why
     if min(new.requests, old.requests) < gates.requests:
         return None
-    as_old = old.errors / old.requests * new.requests
-    if new.errors > max(1.0, gates.errors_times * as_old):
-        return (
-            f"{new.errors} answers are 5xx, over {gates.errors_times:g} times the "
-            f"{as_old:.1f} that the old colour would have given"
-        )
+    if why := _failing_more(gates, new, old, last=last):
+        return why
     many = min(new.requests, old.requests) >= ENOUGH_TO_TELL_EARLY
     part = SLOWEST if many else SLOW_OF_FEW
     slow, before = new.within(part) or 0, old.within(part) or 0
@@ -108,6 +103,50 @@ def red(gates: Gates, new: Figures, old: Figures, *, last: bool) -> str | None:
             f" the old colour's {before} ms"
         )
     return None
+
+
+def _failing(gates: Gates, new: Figures, *, last: bool) -> str | None:
+    """Say that more answers are 5xx than any version may give, as soon as that is no chance."""
+    allowed = gates.errors_percent / 100
+    # A single one is more than 1% of fewer than a hundred, and says nothing yet.
+    least = max(new.requests, gates.requests, ENOUGH_TO_TELL_EARLY)
+    over = new.errors > max(1.0, allowed * least)
+    if not (last and over) and not _beyond_chance(new, allowed):
+        return None
+    return (
+        f"{new.errors} of {new.requests} answers are 5xx, over {gates.errors_percent:g}%: "
+        f"{new.errors_percent:.2g}%"
+    )
+
+
+def _failing_more(gates: Gates, new: Figures, old: Figures, *, last: bool) -> str | None:
+    """Say that far more answers are 5xx than the old colour would have given."""
+    as_old = old.errors / old.requests * new.requests
+    over = new.errors > max(1.0, gates.errors_times * as_old)
+    # Its next answer may be its next error: one that gave none so far is not without any for ever.
+    allowed = gates.errors_times * (old.errors + 1) / (old.requests + 1)
+    if not over or not (last or _beyond_chance(new, allowed)):
+        return None
+    return (
+        f"{new.errors} answers are 5xx, over {gates.errors_times:g} times the "
+        f"{as_old:.1f} that the old colour would have given"
+    )
+
+
+def _beyond_chance(new: Figures, allowed: float) -> bool:
+    """Tell whether a colour that fails no more often than allowed would hardly ever give so many errors.
+
+    By Chernoff's bound of the binomial distribution, which errs on the side of patience.
+    """
+    if not new.errors or new.errors <= allowed * new.requests:
+        return False
+    if allowed <= 0:
+        return True
+    share = new.errors / new.requests
+    distance = share * math.log(share / allowed)
+    if share < 1:
+        distance += (1 - share) * math.log((1 - share) / (1 - allowed))
+    return new.requests * distance > math.log(MISTAKEN_ONCE_IN)
 
 
 def lacking(gates: Gates, new: Figures, old: Figures, *, alone: bool) -> str | None:

@@ -60,10 +60,37 @@ def test_errors_over_the_limit_are_red_whatever_the_old_colour_does() -> None:
     assert "8 of 500 answers are 5xx, over 1%: 1.6%" in red(figures(500, 8), figures(500, 100))
 
 
-def test_more_errors_than_the_least_number_of_answers_may_have_are_red_at_once() -> None:
-    assert "1 of 3 answers" in red(figures(3, 1), figures(0), last=False)
-    lenient = Gates(requests=200, errors_percent=1.0)
-    assert gates.red(lenient, figures(3, 1), figures(0), last=False) is None
+def test_a_single_error_is_borne_however_few_answers_there_are() -> None:
+    for few in (1, 3, 20, 99):
+        assert not red(figures(few, 1), figures(0), last=False)
+        assert not red(figures(few, 1), figures(400))
+        assert not gates.red(Gates(errors_percent=0.5), figures(few, 1), figures(400), last=True)
+    assert "2 of 20 answers are 5xx, over 1%: 10%" in red(figures(20, 2), figures(400))
+
+
+def test_none_is_borne_where_the_limit_is_none() -> None:
+    strict = Gates(errors_percent=0)
+
+    for answers in (3, 5000):
+        why = gates.red(strict, figures(answers, 1), figures(0), last=False)
+        assert why is not None
+        assert "over 0%" in why
+
+
+def test_before_the_end_errors_are_red_where_chance_cannot_tell_them() -> None:
+    # What a version of 1% gives once in a thousand shares, and what it gives every other time.
+    assert "2 of 3 answers" in red(figures(3, 2), figures(0), last=False)
+    assert "30 of 30 answers" in red(figures(30, 30), figures(0), last=False)
+    assert not red(figures(150, 2), figures(400, 2), last=False)
+    assert not red(figures(500, 8), figures(4000, 40), last=False)
+    assert red(figures(500, 8), figures(4000, 40))
+
+
+def test_before_the_end_the_old_colour_tells_what_chance_is() -> None:
+    assert "over 2 times the 0.0" in red(figures(100, 3), figures(1900), last=False)
+    # Whose few answers say little of how often it fails.
+    assert not red(figures(100, 3), figures(60), last=False)
+    assert not red(figures(100, 3), figures(1900, 19), last=False)
 
 
 def test_far_more_errors_than_the_old_colour_would_have_given_are_red_below_the_limit() -> None:
