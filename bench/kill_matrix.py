@@ -20,6 +20,7 @@ import random
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ from tests.lab.conftest import Lab
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tests.faults.trial import Found, Way
+    from tests.faults.trial import Conditions, Found, Way
 
 ROOT = Path(__file__).resolve().parents[1]
 APP, DATABASE = "nox-api", "nox_api"
@@ -86,9 +87,67 @@ def named(text: str) -> Moment:
     return Moment(verb=verb, kind=kind, number=int(number), way=ways[way], root=root)
 
 
+@dataclass(kw_only=True)
+class Tally:
+    """What came of the trials of one kind.
+
+    Args:
+        moments: The numbers of the moments.
+        red: How many trials were red.
+        differences: In how many of them something differed.
+        by_hand: How many commands one too many it took.
+        sent: How many requests were sent.
+        failed: How many of them failed.
+        off: How many more failed while the host was off.
+        lost: How many acknowledged rows were gone.
+        codes: How often which exit code was seen.
+    """
+
+    moments: list[int] = field(default_factory=list)
+    red: int = 0
+    differences: int = 0
+    by_hand: int = 0
+    sent: int = 0
+    failed: int = 0
+    off: int = 0
+    lost: int = 0
+    codes: Counter[int] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, moment: Moment, found: Found) -> Tally:
+        """Return what came of one trial."""
+        return cls(
+            moments=[moment.number],
+            red=int(found.red),
+            differences=int(bool(found.differs)),
+            by_hand=found.by_hand,
+            sent=found.load["sent"],
+            failed=found.load["failed"],
+            off=found.load["off"],
+            lost=found.load["lost"],
+            codes=Counter(each.code for each in (found.struck, *found.ended)),
+        )
+
+    def __add__(self, other: Tally) -> Tally:
+        """Return both as one."""
+        names = [each.name for each in fields(self)]
+        return Tally(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+    def __str__(self) -> str:
+        """Return it as a line."""
+        codes = ", ".join(f"{code} x {times}" for code, times in sorted(self.codes.items()))
+        return (
+            f"{len(self.moments)} trials at {min(self.moments, default=0)} to"
+            f" {max(self.moments, default=0)}: {self.red} red,"
+            f" differ {self.differences}, by hand {self.by_hand}, failed {self.failed} of {self.sent},"
+            f" while off {self.off}, lost {self.lost}; exits {codes}"
+        )
+
+
 def tell(moment: Moment, found: Found, seconds: float) -> None:
     """Print the row of one trial, and what differs."""
-    codes = ", ".join(f"{each.words} {each.code}" for each in found.ended) or "nothing left"
+    ended = [f"{each.words} {each.code} in {each.seconds:.0f} s" for each in found.ended]
+    codes = ", ".join(ended) or "nothing left"
     load = found.load
     print(
         f"{moment.name:<44} at {found.struck.step:<9} exit {found.struck.code:>4}; {codes};"
@@ -122,6 +181,9 @@ def main() -> int:
     )
     parser.add_argument("--most", type=int, help="stop after so many moments")
     parser.add_argument("--seed", type=int, default=1, help="draws the same moments again")
+    parser.add_argument(
+        "--kept", action="store_true", help="compare with what the last run without it has kept"
+    )
     parser.add_argument("--rate", type=int, default=20, help="writes a second all the while")
     asked = parser.parse_args()
     random.seed(asked.seed)
@@ -131,10 +193,10 @@ def main() -> int:
     stage = Stage(lab=lab, app=APP, database=DATABASE, rows=ROWS, work=work)
     if asked.prepare:
         prepare(stage)
-    counts: Counter[str] = Counter()
+    tallies: dict[tuple[str, str], Tally] = {}
     begun = time.monotonic()
     for verb in asked.verbs.split(","):
-        wanted, points = reference(stage, VERBS[verb], asked.rate)
+        wanted, points = known(stage, verb, asked.rate, kept=asked.kept)
         print(f"{verb}: {points['writes']} writes; of agents {points}", flush=True)
         chosen = list(moments(verb, asked.kinds.split(","), points, asked.every))
         if asked.only:
@@ -144,22 +206,22 @@ def main() -> int:
             found = attempt(stage, moment, wanted, asked.rate)
             tell(moment, found, time.monotonic() - at)
             keep(work, moment, found)
-            count(counts, found)
-    print(f"{dict(counts)} in {time.monotonic() - begun:.0f} s, seed {asked.seed}")
-    return int(counts["red"] > 0)
+            told = tallies.get((verb, moment.kind), Tally())
+            tallies[verb, moment.kind] = told + Tally.of(moment, found)
+    for (verb, kind), tally in tallies.items():
+        print(f"{verb:<9}{kind:<18}{tally}")
+    whole = sum(tallies.values(), Tally())
+    print(f"{'all of them':<27}{whole}; {time.monotonic() - begun:.0f} s, seed {asked.seed}")
+    return int(whole.red > 0)
 
 
-def count(counts: Counter[str], found: Found) -> None:
-    """Add a trial to the counts."""
-    counts["moments"] += 1
-    counts["red"] += found.red
-    counts["differences"] += bool(found.differs)
-    counts["by hand"] += found.by_hand
-    counts["failed requests"] += found.load["failed"]
-    counts["failed while off"] += found.load["off"]
-    counts["lost rows"] += found.load["lost"]
-    for each in (found.struck, *found.ended):
-        counts[f"exit {each.code}"] += 1
+def known(stage: Stage, verb: str, rate: int, *, kept: bool) -> tuple[Conditions, dict[str, int]]:
+    """Return the conditions to compare with and the points: of a new run, or of the one that is kept."""
+    path = stage.work / f"reference-{verb}.json"
+    if not kept:
+        path.write_text(json.dumps(reference(stage, VERBS[verb], rate)))
+    wanted, points = json.loads(path.read_text())
+    return wanted, points
 
 
 if __name__ == "__main__":
