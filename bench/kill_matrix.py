@@ -162,11 +162,16 @@ def tell(moment: Moment, found: Found, seconds: float) -> None:
         print(f"    {line[:240]}", flush=True)
 
 
-def keep(work: Path, moment: Moment, found: Found) -> None:
-    """Write down all of a red trial."""
-    path = work / f"{moment.name}.json"
-    said = [found.struck.said, *(each.said for each in found.ended)]
-    path.write_text(json.dumps({"differs": found.differs, "said": said}))
+def keep(stage: Stage, moment: Moment, found: Found) -> None:
+    """Write down all of a trial."""
+    path = stage.work / f"{moment.name}.json"
+    told = {
+        "differs": found.differs,
+        "failed": list(map(str, stage.failed)),
+        "off": list(map(str, stage.power.gone)),
+        "said": [found.struck.said, *(each.said for each in found.ended)],
+    }
+    path.write_text(json.dumps(told))
 
 
 def main() -> int:
@@ -205,7 +210,7 @@ def main() -> int:
             at = time.monotonic()
             found = attempt(stage, moment, wanted, asked.rate)
             tell(moment, found, time.monotonic() - at)
-            keep(work, moment, found)
+            keep(stage, moment, found)
             told = tallies.get((verb, moment.kind), Tally())
             tallies[verb, moment.kind] = told + Tally.of(moment, found)
     for (verb, kind), tally in tallies.items():

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from changeover.ssh_failures import SessionLost
+from changeover.ssh_failures import HostSilent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ class Ear:
         """Yield what the agent says; a line that the end of the session cut off is nothing it said.
 
         Raises:
-            SessionLost: Nothing was heard for too long.
+            HostSilent: Nothing was heard for too long.
         """
         channel.settimeout(self.alarm)
         pending = b""
@@ -80,7 +80,7 @@ class Ear:
     def _silent(self) -> None:
         silent = time.monotonic() - self._heard
         if silent >= self.give_up:
-            raise SessionLost(
+            raise HostSilent(
                 f"{self.host} has been silent for {silent:.0f} s in {self.during}",
                 hint=self.hint,
                 host=self.host,

@@ -54,3 +54,7 @@ class AgentFailed(Failed):
 
 class SessionLost(Failed):
     """The SSH session ended before the agent had answered."""
+
+
+class HostSilent(SessionLost):
+    """Nothing was heard of a host for so long that it is given up."""

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from tests.lab.conftest import Lab
 
 CAUSE = "the only host is off"
+# A host without power has no process left after less.
+LOOKS, LOOK_SECONDS = 60, 0.5
+# What ran the host is there for a moment longer than what ran on it.
+ENDING_SECONDS = 2.0
 
 
 @dataclass(kw_only=True)
@@ -37,6 +41,18 @@ class Power:
         hosts = self.lab.hosts.items()
         self._hosts = {host: int(facts["pid"]) for host, facts in hosts if facts["pid"]}
 
+    def settle(self) -> None:
+        """Return once every host answers; what was about to lose its power has it back then."""
+        for host in self.lab.hosts:
+            for _ in range(LOOKS):
+                if self._answers(host):
+                    break
+                time.sleep(LOOK_SECONDS)
+                self.look()
+
+    def _answers(self, host: str) -> bool:
+        return "here" in self.lab.ssh(host, "echo here", status=None)
+
     def look(self) -> None:
         """Start hosts again that lost their power, and wait until the app serves on them."""
         now = time.time()
@@ -47,7 +63,7 @@ class Power:
         for host, facts in self.lab.hosts.items():
             if "app" in facts["groups"]:
                 self.lab.ssh(host, SERVES, status=None)
-        self.gone.append(Window(cause=CAUSE, start=self._seen, end=time.time()))
+        self.gone.append(Window(cause=CAUSE, start=self._seen - ENDING_SECONDS, end=time.time()))
         self.watch()
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from tests.lab.conftest import Lab
 
+    from changeover.load.history import Request
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 HOST_FAULT = Path(__file__).with_name("host_fault.py")
 INSTALLED = "/etc/python3.11/sitecustomize.py"
@@ -84,6 +86,7 @@ class Stage:
         database: Its database.
         rows: Queries for the rows that must be the same at the end.
         work: Where the controllers' project roots are.
+        failed: The requests of the last load that failed while every host had power.
     """
 
     lab: Lab
@@ -93,6 +96,7 @@ class Stage:
     work: Path
     roots: dict[str, Path] = field(default_factory=dict)
     power: Power = field(init=False)
+    failed: list[Request] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Watch the lab's power from the beginning."""
@@ -131,6 +135,7 @@ class Stage:
 
     def disarm(self) -> dict[str, int]:
         """Take the fault off every host; return how many points of each kind its agents passed."""
+        self.power.settle()
         counts = dict.fromkeys(POINTS, 0)
         for host in self.lab.hosts:
             self.lab.ssh(host, "rm -f /run/fault.json")
@@ -198,10 +203,10 @@ class Stage:
         requests = history.read(records).requests
         acknowledged = {each.id for each in requests if each.acknowledged}
         failed = [each for each in requests if not each.acknowledged]
-        off = [each for each in failed if self._was_off(each.start, each.end)]
+        self.failed = [each for each in failed if not self._was_off(each.start, each.end)]
         found["sent"] = len(requests)
-        found["off"] = len(off)
-        found["failed"] = len(failed) - len(off)
+        found["failed"] = len(self.failed)
+        found["off"] = len(failed) - len(self.failed)
         found["lost"] = len(acknowledged - self._written())
 
     def _was_off(self, start: float, end: float) -> bool:

@@ -12,8 +12,10 @@ from changeover.runner import agreement, away, endings, page, recovery, restore_
 from changeover.runner.apply import apply
 from changeover.runner.own import back as own_back
 from changeover.runner.undo import judgement as undoing
+from changeover.ssh_failures import HostSilent, SessionLost
 
 if TYPE_CHECKING:
+    from changeover.outcome import Outcome
     from changeover.plan import Plan
     from changeover.runner.run import Event, Run
     from changeover.verdict import Verdict
@@ -99,7 +101,7 @@ def _recovered(
 def _told(run: Run, step: steps.Drain | steps.Unlock) -> None:
     """Do what comes after the confirmation; where it is red, it is told and undoes nothing."""
     try:
-        run.step(step, lambda: apply(run, step))
+        run.step(step, lambda: _once_more(run, step))
     except Exception as error:  # noqa: BLE001 - nothing is worth taking a confirmed version back
         lost = (
             f"{step.colour} is not warm for a rollback"
@@ -108,3 +110,13 @@ def _told(run: Run, step: steps.Drain | steps.Unlock) -> None:
         )
         why = endings.known(error).message
         run.note({"type": "warning", "says": f"warning: {lost}: {why}"})
+
+
+def _once_more(run: Run, step: steps.Drain | steps.Unlock) -> Outcome:
+    """Do what may be done twice; a session that ended early does not say that its host is lost."""
+    try:
+        return apply(run, step)
+    except HostSilent:
+        raise
+    except SessionLost:
+        return apply(run, step)

@@ -9,6 +9,7 @@ import pytest
 
 from changeover.errors import CheckRed, Mixed, RolledBack
 from changeover.runner import forward
+from changeover.ssh_failures import HostSilent, SessionLost
 
 from .conftest import NEW, OLD, failed
 from .deploying import deploy, plan
@@ -235,6 +236,38 @@ def test_a_fault_in_telling_what_comes_after_the_confirmation_takes_nothing_back
     assert error.message.startswith("3.0.0 serves and is confirmed; drain is red: unexpected Value")
     assert "changeover smoke --env demo shows what users get" in error.hint
     assert machines.live == [NEW, NEW]
+
+
+@pytest.mark.parametrize("action", ["stop", "start", "unlock"])
+def test_a_session_that_ends_early_once_users_stay_is_begun_again(
+    desk: Desk, machines: Machines, action: str
+) -> None:
+    two = machines["two"]
+
+    def ends_early() -> None:
+        two.before.clear()
+        raise SessionLost("the session with two ended after 0 of 3 actions", hint="look")
+
+    two.on("confirm", lambda: two.on(action, ends_early))
+
+    deploy(desk)
+
+    assert "warning" not in desk.says()
+    assert (two.running, two.lock) == ([OLD, NEW], None)
+
+
+def test_a_host_that_is_silent_once_users_stay_is_not_waited_for_twice(
+    desk: Desk, machines: Machines
+) -> None:
+    def silent() -> None:
+        raise HostSilent("two has been silent for 60 s in stop", hint="look")
+
+    machines["two"].on("stop", silent)
+
+    deploy(desk)
+
+    assert f"{OLD} is not warm for a rollback: two has been silent" in desk.says()
+    assert machines.order.count(("one", "stop")) == 1
 
 
 def test_an_old_version_that_is_not_proved_is_smoked_next(
