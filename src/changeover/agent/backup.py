@@ -99,8 +99,8 @@ def _list(call: Call, parameters: Parameters) -> Result:
     beside = None  # no server is no reason to show no backup
     with contextlib.suppress(ActionError):
         beside = backup_leftovers.found(store, [one["backup"] for one in backups])
-    unfinished = backup_unfinished.told(store)
-    return {"backups": backups, "databases": beside, "unfinished": unfinished}
+    cut_off = backup_unfinished.told(store)
+    return {"backups": backups, "databases": beside, "unfinished": cut_off}
 
 
 def _attach(call: Call, parameters: Parameters) -> Result:
@@ -215,10 +215,10 @@ def _archive(call: Call, parameters: Parameters) -> Result:
     store = store_of(call)
     look = physical_state.look(store, physical.required(call, store.server))
     try:
-        scratch = physical_scratch.left(store)
+        left = physical_scratch.left(store)
     except ActionError:
-        scratch = None  # as of the archiver
-    return look | {"drilled": physical_recovery.drilled(store), "scratch_bytes": scratch}
+        left = None  # as of the archiver
+    return look | {"drilled": physical_recovery.drilled(store), "scratch_bytes": left}
 
 
 def _check(call: Call, parameters: Parameters) -> Result:

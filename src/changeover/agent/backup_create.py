@@ -178,7 +178,7 @@ def _dump(store: Store, session: Session, wish: Wish, partial: Path) -> Record:
         *(f"--encoding={session.encoding}", "-d", store.database),
     ]
     with postgres_tools.Running(store.server, command, major=session.major) as dump:
-        content = _content(session, store.database)
+        held = _content(session, store.database)
         read = time.monotonic() - begun
         dump.wait(watch=lambda: room.watch("a dump"))
     dumped = time.monotonic() - begun
@@ -187,7 +187,7 @@ def _dump(store: Store, session: Session, wish: Wish, partial: Path) -> Record:
     )
     durable.write(partial / SCHEMA, definition.encode(errors="surrogateescape"))
     seconds = {"dump": round(dumped, 2), "fingerprints": round(read, 2)}
-    return manifest | content | {"seconds": seconds}
+    return manifest | held | {"seconds": seconds}
 
 
 def _tool(store: Store, session: Session, server: str) -> tuple[Path, str]:
@@ -214,13 +214,13 @@ def _snapshot(session: Session) -> str:
 def _content(session: Session, database: str) -> dict[str, Any]:
     written = backup_tables.writes(session)
     columns = backup_tables.columns(session)
-    extensions = backup_extensions.tables(session)
+    theirs = backup_extensions.tables(session)
     tables = {
         name: table | written.get(name, {}) | {"columns": columns.get(name, [])}
         for name, table in backup_content.fingerprints(session).items()
     }
-    for name in tables.keys() & extensions.keys():
-        tables[name]["extension"] = extensions[name]
+    for name in tables.keys() & theirs.keys():
+        tables[name]["extension"] = theirs[name]
     return {
         "extensions": backup_extensions.versions(session),
         "hashed": "value",

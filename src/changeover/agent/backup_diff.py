@@ -108,8 +108,8 @@ def _tables(store: Store, old: Session, new: Session, examples: int) -> dict[str
                 new, name, [each for each in second if each not in both]
             )
         if table is None and filled:
-            rows = _rows(new, there[1], name) or 0
-            table = _told(rows, rows, key, backup_rows.Tally(0))
+            count = _rows(new, there[1], name) or 0
+            table = _told(count, count, key, backup_rows.Tally(0))
         uncompared = {"uncompared": sorted(set(first) ^ set(second)), "filled": filled}
         found[name] = table and table | uncompared
     with _one_moment(new):

@@ -143,12 +143,12 @@ def _prepare(
         backup_side.restore(store, session, directory, manifest, side, jobs)
     with Session(store.server, side) as inside:
         inside.run("ANALYZE")
-    properties = live or manifest["settings"]
+    expected = live or manifest["settings"]
     own = backup_settings.read(session, side)
     cleared = backup_settings.clear(side, own) if own else ""
-    session.run(cleared + backup_settings.carry(side, properties))
+    session.run(cleared + backup_settings.carry(side, expected))
     carried = backup_settings.read(session, side)
-    if carried is None or not backup_settings.same(carried, properties):
+    if carried is None or not backup_settings.same(carried, expected):
         raise ActionError("settings-differ", f"owner, grants or settings of {side} differ")
     # nobody but the restore has written there, and who writes once it is live does so later
     later = "SELECT txid_snapshot_xmax(txid_current_snapshot()) AS first_transaction"
@@ -203,11 +203,11 @@ def _answer(store: Store, record: Record) -> Record:
     failure of the restore.
     """
     kept, lost, uncounted = record["failed"] if record["live_oid"] else None, None, ""
-    subscriptions: list[str] = []
+    subscribed: list[str] = []
     try:
         with backup_gate.entered(store) as session:
             kept = backup_swap.name_of(session, record["live_oid"])
-            subscriptions = [one["name"] for one in backup_subscriptions.found(session, kept)]
+            subscribed = [one["name"] for one in backup_subscriptions.found(session, kept)]
         lost = _lost(store, kept) if kept else {}
     except (ActionError, ValueError) as error:
         uncounted = getattr(error, "cause", None) or str(error)
@@ -222,7 +222,7 @@ def _answer(store: Store, record: Record) -> Record:
         "lost": lost,
         "rows_lost": None if lost is None else sum(table["lost"] for table in lost.values()),
         "uncounted": uncounted,
-        "subscriptions": subscriptions,
+        "subscriptions": subscribed,
         "slots": record.get("slots", []),
     }
 

@@ -156,10 +156,10 @@ def _array(numbers: Sequence[int]) -> str:
 
 def _rows(session: Session, query: str) -> Iterator[Row]:
     for line in session.lines(f"COPY ({query}) TO STDOUT"):
-        first, second, content, key = line.split("\t")
+        first, second, held, key = line.split("\t")
         # COPY doubles backslashes; JSON holds nothing else that COPY would write differently
         shown = None if key == "\\N" else key.replace("\\\\", "\\")
-        yield Row((int(first), int(second)), int(content), shown)
+        yield Row((int(first), int(second)), int(held), shown)
 
 
 def _paired(kept: Iterator[Row], live: Iterator[Row]) -> Iterator[tuple[Row | None, Row | None]]:

@@ -109,13 +109,13 @@ def restore(
         _load(store, session.major, directory / backup_create.DUMP, side, jobs, room)
         restored = time.monotonic()
         check(store, session, directory, manifest, side)
-        extensions = _extensions(store, manifest, side)
+        differing = _extensions(store, manifest, side)
     except BaseException:
         discard(store, side)
         raise
     compared = time.monotonic()
     seconds = {"restore": round(restored - begun, 2), "compare": round(compared - restored, 2)}
-    return {"seconds": seconds, "extensions": extensions}
+    return {"seconds": seconds, "extensions": differing}
 
 
 def _extensions(store: Store, manifest: Record, side: str) -> Record:

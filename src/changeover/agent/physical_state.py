@@ -98,13 +98,12 @@ def last_words() -> str:
     logs = sorted(SERVER_LOGS.glob("*.log"), key=lambda path: path.stat().st_mtime)
     if not logs:
         return f"the server writes no log to {SERVER_LOGS}"
-    log = logs[-1]
-    with log.open("rb") as stream:
+    with logs[-1].open("rb") as stream:
         stream.seek(0, 2)
         stream.seek(max(0, stream.tell() - TAIL_BYTES))
         lines = stream.read().decode(errors="replace").splitlines()
     errors = [number for number, line in enumerate(lines) if line.startswith("ERROR: [")]
-    return "\n".join(lines[errors[-1] : errors[-1] + 3]) if errors else f"{log} says nothing of it"
+    return "\n".join(lines[errors[-1] : errors[-1] + 3]) if errors else f"{logs[-1]} says nothing of it"
 
 
 def points(store: Store) -> list[Record]:

@@ -43,8 +43,8 @@ def test_a_swap_goes_on_without_its_agent_and_the_rerun_says_what_it_did(
     stalled: Stalled,
 ) -> None:
     site, stall, agent, _ = stalled
-    gate = f"SELECT datallowconn FROM pg_database WHERE datname = '{site.shop.name}'"  # noqa: S608
-    assert site.shop.server.run(gate) == [(False,)], "nobody may enter while names change"
+    enterable = f"SELECT datallowconn FROM pg_database WHERE datname = '{site.shop.name}'"  # noqa: S608
+    assert site.shop.server.run(enterable) == [(False,)], "nobody may enter while names change"
     assert not answers(site)
     site.act("backup_list")
     assert not answers(site), "who asks while it is under way leaves it alone"
