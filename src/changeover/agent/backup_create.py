@@ -119,8 +119,7 @@ def observed(session: Session, database: str) -> Record:
     """Return what a manifest says of a database, without a dump of it."""
     facts = session.row(FACTS)
     _snapshot(session)
-    moment = session.row(MOMENT)
-    return {"cluster": facts["cluster"]} | moment | _content(session, database)
+    return {"cluster": facts["cluster"]} | session.row(MOMENT) | _content(session, database)
 
 
 def as_of(recovered: Record) -> Record:

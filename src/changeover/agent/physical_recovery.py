@@ -150,7 +150,7 @@ def drilled(store: Store) -> Record | None:
 def _agreed(store: Store, archive: Archive, wanted: str) -> tuple[Target, Path]:
     """Return the target and the directory whose disk is used, once the log up to now has arrived."""
     with Session(store.server, backup_side.MAINTENANCE) as session:
-        now = float(session.row(CLOCK)["now"])
+        today = float(session.row(CLOCK)["now"])
         if session.major < STOPS_SINCE:
             message = (
                 f"PostgreSQL {session.major} goes live wherever the log ends, and says nothing"
@@ -161,7 +161,7 @@ def _agreed(store: Store, archive: Archive, wanted: str) -> tuple[Target, Path]:
         message = f"the repository on {archive.repository} has no physical backup yet"
         raise ActionError("no-physical-backup", message)
     target = (
-        moment_of(wanted or _stamp(now), now, backups)
+        moment_of(wanted or _stamp(today), today, backups)
         if not wanted or _epoch(wanted) is not None
         else point_of(wanted, physical_state.points(store), backups)
     )
@@ -169,20 +169,20 @@ def _agreed(store: Store, archive: Archive, wanted: str) -> tuple[Target, Path]:
     return target, physical_scratch.cleared(store).parent
 
 
-def moment_of(wanted: str, now: float, backups: list[Record]) -> Target:
+def moment_of(wanted: str, today: float, backups: list[Record]) -> Target:
     """Return the target of a moment.
 
     Args:
         wanted: The moment, with its offset from UTC.
-        now: What the database's clock shows, in seconds since 1970.
+        today: What the database's clock shows, in seconds since 1970.
         backups: The physical backups, oldest first.
 
     Raises:
         ActionError: ``target-future``, ``target-too-early``.
     """
     epoch = _epoch(wanted)
-    if epoch is None or epoch > now:
-        message = f"{wanted} has not been yet: the database's clock shows {physical.moment(now)}"
+    if epoch is None or epoch > today:
+        message = f"{wanted} has not been yet: the database's clock shows {physical.moment(today)}"
         raise ActionError("target-future", message)
     fitting = [one for one in backups if one["timestamp"]["stop"] < epoch]
     first = backups[0]["timestamp"]["stop"] + 1
