@@ -22,13 +22,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import large_database
 from bench.rounds import machine
 
-from changeover.agent import backup_content, backup_create, backup_store, durable, postgres_tools
-from changeover.agent.postgres_session import Session
+from changeover.agent.backup import create
+from changeover.agent.backup.store import give
+from changeover.agent.postgres import content, tools
+from changeover.agent.postgres.session import Session
+from changeover.agent.system import durable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from changeover.agent.backup_store import Store
+    from changeover.agent.backup.store import Store
 
 RATIO_AIM = 0.25
 DUMP, USUAL, FINGERPRINT, BY_TEXT, BACKUP = (
@@ -42,17 +45,17 @@ DUMP, USUAL, FINGERPRINT, BY_TEXT, BACKUP = (
 
 def dump(store: Store) -> float:
     """Dump the database as a backup does, and return the seconds."""
-    jobs = f"--jobs={backup_create.jobs_for(0)}"
+    jobs = f"--jobs={create.jobs_for(0)}"
     return dumped(store, "--format=directory", jobs, "--compress=1")
 
 
 def dumped(store: Store, *options: str) -> float:
     """Dump the database with these options, and return the seconds."""
     place = store.root / "alone"
-    backup_store.give(store.root, 0o750, owner=postgres_tools.SYSTEM_USER)
+    give(store.root, 0o750, owner=tools.SYSTEM_USER)
     program = store.server.program("pg_dump")
     begun = time.perf_counter()
-    postgres_tools.run(store.server, [program, *options, f"--file={place}", "-d", store.database])
+    tools.run(store.server, [program, *options, f"--file={place}", "-d", store.database])
     seconds = time.perf_counter() - begun
     if place.is_dir():
         durable.remove_tree(place)
@@ -65,16 +68,14 @@ def fingerprint(store: Store, how: str) -> float:
     """Take the fingerprint of every table, and return the seconds."""
     begun = time.perf_counter()
     with Session(store.server, store.database) as session:
-        backup_content.fingerprints(session, how)
+        content.fingerprints(session, how)
     return time.perf_counter() - begun
 
 
 def backup(store: Store) -> float:
     """Make a whole backup, and return the seconds."""
     begun = time.perf_counter()
-    backup_create.create(
-        store, backup_create.Wish(backup="one", release="", colour="", schema_version="")
-    )
+    create.create(store, create.Wish(backup="one", release="", colour="", schema_version=""))
     seconds = time.perf_counter() - begun
     durable.remove_tree(store.path("one"))
     return seconds

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from bench.rounds import Rounds, end_as_by_hand
 from tests.postgres.own_server import running_server
 
-from changeover.agent import postgres_tools
-from changeover.agent.backup_store import Store
+from changeover.agent.backup.store import Store
+from changeover.agent.postgres import tools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,7 +119,7 @@ def store(server: Server, directory: Path, name: str) -> Store:
     directory.chmod(0o755)
     place = directory / "backups" / name
     place.mkdir(parents=True)
-    reach = postgres_tools.Server(socket=str(server.directory), port=server.port)
+    reach = tools.Server(socket=str(server.directory), port=server.port)
     return Store(root=place, app=name, database=name, server=reach)
 
 

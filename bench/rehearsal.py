@@ -4,7 +4,7 @@
 
 First the two strategies of ``CREATE DATABASE ... TEMPLATE`` by size, in turns, on a server that
 writes all the while: file_copy forces two checkpoints, which others feel, and wal_log sends every
-page through the log. `agent/backup_rehearsal.py` changes over at COPY_FILES_FROM_BYTES. Then, at the
+page through the log. `agent/backup/rehearsal.py` changes over at COPY_FILES_FROM_BYTES. Then, at the
 full size, the backup, its proof and the clone made of the database that the proof left.
 """
 
@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import large_database
 from bench.rounds import machine
 
-from changeover.agent import backup_create, backup_rehearsal, backup_verify
+from changeover.agent.backup import create, rehearsal, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bench.rounds import Rounds
     from tests.postgres.own_server import Server
 
-    from changeover.agent.backup_store import Store
+    from changeover.agent.backup.store import Store
 
 SHARES = (0.06, 0.12, 0.25, 0.5, 1.0)
 STRATEGIES = ("file_copy", "wal_log")
@@ -72,11 +72,11 @@ def copies(server: Server, rounds: Rounds, gigabytes: float) -> list[str]:
 
 def shares(store: Store, rounds: Rounds) -> None:
     """Time a backup, its proof, and a rehearsal's clone of what the proof left."""
-    wish = backup_create.Wish(backup="one", release="", colour="", schema_version="")
-    rounds.note(CREATED, seconds_of(lambda: backup_create.create(store, wish)))
-    rounds.note(PROVED, seconds_of(lambda: backup_verify.verify(store, "one", keep=True)))
-    rounds.note(CLONED, seconds_of(lambda: backup_rehearsal.begin(store, "one")))
-    rounds.note(ENDED, seconds_of(lambda: backup_rehearsal.end(store, "one")))
+    wish = create.Wish(backup="one", release="", colour="", schema_version="")
+    rounds.note(CREATED, seconds_of(lambda: create.create(store, wish)))
+    rounds.note(PROVED, seconds_of(lambda: verify.verify(store, "one", keep=True)))
+    rounds.note(CLONED, seconds_of(lambda: rehearsal.begin(store, "one")))
+    rounds.note(ENDED, seconds_of(lambda: rehearsal.end(store, "one")))
 
 
 def main() -> int:

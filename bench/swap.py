@@ -32,7 +32,8 @@ from bench import large_database
 from bench.rounds import machine
 from tests.postgres.own_server import connect
 
-from changeover.agent import backup_create, backup_restore, backup_verify, postgres_tools
+from changeover.agent.backup import create, restore, verify
+from changeover.agent.postgres import tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from bench.rounds import Rounds
     from tests.postgres.own_server import Server
 
-    from changeover.agent.backup_store import Store
+    from changeover.agent.backup.store import Store
     from changeover.database import Database
 
 WINDOW_AIM_SECONDS = 1.0
@@ -97,14 +98,14 @@ def naive(server: Server, store: Store) -> None:
     """Drop the live database and restore the dump in its place, as handbooks have it."""
     server.run(f"DROP DATABASE {LIVE} WITH (FORCE)")
     program = store.server.program("pg_restore")
-    dump = store.path(BACKUP) / backup_create.DUMP
-    words = (program, "--create", f"--jobs={backup_create.jobs_for(0)}", "-d", "postgres", dump)
-    postgres_tools.run(store.server, words)
+    dump = store.path(BACKUP) / create.DUMP
+    words = (program, "--create", f"--jobs={create.jobs_for(0)}", "-d", "postgres", dump)
+    tools.run(store.server, words)
 
 
 def ours(store: Store) -> None:
     """Go back as `backup restore` does on the database's host."""
-    backup_restore.restore(store, BACKUP, "bench")
+    restore.restore(store, BACKUP, "bench")
 
 
 def measured(server: Server, rounds: Rounds, name: str, change: Callable[[], None]) -> None:
@@ -137,7 +138,7 @@ def one_round(server: Server, store: Store, rounds: Rounds) -> None:
     measured(server, rounds, COLD, lambda: ours(store))
     anew(server)
     begun = time.perf_counter()
-    backup_verify.verify(store, BACKUP, keep=True)
+    verify.verify(store, BACKUP, keep=True)
     rounds.note(PROVED, time.perf_counter() - begun)
     measured(server, rounds, WARM, lambda: ours(store))
 
@@ -148,8 +149,8 @@ def main() -> int:
         rounds, server = bench.rounds, bench.server
         store = large_database.store(server, bench.directory, LIVE)
         size = large_database.fill(server, LIVE, bench.gigabytes)
-        wish = backup_create.Wish(backup=BACKUP, release="", colour="", schema_version="")
-        backup_create.create(store, wish)
+        wish = create.Wish(backup=BACKUP, release="", colour="", schema_version="")
+        create.create(store, wish)
         server.run(f"ALTER DATABASE {LIVE} RENAME TO shop_kept")
         for _ in range(bench.count):
             one_round(server, store, rounds)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import changeover
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from importlib.resources.abc import Traversable
     from pathlib import Path
 
 SHEBANG = b"#!/usr/bin/python3 -I\n"
@@ -74,12 +75,15 @@ def build(target: Path) -> str:
 
 
 def _sources() -> dict[str, bytes]:
-    package = resources.files("changeover.agent")
-    return {
-        f"{PACKAGE}/{entry.name}": entry.read_bytes()
-        for entry in package.iterdir()
-        if entry.name.endswith(".py")
-    }
+    return dict(_below(resources.files("changeover.agent"), PACKAGE))
+
+
+def _below(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
+    for entry in folder.iterdir():
+        if entry.name.endswith(".py"):
+            yield f"{name}/{entry.name}", entry.read_bytes()
+        elif entry.is_dir():
+            yield from _below(entry, f"{name}/{entry.name}")
 
 
 def _compiled(modules: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -6,7 +6,10 @@ import pytest
 from tests.docs.test_docs import DOCS
 
 from changeover import plan
-from changeover.agent import filelock, move, processes, turn
+from changeover.agent import turn
+from changeover.agent.colour import processes
+from changeover.agent.system import filelock
+from changeover.agent.traffic import move
 from changeover.executors.migrate import turn as migrating
 from changeover.executors.preflight import certificates, requirements
 from changeover.runner import holder, safety

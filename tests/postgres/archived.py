@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.postgres.own_server import as_postgres
 
-from changeover.agent.physical import Archive
-from changeover.agent.postgres_session import Session
+from changeover.agent.physical.pgbackrest import Archive
+from changeover.agent.postgres.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ import pytest
 from tests.postgres.archived import Archived
 from tests.postgres.own_server import fresh_shop, running_server
 
-from changeover.agent import physical_recovery, physical_state
-from changeover.agent.backup_store import Store
-from changeover.agent.postgres_tools import Server as Reached
+from changeover.agent.backup.store import Store
+from changeover.agent.physical import recovery, state
+from changeover.agent.postgres.tools import Server as Reached
 from changeover.errors import Failed
 from changeover.executors import migrate
 
@@ -41,11 +41,11 @@ def test_a_point_has_all_before_its_migration_and_nothing_of_it(
         store.root.mkdir()
 
         def name(migration: str, _: str) -> None:
-            physical_state.mark(store, migration.replace("/", "-"), "one", migration)
+            state.mark(store, migration.replace("/", "-"), "one", migration)
 
         migrate.apply(shop.owner, release(EXPAND), before=name)
-        points = physical_state.points(store)
-        recovered = physical_recovery.drill(store, archive, points[1]["name"])
+        points = state.points(store)
+        recovered = recovery.drill(store, archive, points[1]["name"])
 
     assert [point["before"] for point in points] == [f"1.0.0/expand/00{n}_t{n}" for n in (1, 2, 3)]
     assert recovered["migrations"] == {"applied": 1, "unfinished": 0}

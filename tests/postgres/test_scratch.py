@@ -9,11 +9,11 @@ import pytest
 from tests.postgres.archived import Archived
 from tests.postgres.own_server import connect, running_server
 
-from changeover.agent import physical_recovery, physical_scratch, physical_state
-from changeover.agent.backup_store import Store
+from changeover.agent.backup.store import Store
 from changeover.agent.failure import ActionError
-from changeover.agent.postgres_session import Session
-from changeover.agent.postgres_tools import Server as Reached
+from changeover.agent.physical import recovery, scratch, state
+from changeover.agent.postgres.session import Session
+from changeover.agent.postgres.tools import Server as Reached
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ def test_nothing_works_in_the_background_of_a_scratch_cluster(
     archive.run("check")
 
     with (
-        physical_scratch.cluster(store, archive, "base", target) as (then, _),
+        scratch.cluster(store, archive, "base", target) as (then, _),
         Session(then.server, "postgres") as session,
     ):
         found = {str(row["kind"]) for row in session.rows(WORKERS)}
@@ -83,7 +83,7 @@ def test_a_log_that_ends_too_early_is_named_whatever_the_live_server_writes_its_
 
     with (
         pytest.raises(ActionError) as caught,
-        physical_scratch.cluster(store, archive, "base", target),
+        scratch.cluster(store, archive, "base", target),
     ):
         pass
 
@@ -93,17 +93,17 @@ def test_a_log_that_ends_too_early_is_named_whatever_the_live_server_writes_its_
 def test_what_a_killed_run_left_is_gone_before_room_is_asked_for(
     archive: Archived, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = physical_scratch.directory(store)
+    root = scratch.directory(store)
     root.mkdir()
     (root / "left").write_text("as much as a whole cluster")
     there: list[bool] = []
     monkeypatch.setattr(Store, "room", lambda *_: there.append(root.exists()))
 
-    assert physical_scratch.left(store) == len("as much as a whole cluster")
-    physical_recovery.drill(store, archive, now(archive))
+    assert scratch.left(store) == len("as much as a whole cluster")
+    recovery.drill(store, archive, now(archive))
 
     assert there[0] is False
-    assert physical_scratch.left(store) is None
+    assert scratch.left(store) is None
 
 
 def test_room_is_asked_for_what_the_live_cluster_has_become(
@@ -111,11 +111,11 @@ def test_room_is_asked_for_what_the_live_cluster_has_become(
 ) -> None:
     options = ("--type=immediate",)
     small = {"label": "base", "info": {"size": 1}}
-    target = physical_recovery.Target(words="then", at="then", backup=small, options=options)
+    target = recovery.Target(words="then", at="then", backup=small, options=options)
     ((every,),) = archive.live.run("SELECT sum(pg_database_size(oid)) FROM pg_database")
     ((log,),) = archive.live.run("SELECT pg_size_bytes(current_setting('max_wal_size'))")
 
-    assert physical_recovery.needed(store, target, copies=0) >= every + log
+    assert recovery.needed(store, target, copies=0) >= every + log
 
 
 def test_a_recovery_ends_before_the_disk_does(archive: Archived, store: Store) -> None:
@@ -126,7 +126,7 @@ def test_a_recovery_ends_before_the_disk_does(archive: Archived, store: Store) -
     try:
         with (
             pytest.raises(ActionError, match="beside a recovery that has grown") as caught,
-            physical_scratch.cluster(store, archive, "base", target),
+            scratch.cluster(store, archive, "base", target),
         ):
             pass
     finally:
@@ -134,7 +134,7 @@ def test_a_recovery_ends_before_the_disk_does(archive: Archived, store: Store) -
         archive.live.run("SELECT pg_reload_conf()")
 
     assert caught.value.error == "disk-too-small"
-    assert physical_scratch.left(store) is None
+    assert scratch.left(store) is None
 
 
 def test_a_name_that_is_in_the_log_twice_is_recovered_to_where_it_was_given(
@@ -143,15 +143,13 @@ def test_a_name_that_is_in_the_log_twice_is_recovered_to_where_it_was_given(
     archive.live.run("INSERT INTO rows VALUES ('first')")
     archive.live.run("SELECT pg_create_restore_point('twice')")
     archive.live.run("INSERT INTO rows VALUES ('second')")
-    physical_state.mark(store, "twice", "test")
+    state.mark(store, "twice", "test")
     archive.live.run("INSERT INTO rows VALUES ('third')")
     archive.run("check")
-    target = physical_recovery.point_of(
-        "twice", physical_state.points(store), archive.info()["backup"]
-    )
+    target = recovery.point_of("twice", state.points(store), archive.info()["backup"])
 
     with (
-        physical_scratch.cluster(store, archive, "base", target.options) as (then, _),
+        scratch.cluster(store, archive, "base", target.options) as (then, _),
         Session(then.server, "postgres") as session,
     ):
         words = {row["word"] for row in session.rows("SELECT word FROM public.rows")}
@@ -173,7 +171,7 @@ def test_a_transaction_that_a_hundred_thousand_others_overtook_is_announced(
         )
         moment = now(archive)
 
-    assert physical_recovery.drill(store, archive, moment)["first_transaction"] == found[0]
+    assert recovery.drill(store, archive, moment)["first_transaction"] == found[0]
 
 
 def test_a_moment_before_there_was_a_database_is_too_early(archive: Archived, store: Store) -> None:
@@ -182,7 +180,7 @@ def test_a_moment_before_there_was_a_database_is_too_early(archive: Archived, st
     later = dataclasses.replace(store, database="later")
 
     with pytest.raises(ActionError, match="before there was a database later") as caught:
-        physical_recovery.drill(later, archive, moment)
+        recovery.drill(later, archive, moment)
 
     assert caught.value.error == "target-too-early"
 
@@ -190,10 +188,10 @@ def test_a_moment_before_there_was_a_database_is_too_early(archive: Archived, st
 def test_a_server_that_would_not_stop_before_the_end_of_its_log_is_refused(
     archive: Archived, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(physical_recovery, "STOPS_SINCE", 99)
+    monkeypatch.setattr(recovery, "STOPS_SINCE", 99)
 
     with pytest.raises(ActionError) as caught:
-        physical_recovery.drill(store, archive, "")
+        recovery.drill(store, archive, "")
 
     assert caught.value.error == "server-older"
 
@@ -201,9 +199,9 @@ def test_a_server_that_would_not_stop_before_the_end_of_its_log_is_refused(
 def test_a_name_again_keeps_its_moment_and_the_first_one_is_after_the_backup(
     archive: Archived, store: Store
 ) -> None:
-    first, again = (physical_state.mark(store, "again", "test") for _ in range(2))
+    first, again = (state.mark(store, "again", "test") for _ in range(2))
 
     assert (first["known"], first["failing"], again["known"]) == (False, False, True)
     assert again["lsn"] == first["lsn"]
     # the backup ended at second 1, and no moment within that is recovered to
-    assert physical_state.look(store, archive)["earliest"] == "1970-01-01T00:00:02Z"
+    assert state.look(store, archive)["earliest"] == "1970-01-01T00:00:02Z"

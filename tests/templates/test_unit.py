@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from changeover import release
-from changeover.agent import unit_text
+from changeover.agent.colour import unit_text
 from changeover.agent.host import App
 from changeover.bundle import building, rendered
 from changeover.render import render

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 SOURCE = Path(__file__).parents[2] / "src/changeover"
 # What waits without a deadline of its own, by module and function, and what ends it.
 ENDED_OTHERWISE = {
-    "agent/backup_create:_dump": "Running.wait ends after QUERY_SECONDS by itself",
-    "agent/backup_side:_load": "Running.wait ends after QUERY_SECONDS by itself",
-    "agent/postgres_tools:run": "Running.wait ends after QUERY_SECONDS by itself",
+    "agent/backup/create:_dump": "Running.wait ends after QUERY_SECONDS by itself",
+    "agent/backup/side_database:_load": "Running.wait ends after QUERY_SECONDS by itself",
+    "agent/postgres/tools:run": "Running.wait ends after QUERY_SECONDS by itself",
     "agent/main:_apart": "the child's actions have deadlines; nobody waits for who waits here but a session",
     "drill/administrator:Administrator.__exit__": "the shell was killed",
     "drill/controller:Controller.follow": "its output has ended: it is at its own last lines",

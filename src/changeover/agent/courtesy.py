@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
-    from changeover.agent.program import Programs
     from changeover.agent.protocol import Request
+    from changeover.agent.system.program import Programs
 
 # A third of the share of others where all want more: users feel little of it, and a backup on a host that
 # is busy all day still ends while the lease is held.

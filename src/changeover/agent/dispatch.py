@@ -6,26 +6,14 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from changeover.agent import (
-    canary,
-    contracted,
-    ending,
-    fence,
-    lease,
-    maintenance,
-    place,
-    processes,
-    retire,
-    running,
-    survey,
-    switch,
-    turn,
-)
+from changeover.agent import ending, lease, running, survey, turn
 from changeover.agent.call import Call
-from changeover.agent.clock import stamp
+from changeover.agent.colour import place, processes, retire
 from changeover.agent.failure import ActionError
 from changeover.agent.journal import Journal, told, written
 from changeover.agent.parameters import Parameters
+from changeover.agent.system.clock import stamp
+from changeover.agent.traffic import canary, contracted, fence, maintenance, switch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,10 +42,22 @@ READING_APART = {
 }
 
 
-def _smoke(call: Call, given: Parameters) -> Result:
-    from changeover.agent import smoke  # noqa: PLC0415 - its libraries are a fifth of what a start costs
+def _backup() -> dict[str, Function]:
+    from changeover.agent.backup import actions  # noqa: PLC0415 - a third of what a start costs
 
-    return smoke.smoke(call, given)
+    return actions.ACTIONS
+
+
+def _migrator() -> dict[str, Function]:
+    from changeover.agent.migrator import actions  # noqa: PLC0415 - few apps have one
+
+    return actions.ACTIONS
+
+
+def _smoke(call: Call, given: Parameters) -> Result:
+    from changeover.agent.smoke import checks  # noqa: PLC0415 - its libraries are a fifth of what a start costs
+
+    return checks.smoke(call, given)
 
 
 # Change nothing, need no lease, and are not written down.
@@ -185,13 +185,9 @@ def _reads(name: str) -> bool:
 def _function(name: str) -> Function:
     functions = {**READING, **ACTING}
     if name.startswith(turn.BACKUP):
-        from changeover.agent import backup  # noqa: PLC0415 - a third of what a start costs
-
-        functions = backup.ACTIONS
+        functions = _backup()
     elif name.startswith(turn.MIGRATOR):
-        from changeover.agent import migrator  # noqa: PLC0415 - few apps have one
-
-        functions = migrator.ACTIONS
+        functions = _migrator()
     if name not in functions:
         raise ActionError("unknown-action", f"{name!r} is no action of this agent")
     return functions[name]

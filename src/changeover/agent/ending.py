@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from changeover.agent import filelock, running
+from changeover.agent import running
+from changeover.agent.system import filelock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from changeover.agent import names
 from changeover.agent.failure import ActionError
 from changeover.agent.places import HOST_RECORD, SYSTEM_ROOT, Places
-from changeover.agent.program import Programs
+from changeover.agent.system.program import Programs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

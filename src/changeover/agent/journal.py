@@ -9,9 +9,9 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from changeover.agent import durable
-from changeover.agent.clock import stamp
 from changeover.agent.failure import ActionError
+from changeover.agent.system import durable
+from changeover.agent.system.clock import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,8 +11,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from changeover.agent import clock, durable, filelock, names
+from changeover.agent import names
 from changeover.agent.failure import ActionError
+from changeover.agent.system import clock, durable, filelock
 
 if TYPE_CHECKING:
     from pathlib import Path

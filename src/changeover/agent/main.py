@@ -9,23 +9,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from changeover.agent import (
-    beat,
-    courtesy,
-    deadman,
-    dispatch,
-    host,
-    protocol,
-    scope,
-    share,
-    switch,
-    turn,
-)
+from changeover.agent import beat, courtesy, dispatch, host, protocol, scope, turn
 from changeover.agent.call import Call
 from changeover.agent.failure import ActionError
 from changeover.agent.journal import Journal
-from changeover.agent.program import Programs
 from changeover.agent.protocol import Replies
+from changeover.agent.system.program import Programs
+from changeover.agent.traffic import deadman, share, switch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

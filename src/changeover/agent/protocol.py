@@ -12,8 +12,9 @@ import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from changeover.agent import beat, durable, names
+from changeover.agent import beat, names
 from changeover.agent.failure import ActionError
+from changeover.agent.system import durable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,9 +18,9 @@ import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from changeover.agent import durable, filelock
-from changeover.agent.clock import stamp
 from changeover.agent.failure import ActionError
+from changeover.agent.system import durable, filelock
+from changeover.agent.system.clock import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

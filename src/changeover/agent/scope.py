@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from changeover.agent import bus
 from changeover.agent.failure import ActionError
+from changeover.agent.system import bus
 
 if TYPE_CHECKING:
     from changeover.agent.host import Host

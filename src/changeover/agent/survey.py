@@ -7,34 +7,30 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from changeover.agent import (
-    boot,
-    clock,
-    contracted,
-    deadman,
-    fence,
-    lease,
-    live,
-    maintenance,
-    manifest,
-    open_websockets,
-    place,
-    running,
-    share,
-    site,
-    units,
-)
+from changeover.agent import lease, running
+from changeover.agent.colour import manifest, open_websockets, place, units
 from changeover.agent.failure import ActionError
 from changeover.agent.journal import Journal
 from changeover.agent.places import PLATFORM_RECORD
+from changeover.agent.system import clock
+from changeover.agent.traffic import (
+    boot,
+    contracted,
+    deadman,
+    fence,
+    live,
+    maintenance,
+    share,
+    site,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from changeover.agent.call import Call, Result
+    from changeover.agent.colour.units import State
     from changeover.agent.parameters import Parameters
-    from changeover.agent.units import State
 
 MOST_LINES = 10000
 CHUNK = 1 << 20

@@ -20,9 +20,12 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
-from changeover.agent import durable, filelock, nginx, private_nginx, running
-from changeover.agent.clock import stamp
+from changeover.agent import running
 from changeover.agent.failure import ActionError
+from changeover.agent.smoke import private_nginx
+from changeover.agent.system import durable, filelock
+from changeover.agent.system.clock import stamp
+from changeover.agent.traffic import nginx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

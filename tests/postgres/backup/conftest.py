@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from changeover.agent import host
-from changeover.agent.backup import ACTIONS
+from changeover.agent.backup.actions import ACTIONS
 from changeover.agent.call import Call
 from changeover.agent.parameters import Parameters
 

@@ -8,10 +8,10 @@ import pytest
 from tests.postgres.backup.conftest import fresh_site
 from tests.postgres.disks import small_disk
 
-from changeover.agent import backup_side
+from changeover.agent.backup import side_database
 from changeover.agent.failure import ActionError
-from changeover.agent.postgres_session import Session
-from changeover.agent.postgres_tools import Server
+from changeover.agent.postgres.session import Session
+from changeover.agent.postgres.tools import Server
 from changeover.executors.backup import Restored
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def test_a_subscription_stays_with_the_database_that_it_was_made_in(site: Site) 
     assert "canary" not in dumped.read_text()
     reached = Server(socket=str(site.shop.server.directory), port=site.shop.server.port)
     with Session(reached, "postgres") as session:
-        backup_side.drop(session, restored["kept"])
+        side_database.drop(session, restored["kept"])
     assert run(SUBSCRIPTIONS) == []
 
 

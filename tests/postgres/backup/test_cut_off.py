@@ -11,7 +11,7 @@ import pytest
 from tests.postgres.backup.stall import SWAPPING, Stall, answers, gone
 from tests.postgres.moments import until
 
-from changeover.agent import backup_gate
+from changeover.agent.backup import gate
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def test_a_server_that_crashes_between_the_renames_is_waited_for_and_opened(
 def test_a_server_that_does_not_come_back_leaves_open_what_is_live_until_somebody_asks(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backup_gate, "SERVER_SECONDS", 0)
+    monkeypatch.setattr(gate, "SERVER_SECONDS", 0)
     site.create()
     said: list[ActionError] = []
 

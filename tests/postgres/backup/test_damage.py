@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from changeover.agent import backup_manifest
+from changeover.agent.backup import manifests
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def test_a_cut_or_a_flipped_bit_anywhere_is_named_before_anything_live_is_touche
         for broken in [content[:place] for place in places] + flips(content, places):
             path.write_bytes(broken)
             with pytest.raises(ActionError) as caught:
-                backup_manifest.check(directory)
+                manifests.check(directory)
             member = path.relative_to(directory).as_posix()
             assert caught.value.error == "backup-damaged"
             named = caught.value.detail["member"]
@@ -62,7 +62,7 @@ def test_a_cut_or_a_flipped_bit_anywhere_is_named_before_anything_live_is_touche
             site.act("backup_restore", backup="one")
         path.unlink()
         with pytest.raises(ActionError, match=r"missing|not part"):
-            backup_manifest.check(directory)
+            manifests.check(directory)
         path.write_bytes(content)
     assert tried > 80
     assert site.databases() == before
@@ -93,14 +93,14 @@ def test_every_single_bit_of_the_records_counts(site: Site) -> None:
                 + content[bit // 8 + 1 :]
             )
             with pytest.raises(ActionError):
-                backup_manifest.check(directory)
+                manifests.check(directory)
         path.write_bytes(content)
     proof = directory / "proved.json"
-    assert backup_manifest.proof(directory)
+    assert manifests.proof(directory)
     content = proof.read_bytes()
     for broken in flips(content, list(range(len(content)))):
         proof.write_bytes(broken)
-        assert backup_manifest.proof(directory) is None
+        assert manifests.proof(directory) is None
 
 
 def test_a_file_that_does_not_belong_and_a_link_are_refused(site: Site) -> None:
@@ -135,7 +135,7 @@ def seal(directory: Path, path: Path) -> None:
     manifest["members"][path.relative_to(directory).as_posix()] = facts
     content = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
     (directory / "manifest.json").write_bytes(content)
-    (directory / "SHA256SUMS").write_bytes(backup_manifest.sums(content, manifest["members"]))
+    (directory / "SHA256SUMS").write_bytes(manifests.sums(content, manifest["members"]))
 
 
 @pytest.mark.parametrize(

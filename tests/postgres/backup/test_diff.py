@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from changeover.agent import backup_diff
-from changeover.agent.backup_store import Store
+from changeover.agent.backup import diff
+from changeover.agent.backup.store import Store
 from changeover.agent.failure import ActionError
-from changeover.agent.postgres_tools import Server
+from changeover.agent.postgres.tools import Server
 
 if TYPE_CHECKING:
     from tests.postgres.backup.conftest import Site
@@ -172,7 +172,7 @@ def test_between_two_tables_nothing_is_locked_that_a_migration_would_wait_for(si
     reach = Server(socket=str(server.directory), port=server.port, say=look)
     store = Store(root=site.backups, app="shop", database=site.shop.name, server=reach)
 
-    found = backup_diff.diff(store, [])
+    found = diff.diff(store, [])
 
     assert counts(found["tables"]["public.orders"]) == (8, 0, 0)
     assert (len(held), found["equal"]) == (5, 5)

@@ -11,7 +11,7 @@ from tests.postgres.disks import Disk, small_disk
 from tests.postgres.moments import until
 from tests.postgres.own_server import fresh_shop, running_server
 
-from changeover.agent import backup_side
+from changeover.agent.backup import side_database
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def test_room_is_asked_for_the_files_that_indexes_are_sorted_in(site: Site) -> N
     largest = sorted((size for (size,) in site.shop.rows(sizes)), reverse=True)[:4]
 
     assert manifest["largest_indexes"] == largest
-    assert backup_side.needed(manifest) == int(1.2 * made["database_bytes"]) + sum(largest)
+    assert side_database.needed(manifest) == int(1.2 * made["database_bytes"]) + sum(largest)
 
 
 def test_a_restore_ends_before_the_live_server_has_no_room_for_its_log(

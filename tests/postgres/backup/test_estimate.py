@@ -12,7 +12,7 @@ from tests.postgres.backup.conftest import fresh_site
 from tests.postgres.moments import until
 from tests.postgres.own_server import connect, fresh_shop, running_server
 
-from changeover.agent import backup_manifest
+from changeover.agent.backup import manifests
 
 if TYPE_CHECKING:
     from tests.postgres.backup.conftest import Site
@@ -58,7 +58,7 @@ def older(site: Site) -> None:
         table.pop("oid", None)
     raw = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
     (directory / "manifest.json").write_bytes(raw)
-    (directory / "SHA256SUMS").write_bytes(backup_manifest.sums(raw, manifest["members"]))
+    (directory / "SHA256SUMS").write_bytes(manifests.sums(raw, manifest["members"]))
 
 
 def test_writes_are_told_by_table_while_nobody_may_read_one(site: Site) -> None:

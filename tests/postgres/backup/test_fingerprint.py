@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from changeover.agent.backup_content import compare, fingerprints
 from changeover.agent.failure import ActionError
-from changeover.agent.postgres_session import Session
-from changeover.agent.postgres_tools import Server
+from changeover.agent.postgres.content import compare, fingerprints
+from changeover.agent.postgres.session import Session
+from changeover.agent.postgres.tools import Server
 
 if TYPE_CHECKING:
     from tests.postgres.backup.conftest import Site

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from changeover.agent import backup_content
 from changeover.agent.failure import ActionError
-from changeover.agent.postgres_session import Session
-from changeover.agent.postgres_tools import Server
+from changeover.agent.postgres import content
+from changeover.agent.postgres.session import Session
+from changeover.agent.postgres.tools import Server
 
 if TYPE_CHECKING:
     from tests.postgres.backup.conftest import Site
@@ -25,7 +25,7 @@ def test_a_large_object_larger_than_a_value_is_hashed(site: Site) -> None:
     for change in ("x", "y", "x"):
         site.shop.rows(f"SELECT lo_put(4711, 700000000, '{change}')")
         with Session(reached, site.shop.name) as session:
-            found.append(backup_content.fingerprints(session)["large objects"])
+            found.append(content.fingerprints(session)["large objects"])
 
     assert found[0] == found[2] != found[1]
     assert found[0]["rows"] == 2
@@ -60,4 +60,4 @@ def test_a_row_that_no_dump_can_hold_is_named(site: Site) -> None:
         Session(reached, site.shop.name) as session,
         pytest.raises(ActionError, match=r"public\.big holds a row of more than 1 GB"),
     ):
-        backup_content.fingerprint(session, "public.big")
+        content.fingerprint(session, "public.big")

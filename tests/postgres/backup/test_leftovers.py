@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from changeover.agent import backup_create, backup_swap
-from changeover.agent.backup_store import Store
-from changeover.agent.postgres_tools import Server
+from changeover.agent.backup import create, swap
+from changeover.agent.backup.store import Store
+from changeover.agent.postgres.tools import Server
 
 if TYPE_CHECKING:
     from tests.postgres.backup.conftest import Site
@@ -101,8 +101,8 @@ def test_no_backup_goes_in_favour_of_one_that_was_recovered_from_an_older_moment
     recovered = {"at": "2026-01-01T00:00:00Z", "first_transaction": 3, "words": "then"}
     site.create("today")
     with monkeypatch.context() as then:
-        wish = functools.partial(backup_create.Wish, recovered=recovered)
-        then.setattr(backup_create, "Wish", wish)
+        wish = functools.partial(create.Wish, recovered=recovered)
+        then.setattr(create, "Wish", wish)
         site.create("then")
     for backup in ("today", "then"):
         site.act("backup_verify", backup=backup)
@@ -160,7 +160,7 @@ def test_nothing_beside_goes_while_a_restore_is_unfinished(site: Site) -> None:
     number = site.shop.value("SELECT oid::int FROM pg_database WHERE datname = current_database()")
     facts = {"backup": "one", "at": "2026-01-01T00:00:00Z", "deployment": "d"}
     numbers = {"live": site.shop.name, "live_oid": 0, "side_oid": number}
-    backup_swap.begin(store, facts | numbers)
+    swap.begin(store, facts | numbers)
 
     due = site.act("backup_due", keep=1)
     assert (due["databases"], due["unfinished"]) == ([], facts | {"live": True})

@@ -10,9 +10,9 @@ import pytest
 from tests.postgres.backup.conftest import fresh_site
 from tests.postgres.own_server import fresh_shop
 
-from changeover.agent import backup_leftovers
-from changeover.agent.backup_store import Store
-from changeover.agent.postgres_tools import Server as Reach
+from changeover.agent.backup import leftovers
+from changeover.agent.backup.store import Store
+from changeover.agent.postgres.tools import Server as Reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ def test_what_is_beside_a_database_of_the_longest_name_is_told_by_names_alone(
     clone = long_site.act("backup_rehearsal", backup=MADE)["database"]
 
     assert all(len(name.encode()) <= 63 for name in (kept, warm, clone))
-    assert [(one["name"], one["kind"]) for one in backup_leftovers.found(store, [MADE])] == [
+    assert [(one["name"], one["kind"]) for one in leftovers.found(store, [MADE])] == [
         (clone, "scratch"),
         (warm, "warm"),
         (kept, "failed"),

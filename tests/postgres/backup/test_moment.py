@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from changeover.agent import backup_create
+from changeover.agent.backup import create
 
 if TYPE_CHECKING:
     from tests.postgres.backup.conftest import Site
 
-    from changeover.agent.postgres_session import Session
+    from changeover.agent.postgres.session import Session
 
 pytestmark = pytest.mark.postgres
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.postgres
 def test_nobody_empties_or_rewrites_a_table_between_the_snapshot_and_its_reading(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    took = backup_create._snapshot  # noqa: SLF001 - the gate is between it and the dump
+    took = create._snapshot  # noqa: SLF001 - the gate is between it and the dump
     refused = []
 
     def then(session: Session) -> str:
@@ -37,7 +37,7 @@ def test_nobody_empties_or_rewrites_a_table_between_the_snapshot_and_its_reading
                     refused.append(statement.split()[0])
         return snapshot
 
-    monkeypatch.setattr(backup_create, "_snapshot", then)
+    monkeypatch.setattr(create, "_snapshot", then)
     site.create()
 
     assert refused == ["TRUNCATE", "ALTER"]

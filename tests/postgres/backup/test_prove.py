@@ -9,14 +9,15 @@ import pytest
 from tests.postgres.moments import until
 from tests.postgres.own_server import BINARIES
 
-from changeover.agent import backup_content, backup_manifest
+from changeover.agent.backup import manifests
 from changeover.agent.failure import ActionError
+from changeover.agent.postgres import content
 
 if TYPE_CHECKING:
     from tests.postgres.backup.conftest import Site
 
-    from changeover.agent.backup_store import Record
-    from changeover.agent.postgres_session import Session
+    from changeover.agent.backup.store import Record
+    from changeover.agent.postgres.session import Session
 
 pytestmark = pytest.mark.postgres
 
@@ -40,7 +41,7 @@ def test_a_backup_is_restored_beside_the_live_database_and_proved_equal(site: Si
 def test_a_sequence_that_is_drawn_from_after_the_dump_has_read_it_is_not_behind(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = backup_content.fingerprints
+    read = content.fingerprints
 
     def read_late(session: Session, how: str = "value") -> Record:
         found = read(session, how)
@@ -49,7 +50,7 @@ def test_a_sequence_that_is_drawn_from_after_the_dump_has_read_it_is_not_behind(
             site.shop.rows("INSERT INTO orders (user_id, total) VALUES (1, 1)")
         return found
 
-    monkeypatch.setattr("changeover.agent.backup_content.fingerprints", read_late)
+    monkeypatch.setattr("changeover.agent.postgres.content.fingerprints", read_late)
     site.create()
 
     assert site.act("backup_verify", backup="one")["rows"] > 0
@@ -67,7 +68,7 @@ def unnoted(site: Site, fact: str) -> None:
     del manifest[fact]
     raw = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
     (directory / "manifest.json").write_bytes(raw)
-    (directory / "SHA256SUMS").write_bytes(backup_manifest.sums(raw, manifest["members"]))
+    (directory / "SHA256SUMS").write_bytes(manifests.sums(raw, manifest["members"]))
 
 
 def test_a_backup_that_cannot_be_restored_any_more_loses_its_proof(site: Site) -> None:

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from tests.postgres.moments import until
 
-from changeover.agent import backup_manifest, backup_restore
+from changeover.agent.backup import manifests, restore
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def test_two_restores_within_a_second_keep_both_databases(
 ) -> None:
     names = {name: getattr(time, name) for name in ("strftime", "gmtime")}
     stopped = SimpleNamespace(time=lambda: 1_800_000_000.0, **names)
-    monkeypatch.setattr(backup_restore, "time", stopped)
+    monkeypatch.setattr(restore, "time", stopped)
     site.create()
 
     kept = [site.act("backup_restore", backup="one")["kept"] for _ in range(2)]
@@ -220,7 +220,7 @@ def test_a_restore_that_is_not_equal_to_its_backup_leaves_nothing_beside(site: S
     manifest["tables"]["public.audit"]["rows"] += 1
     content = json.dumps(manifest).encode()
     (directory / "manifest.json").write_bytes(content)
-    (directory / "SHA256SUMS").write_bytes(backup_manifest.sums(content, manifest["members"]))
+    (directory / "SHA256SUMS").write_bytes(manifests.sums(content, manifest["members"]))
 
     with pytest.raises(ActionError) as caught:
         site.act("backup_restore", backup="one")

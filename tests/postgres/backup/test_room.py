@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from changeover.agent import backup_store
+from changeover.agent.backup import store
+from changeover.agent.backup.store import Store
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def test_a_disk_that_fills_during_the_dump_leaves_no_backup(
         """CREATE TABLE noise AS SELECT md5(n::text) || md5((n + 1)::text) AS line
         FROM generate_series(1, 200000) n"""
     )
-    monkeypatch.setattr(backup_store.Store, "room", lambda *_: None)
+    monkeypatch.setattr(Store, "room", lambda *_: None)
     with pytest.raises(ActionError, match="pg_dump ended with exit code 1") as caught:
         small.create()
     assert "No space left on device" in str(caught.value.cause)
@@ -56,7 +57,7 @@ def test_a_disk_that_fills_during_the_dump_leaves_no_backup(
 def test_two_at_once_are_refused_with_the_reason(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backup_store, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(store, "LOCK_SECONDS", 0.1)
     site.create()
     store_lock = site.backups / "lock"
     with subprocess.Popen(

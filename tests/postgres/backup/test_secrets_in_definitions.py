@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from changeover.agent import backup_manifest
+from changeover.agent.backup import manifests
 from changeover.agent.failure import ActionError
-from changeover.agent.postgres_session import Session
-from changeover.agent.postgres_tools import Server
+from changeover.agent.postgres.session import Session
+from changeover.agent.postgres.tools import Server
 
 if TYPE_CHECKING:
     from tests.postgres.backup.conftest import Site
@@ -38,7 +38,7 @@ def wrong_when_sealed(site: Site, old: str, new: str) -> None:
     manifest["members"]["schema.sql"] = {"bytes": schema.stat().st_size, "sha256": digest}
     raw = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
     (directory / "manifest.json").write_bytes(raw)
-    sums = backup_manifest.sums(raw, manifest["members"])
+    sums = manifests.sums(raw, manifest["members"])
     (directory / "SHA256SUMS").write_bytes(sums)
 
 

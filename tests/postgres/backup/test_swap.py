@@ -13,11 +13,11 @@ import psycopg
 import pytest
 from tests.postgres.moments import until
 
-from changeover.agent import backup_side, backup_swap
-from changeover.agent.backup_store import Store
+from changeover.agent.backup import side_database, swap
+from changeover.agent.backup.store import Store
 from changeover.agent.failure import ActionError
-from changeover.agent.postgres_session import Session
-from changeover.agent.postgres_tools import Server
+from changeover.agent.postgres.session import Session
+from changeover.agent.postgres.tools import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,18 +85,18 @@ class Pair:
     def swap(self, number: int) -> None:
         """Exchange them once."""
         with (
-            Session(self.store.server, backup_side.MAINTENANCE) as session,
+            Session(self.store.server, side_database.MAINTENANCE) as session,
             self.store.lock() as lock,
         ):
             side = self.store.side("spare")
             record = {
                 "live": self.store.database,
-                "live_oid": backup_swap.oid(session, self.store.database),
+                "live_oid": swap.oid(session, self.store.database),
                 "side": side,
-                "side_oid": backup_swap.oid(session, side),
+                "side_oid": swap.oid(session, side),
                 "failed": self.store.side(f"{number:014}", "failed"),
             }
-            backup_swap.swap(self.store, session, record, lock)
+            swap.swap(self.store, session, record, lock)
             session.run(f"ALTER DATABASE {record['failed']} RENAME TO {side}")
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.postgres.backup.naive import Naive
 from tests.postgres.own_server import BINARIES
 
-from changeover.agent import backup_manifest
+from changeover.agent.backup import manifests
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def test_t3_a_cut_plain_dump_loads_and_a_cut_archive_does_not_count(
     for part in range(30):
         largest.write_bytes(whole[: len(whole) * part // 30])
         with pytest.raises(ActionError, match=largest.name):
-            backup_manifest.check(directory)
+            manifests.check(directory)
 
 
 def test_t4_listing_an_archive_proves_nothing(site: Site, naive: Naive) -> None:
@@ -110,7 +110,7 @@ def test_t4_listing_an_archive_proves_nothing(site: Site, naive: Naive) -> None:
             tried += 1
             noticed += naive.run("pg_restore", "-l", directory / "dump").returncode != 0
             with pytest.raises(ActionError):
-                backup_manifest.check(directory)
+                manifests.check(directory)
             ours += 1
         path.write_bytes(whole)
     assert noticed == 0

@@ -9,7 +9,7 @@ import pytest
 from tests.postgres.backup.naive import Naive
 from tests.postgres.own_server import BINARIES
 
-from changeover.agent import backup_manifest
+from changeover.agent.backup import manifests
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def test_t5_one_flipped_bit_is_named_where_an_uncompressed_dump_restores_it(
         broken = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
         largest.write_bytes(broken)
         with pytest.raises(ActionError, match=largest.name):
-            backup_manifest.check(site.backups / "one")
+            manifests.check(site.backups / "one")
 
 
 def flip(archive: Path, words: bytes) -> None:

@@ -14,12 +14,11 @@ from socketserver import ThreadingUnixStreamServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.agent import bundles
 
 from changeover.agent import dispatch, host, protocol
 from changeover.agent.call import Call
-from changeover.agent.program import SYSTEM_PATH, Programs
-
-from . import bundles
+from changeover.agent.system.program import SYSTEM_PATH, Programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from changeover.agent import durable, main
+from tests.unit.agent import bundles
+from tests.unit.agent.conftest import APP
 
-from . import bundles
-from .conftest import APP
+from changeover.agent import main
+from changeover.agent.system import durable
 
 if TYPE_CHECKING:
-    from .conftest import Machine
+    from tests.unit.agent.conftest import Machine
 
 BOTH = ("http", "ws")
 

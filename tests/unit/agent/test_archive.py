@@ -20,8 +20,8 @@ try:
 except SystemExit:
     pass
 import importlib, pkgutil, changeover.agent
-for module in pkgutil.iter_modules(changeover.agent.__path__):
-    importlib.import_module(f"changeover.agent.{module.name}")
+for module in pkgutil.walk_packages(changeover.agent.__path__, "changeover.agent."):
+    importlib.import_module(module.name)
 own = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
 print(sorted(own - {"__main__", "__mp_main__"}), file=sys.stderr)
 """

@@ -13,7 +13,7 @@ from changeover.agent.protocol import Action, Request
 STEP_BACK = """
 import os, subprocess
 from changeover.agent import courtesy
-from changeover.agent.program import Programs
+from changeover.agent.system.program import Programs
 courtesy.step_back(Programs())
 print(os.getpriority(os.PRIO_PROCESS, 0))
 print(Programs().run("nice").output.strip(), Programs().run("ionice").output.strip())

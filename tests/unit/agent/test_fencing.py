@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.agent.conftest import NONCE
 
-from changeover.agent import backup, clock, dispatch, migrator
-from changeover.agent.clock import Moment
-
-from .conftest import NONCE
+from changeover.agent import dispatch
+from changeover.agent.backup import actions as of_backups
+from changeover.agent.migrator import actions as of_migrators
+from changeover.agent.system import clock
+from changeover.agent.system.clock import Moment
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .conftest import Machine
+    from tests.unit.agent.conftest import Machine
 
 OTHER = "nonce-of-another"
 # What may be asked without a lease. A name belongs here only if its action changes nothing that users,
@@ -30,8 +32,8 @@ ALL = {
     *dispatch.READING,
     *dispatch.LEASING,
     *dispatch.ACTING,
-    *backup.ACTIONS,
-    *migrator.ACTIONS,
+    *of_backups.ACTIONS,
+    *of_migrators.ACTIONS,
 }
 FENCED = sorted(ALL - UNFENCED - TAKING)
 PARAMETERS: dict[str, dict[str, Any]] = {"renew": {"ttl_seconds": 60}}

@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-
-    from .conftest import Machine
+    from tests.unit.agent.conftest import Machine
 
 
 def test_a_torn_last_line_is_passed_over_and_does_not_swallow_the_next(tmp_path: Path) -> None:

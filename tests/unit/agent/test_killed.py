@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.agent.stage import deadman, honest, picture, two
 
-from changeover.agent.program import Programs
-
-from .stage import deadman, honest, picture, two
+from changeover.agent.system.program import Programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .conftest import Machine
+    from tests.unit.agent.conftest import Machine
 
 MOST_POINTS = 80
 

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from changeover.agent import clock
-from changeover.agent.clock import Moment
+from changeover.agent.system import clock
+from changeover.agent.system.clock import Moment
 
 if TYPE_CHECKING:
-    from .conftest import Machine
+    from tests.unit.agent.conftest import Machine
 
 OTHER = "nonce-of-another"
 

@@ -7,14 +7,13 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.agent.stage import deadman, picture, two
+from tests.unit.agent.test_killed import MOST_POINTS, Failpoint, killed
 
-from changeover.agent import clock, durable
-
-from .stage import deadman, picture, two
-from .test_killed import MOST_POINTS, Failpoint, killed
+from changeover.agent.system import clock, durable
 
 if TYPE_CHECKING:
-    from .conftest import Machine
+    from tests.unit.agent.conftest import Machine
 
 
 def power_cut(machine: Machine, monkeypatch: pytest.MonkeyPatch, number: int) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from changeover.agent import websocket
-from changeover.agent.client import Endpoint
+from changeover.agent.smoke import websocket
+from changeover.agent.smoke.client import Endpoint
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,19 +13,19 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.agent.conftest import APP, NONCE
 
-from changeover.agent import dispatch, main, nginx, protocol, running
+from changeover.agent import dispatch, main, protocol, running
 from changeover.agent.failure import ActionError
-
-from .conftest import APP, NONCE
+from changeover.agent.traffic import nginx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.unit.agent.conftest import Machine
+
     from changeover.agent.call import Call, Result
     from changeover.agent.parameters import Parameters
-
-    from .conftest import Machine
 
 STOP = {"action": "stop", "colour": "1.0.0-00000000", "drain_seconds": 9}
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from changeover.agent import likeness
+from changeover.agent.smoke import likeness
 
 if TYPE_CHECKING:
-    from .conftest import Machine
+    from tests.unit.agent.conftest import Machine
 
 
 def test_drift_names_what_differs_and_nothing_else(machine: Machine) -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover import document
-from changeover.agent import environment_file
+from changeover.agent.colour import environment_file
 from changeover.errors import InvalidInput
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .conftest import Machine
+    from tests.unit.agent.conftest import Machine
 
 OLD = {"app.txt": b"old", "gone.txt": b"only the old version has it"}
 NEW = {"app.txt": b"new"}

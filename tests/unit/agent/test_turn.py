@@ -10,19 +10,21 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.agent.conftest import NONCE
+from tests.unit.agent.stage import two
 
-from changeover.agent import filelock, lease, main, private_nginx, processes, turn
-
-from .conftest import NONCE
-from .stage import two
+from changeover.agent import lease, main, turn
+from changeover.agent.colour import processes
+from changeover.agent.smoke import private_nginx
+from changeover.agent.system import filelock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from changeover.agent.call import Call
+    from tests.unit.agent.conftest import Machine
 
-    from .conftest import Machine
+    from changeover.agent.call import Call
 
 Line = dict[str, Any]
 SECONDS = 20

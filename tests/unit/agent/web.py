@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jinja2
+from tests.unit.agent.conftest import APP
 
 from changeover.render import render
-
-from .conftest import APP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

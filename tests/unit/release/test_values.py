@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover import release
-from changeover.agent import environment_file
+from changeover.agent.colour import environment_file
 from changeover.agent.failure import ActionError
 from changeover.release import Values, ValuesInvalid, Variable
 from changeover.secret import Secret

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from changeover.agent.backup import POINT
+from changeover.agent.backup.actions import POINT
 from changeover.errors import Failed, LockHeld
 from changeover.executors import backup as executors
 from changeover.executors.backup import physical as actions

@@ -75,6 +75,10 @@ class ToolsUnfit(CheckRed):
     """PostgreSQL's own programs are not installed there, or are older than the server."""
 
 
+class NoDatabase(CheckRed):
+    """Provision gave the app no database on the host that is asked about its backups."""
+
+
 class OnStandby(CheckRed):
     """The server is a standby, which takes no backup of its own."""
 
@@ -150,6 +154,7 @@ _LEAVES: dict[str, tuple[type[ChangeoverError], str]] = {
     ),
     "backup-busy": (BackupBusy, "wait for it to end, then run this again"),
     "tool-missing": (ToolsUnfit, f"{_AGAIN} installs them on {{host}}, then run this again"),
+    "no-database": (NoDatabase, f"{_AGAIN} makes it on {{host}}, then run this again"),
     "tool-older": (ToolsUnfit, "install the server's own version on {host}, then run this again"),
     "tool-unknown": (ToolsUnfit, "look at the program on {host}, then run this again"),
     "standby": (OnStandby, "put the primary into group db, then run this again"),

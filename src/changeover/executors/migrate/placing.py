@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from changeover.agent.postgres_words import without_values
+from changeover.agent.postgres.words import without_values
 from changeover.executors.migrate.failures import StatementFailed
 
 if TYPE_CHECKING:

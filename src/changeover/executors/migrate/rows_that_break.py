@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from changeover.agent.postgres_words import without_values
+from changeover.agent.postgres.words import without_values
 from changeover.executors.migrate.data.checks import SETTINGS
 from changeover.executors.migrate.session import LOOK, connect, row
 

@@ -18,7 +18,9 @@ RAISED = re.compile(
 )
 # What only a controller that asks wrongly is told.
 OWN_MISTAKES = {"attachment-unknown", "bad-parameter", "not-encrypted"}
-SOURCES = sorted([*AGENT.glob("backup_*.py"), *AGENT.glob("postgres_*.py")])
+SOURCES = sorted(
+    path for folder in ("backup", "physical", "postgres") for path in AGENT.glob(f"{folder}/*.py")
+)
 NAMES = sorted(
     {name for path in SOURCES for found in RAISED.findall(path.read_text()) for name in found}
     - {"", *OWN_MISTAKES}

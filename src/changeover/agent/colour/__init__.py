@@ -1,0 +1,1 @@
+"""One colour on a host: taken out of its bundle, placed, run and removed."""

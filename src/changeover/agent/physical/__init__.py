@@ -1,0 +1,1 @@
+"""The whole database server kept by pgBackRest, and brought back to a moment beside the live one."""

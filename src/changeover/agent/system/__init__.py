@@ -1,0 +1,1 @@
+"""The system as the agent uses it: its clocks, files, locks, programs and systemd."""
