@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts.main_job import seed
+from tests.faults.near import NearLab
 from tests.faults.stage import Stage
 from tests.faults.trial import CONTROLLER, HOST, VERBS, Moment, attempt, points_of, reference
-from tests.lab.conftest import Lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -194,7 +194,7 @@ def main() -> int:
     random.seed(asked.seed)
     work = ROOT / "build" / "kill-matrix" / os.environ.get("CHANGEOVER_LAB", "lab")
     work.mkdir(parents=True, exist_ok=True)
-    lab = Lab(os.environ["CHANGEOVER_LAB"])
+    lab = NearLab(os.environ["CHANGEOVER_LAB"])
     stage = Stage(lab=lab, app=APP, database=DATABASE, rows=ROWS, work=work)
     if asked.prepare:
         prepare(stage)

@@ -46,6 +46,15 @@ KEPT_BACK = (
 )
 # Where a deployment goes back by itself before its switch, its colour may be there, whole and inert.
 INERT = r"\S+ (file|entry|link) (/opt/\S+/releases/|/etc/changeover/\S+\.env |/etc/systemd/system/[^/]+@)"
+# What differs where the power went once the deployment was confirmed, and why.
+WITHOUT_POWER = (
+    (r"- \S+ (entry|listens) /run/", "it goes with the power"),
+    (r"- \S+ (process|unit) ", "a boot brings back the live colour alone, which the load sees"),
+    (
+        r"\+ \S+ file /var/lib/changeover/\S+/lock\.json ",
+        "a lease that nobody renews ends by itself",
+    ),
+)
 # What is not compared there: it goes with what these migrations add.
 MOVED_BACK = (r"\S+ schema ", r"\S+ rows \S+ /\* all \*/", r'\\"ended\\": \{[^}]*\}')
 
@@ -108,6 +117,12 @@ def taken_back(
     unproved = sum(line.endswith("/ID drwxr-x--- 0:105") for line in kept) - proved
     lines = differences(_unmoved(before), _unmoved(line for line in found if line not in kept))
     return lines + ["+ a backup that is not proved"] * unproved
+
+
+def left_by_power(lines: Iterable[str]) -> list[str]:
+    """Return what differs beyond that the power went."""
+    known = [pattern for pattern, _ in WITHOUT_POWER]
+    return [line for line in lines if not any(re.match(each, line) for each in known)]
 
 
 def _unmoved(lines: Iterable[str]) -> list[str]:

@@ -138,9 +138,9 @@ class Stage:
         self.power.settle()
         counts = dict.fromkeys(POINTS, 0)
         for host in self.lab.hosts:
-            self.lab.ssh(host, "rm -f /run/fault.json")
-            for at in POINTS:
-                size = self.lab.ssh(host, f"stat -c %s /run/fault.count.{at} 2>/dev/null || echo 0")
+            asked = " ".join(f"$(stat -c %s /run/fault.count.{at} || echo 0)" for at in POINTS)
+            told = self.lab.ssh(host, f"rm -f /run/fault.json; echo {asked}")
+            for at, size in zip(POINTS, told.split(), strict=True):
                 counts[at] = max(counts[at], int(size))
         return counts
 

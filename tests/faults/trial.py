@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from .condition import differences, taken_back
+from .condition import differences, left_by_power, taken_back
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -193,6 +193,8 @@ def attempt(
         ended, by_hand, target = _ended(stage, moment, verb, struck)
         there = stage.condition()
         differs = min((_differs(wanted, name, there) for name in target), key=len)
+        if moment.kind.startswith("off") and struck.code == 0:
+            differs = left_by_power(differs)
     return Found(struck=struck, ended=ended, differs=differs, load=load, by_hand=by_hand)
 
 
