@@ -130,8 +130,7 @@ def reaching(desk: Desk) -> dict[str, Line]:
     """Return the connections to the app's hosts, opened while what acts on them is loaded."""
     from changeover.line import reach  # noqa: PLC0415 - `--help` does without
 
-    hosts = desk.environment.hosts
-    return reach(desk.environment, (host for host in hosts if {"app", "db"} & set(host.groups)))
+    return reach(desk.environment, desk.environment.lease_hosts)
 
 
 def context_of(

@@ -174,6 +174,14 @@ class Environment:
         """Return the hosts that do nothing but balance: users can be kept from an app host there."""
         return tuple(host for host in self.hosts_in("lb") if "app" not in host.groups)
 
+    @property
+    def lease_hosts(self) -> tuple[Host, ...]:
+        """Return the hosts that hold the lease: those that run the app or its database, or balance it."""
+        kept = {host.name for host in self.balancers}
+        return tuple(
+            host for host in self.hosts if {"app", "db"} & set(host.groups) or host.name in kept
+        )
+
     def without(self, names: Collection[str]) -> Environment:
         """Return the environment without these hosts."""
         left = tuple(host for host in self.hosts if host.name not in names)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def create(context: Context, *, keep: bool) -> backups.Backup:
     """Back up what is live, and prove it by a restore beside the live database."""
-    states = survey.host_states(context.run().fleet, survey.lease_hosts(context.environment))
+    states = survey.host_states(context.run().fleet, context.environment.lease_hosts)
     live = agreement.agreed(states.values(), "live", context.environment.name)
     version = version_of(live) if live else ""
     with leased(context, "backup create", live) as run:

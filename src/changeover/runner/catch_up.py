@@ -114,7 +114,7 @@ def _look(run: Run, host: str | None) -> _Found:
             f"{host} is no app host of {name}; those are {', '.join(sorted(apps))}",
             hint=f"changeover status --env {name} names what is fenced",
         )
-    hosts = survey.lease_hosts(run.whole)
+    hosts = run.whole.lease_hosts
     answers = operate.states(run.fleet, hosts)
     seen = survey.seen_of(answers, hosts)
     if seen.lost:
@@ -159,7 +159,7 @@ def _take(run: Run, found: _Found, reason: str) -> tuple[Host, ...]:
     A fenced host may still have that of the deployment that left it out. Whoever holds all the others
     and the balancers takes that one, too.
     """
-    hosts = [each for each in survey.lease_hosts(run.whole) if each.name not in found.away]
+    hosts = [each for each in run.whole.lease_hosts if each.name not in found.away]
     behind = [each for each in hosts if each.name in found.states]
     others = [each for each in hosts if each not in behind]
     holder.take(run, others, reason, LEASE_SECONDS, steal=False)

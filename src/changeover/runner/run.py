@@ -17,7 +17,6 @@ from changeover.executors.lease import Heartbeat
 from changeover.fleet import Fleet
 from changeover.journal import Journal, JournalUnwritable, new_id
 from changeover.plan import LEASE_SECONDS
-from changeover.runner import survey
 from changeover.runner.presence import Presence
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ class Run:
     @property
     def lease_hosts(self) -> tuple[Host, ...]:
         """Return the hosts that hold the lease: those that run the app or its database."""
-        return survey.lease_hosts(self.environment)
+        return self.environment.lease_hosts
 
     @property
     def whole(self) -> Environment:

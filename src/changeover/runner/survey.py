@@ -134,7 +134,7 @@ def status(
         report=report,
         any_agent=True,
     )
-    hosts = lease_hosts(environment)
+    hosts = environment.lease_hosts
     answers = operate.states(fleet, hosts)
     fleet.close()
     seen = seen_of(answers, hosts)
@@ -149,11 +149,3 @@ def _left(state: HostState, fence: Event | None) -> HostState:
     if fence is None or (state.lock or {}).get("deployment") != fence["deployment"]:
         return state
     return replace(state, lock=None)
-
-
-def lease_hosts(environment: Environment) -> tuple[Host, ...]:
-    """Return the hosts that hold the lease: those that run the app or its database, or balance it."""
-    balancers = environment.balancers
-    return tuple(
-        host for host in environment.hosts if {"app", "db"} & set(host.groups) or host in balancers
-    )

@@ -37,7 +37,7 @@ def undo(context: Context, version: str) -> str:
     name = context.environment.name
     built = context.run()
     built.release = context.release(version)
-    states = survey.host_states(built.fleet, survey.lease_hosts(context.environment))
+    states = survey.host_states(built.fleet, context.environment.lease_hosts)
     live = agreement.settled(states.values(), name)
     host = database.database_host(context.environment, context.declared)
     if live is None or host is None:

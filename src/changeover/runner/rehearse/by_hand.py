@@ -37,7 +37,7 @@ def rehearse(context: Context, version: str, phases: Sequence[Phase]) -> str:
     name = context.environment.name
     release = context.release(version)
     host = database.database_host(context.environment, context.declared)
-    states = survey.host_states(context.run().fleet, survey.lease_hosts(context.environment))
+    states = survey.host_states(context.run().fleet, context.environment.lease_hosts)
     live = agreement.settled(states.values(), name)
     if live is None or host is None:
         lacks = "nothing is live yet" if host else f"{context.app} has no database"

@@ -1,0 +1,39 @@
+"""What a verb works with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover import line
+from changeover.cli import desk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pytest
+    from tests.unit.conftest import Project
+
+    from changeover.inventory import Environment, Host
+
+BALANCER = "    lb:\n      hosts:\n        edge:\n          ansible_host: 192.0.2.14\n"
+
+
+def test_every_host_of_a_lease_is_reached_while_what_acts_on_it_is_loaded(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that only balances, too: the first question waits for the last host."""
+    project.edit(project.root / "inventories/demo/hosts.yml", "    lb:\n      hosts:\n", BALANCER)
+    reached: list[str] = []
+
+    def reach(_: Environment, hosts: Iterable[Host]) -> dict[str, line.Line]:
+        reached.extend(host.name for host in hosts)
+        return {}
+
+    monkeypatch.setattr(line, "reach", reach)
+    monkeypatch.setenv("CHANGEOVER_ROOT", str(project.root))
+    opened = desk.open_desk("demo", None, json_lines=True)
+
+    desk.reaching(opened)
+
+    assert sorted(reached) == ["edge", "one", "three", "two"]
+    assert reached == [host.name for host in opened.environment.lease_hosts]
