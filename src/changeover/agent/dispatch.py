@@ -111,6 +111,12 @@ def acts(request: Request) -> bool:
     return any(not _reads(action.name) and action.name not in kept for action in request.actions)
 
 
+def brief(request: Request) -> bool:
+    """Tell whether a request changes nothing but the lease or a share's time: it is over in a moment."""
+    kept = {*LEASING, *RENEWING, *READING}
+    return changes(request) and all(action.name in kept for action in request.actions)
+
+
 def run(host: Host, request: Request, replies: Replies, unit: str = "") -> bool:
     """Run the actions in order up to the first failure; tell whether all were done.
 
@@ -123,9 +129,10 @@ def run(host: Host, request: Request, replies: Replies, unit: str = "") -> bool:
         replies: Hears of them.
         unit: The unit that this process is in.
     """
-    if not acts(request) or request.app not in host.apps:
+    if not changes(request) or request.app not in host.apps:
         return _walk(host, request, replies, running.Record(None))
-    with running.recorded(host.places(request.app), request, unit) as record:
+    places, aside = host.places(request.app), not acts(request)
+    with running.recorded(places, request, unit, aside=aside) as record:
         replies.also = record.note
         return _walk(host, request, replies, record)
 
@@ -156,6 +163,7 @@ def _one(
         progress=lambda message: replies.send("progress", id=action.id, message=message),
     )
     if action.name in LEASING:
+        record.begins(action)
         function = LEASING[action.name]
         return (
             _guarded(function, call, action)
@@ -163,6 +171,7 @@ def _one(
             else _journaled(function, call, action)
         )
     if action.name in RENEWING:
+        record.begins(action)
         lease.check(call)
         return _guarded(RENEWING[action.name], call, action)
     function = _function(action.name)

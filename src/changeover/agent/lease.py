@@ -7,15 +7,17 @@ that was thought dead cannot act on what has moved on without it.
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from changeover.agent import names
+from changeover.agent import names, running
 from changeover.agent.failure import ActionError
 from changeover.agent.system import clock, durable, filelock
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from changeover.agent.call import Call, Result
@@ -122,6 +124,11 @@ def check(call: Call) -> None:
         )
 
 
+def _held(call: Call) -> AbstractContextManager[None]:
+    stuck = functools.partial(running.end_hung, call)
+    return filelock.held(call.places.state / "lease.lock", WAIT_SECONDS, stuck=stuck)
+
+
 def lock(call: Call, given: Parameters) -> Result:
     """Take the lease; the same nonce takes it again under the same number."""
     return _take(call, given, by_force=False)
@@ -139,7 +146,7 @@ def _take(call: Call, given: Parameters, *, by_force: bool) -> Result:
     seconds = given.number("ttl_seconds", least=1, most=MOST_SECONDS)
     floor = int(given.number("at_least", 0, most=2**53))
     places, moment = call.places, clock.now()
-    with filelock.held(places.state / "lease.lock", WAIT_SECONDS):
+    with _held(call):
         present = read(places)
         if present and present.nonce == nonce:
             number, since = present.number, present.since
@@ -163,7 +170,7 @@ def renew(call: Call, given: Parameters) -> Result:
     given.only("ttl_seconds")
     seconds = given.number("ttl_seconds", least=1, most=MOST_SECONDS)
     places, moment = call.places, clock.now()
-    with filelock.held(places.state / "lease.lock", WAIT_SECONDS):
+    with _held(call):
         check(call)
         present = read(places)
         if present is None:
@@ -186,7 +193,7 @@ def unlock(call: Call, given: Parameters) -> Result:
     """Give the lease back; only its holder can."""
     given.only()
     places = call.places
-    with filelock.held(places.state / "lease.lock", WAIT_SECONDS):
+    with _held(call):
         if read(places) is None:
             return {"unlocked": False, "skipped": True}
         check(call)

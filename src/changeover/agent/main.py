@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from changeover.agent import beat, courtesy, dispatch, host, protocol, scope, turn
+from changeover.agent import alive, beat, courtesy, dispatch, host, protocol, scope, turn
 from changeover.agent.call import Call
 from changeover.agent.failure import ActionError
 from changeover.agent.journal import Journal
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 DONE, FAILED, BAD_REQUEST, WRONG_VERSION = 0, 1, 2, 3
 SURVIVED = (signal.SIGHUP, signal.SIGPIPE, signal.SIGINT, signal.SIGTERM)
+# It waits for a lock and for whoever takes its line, 30 s each at most.
+BRIEF_SECONDS = 90.0
 
 
 def main(version: str, arguments: Sequence[str]) -> int:
@@ -87,6 +89,9 @@ def _apart(version: str, request: Request, replies: Replies) -> int:
         os.setsid()
         for number in SURVIVED:
             signal.signal(number, signal.SIG_IGN)
+        if dispatch.brief(request):
+            # It has no unit that others could end.
+            signal.setitimer(signal.ITIMER_REAL, BRIEF_SECONDS)
         if courtesy.patient(request):
             courtesy.step_back(Programs())
         code = _run(version, request, replies, apart=True)
@@ -102,7 +107,8 @@ def _deadman(version: str, path: Path) -> int:
         return DONE
     present = host.read(version)
     call = Call(host=present, app=present.app(about["app"]), deployment=about["deployment"])
-    return _take_back(present, call)
+    with alive.telling():
+        return _take_back(present, call)
 
 
 def _watch(version: str, app: str, deployment: str) -> int:
@@ -111,6 +117,7 @@ def _watch(version: str, app: str, deployment: str) -> int:
     call = Call(host=present, app=present.app(app), deployment=deployment)
     journal = Journal(call.places.state / "journal.jsonl")
     about = {"deployment": deployment, "id": share.ENTRY, "action": "canary_unrenewed"}
+    alive.tell(alive.READY)
     try:
         if share.watch(call):
             journal.append({"phase": "done", **about, "result": {"ended": True}})

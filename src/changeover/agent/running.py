@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import signal
 import threading
 import time
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ class Run:
         since: When the action was begun.
         beat: When it beat last, by the clock that nobody sets.
         process: The process that does it.
+        aside: Whether it changes the lease or a share's time alone: nobody is told of it.
     """
 
     path: Path
@@ -68,6 +70,7 @@ class Run:
     since: str
     beat: float
     process: int
+    aside: bool
 
     @property
     def hung(self) -> bool:
@@ -108,13 +111,15 @@ def digest(parameters: Mapping[str, Any]) -> str:
 
 
 @contextlib.contextmanager
-def recorded(places: Places, request: Request, unit: str) -> Iterator[Record]:
-    """Be listed as long as this is held."""
+def recorded(
+    places: Places, request: Request, unit: str, *, aside: bool = False
+) -> Iterator[Record]:
+    """Be listed as long as this is held; aside, for those alone who kill what hangs."""
     name = unit or f"process-{threading.get_native_id()}"
     path = places.running / f"{name}{SUFFIX}"
     number = (request.fence or {}).get("number")
     about = {"unit": unit, "process": os.getpid(), "deployment": request.deployment}
-    head = {**about, "number": number, "at": stamp()}
+    head = {**about, "number": number, "at": stamp(), "aside": aside}
     with contextlib.ExitStack() as stack:
         try:
             durable.ensure_directory(path.parent.parent, 0o700)
@@ -156,6 +161,10 @@ def _forget_ended(places: Places) -> None:
 
 def listed(places: Places) -> list[Run]:
     """Return the requests at work, the eldest first."""
+    return [run for run in _every(places) if not run.aside]
+
+
+def _every(places: Places) -> list[Run]:
     found = []
     for path in places.running.glob(f"*{SUFFIX}"):
         with contextlib.suppress(FileNotFoundError):
@@ -187,6 +196,7 @@ def _run(path: Path) -> Run | None:
         since=str(at_hand.get("at") or head.get("at", "")),
         beat=path.stat().st_mtime,
         process=int(head.get("process") or 0),
+        aside=bool(head.get("aside")),
     )
 
 
@@ -207,14 +217,25 @@ def end_hung(call: Call) -> bool:
         time.sleep(PROOF_SECONDS)
         hung = [run for run in _hung(call) if run in hung]
     for run in hung:
-        call.progress(f"{run.unit} ({run.action}) gives no sign of life: it is killed")
-        call.host.programs.run("systemctl", "kill", "--signal=SIGKILL", "--", run.unit)
+        name = run.unit or f"process {run.process}"
+        call.progress(f"{name} ({run.action}) gives no sign of life: it is killed")
+        _kill(call, run)
     return bool(hung)
 
 
 def _hung(call: Call) -> list[Run]:
-    every = (run for app in call.host.apps for run in listed(call.host.places(app)))
-    return [run for run in every if run.process != os.getpid() and run.unit and run.hung]
+    every = (run for app in call.host.apps for run in _every(call.host.places(app)))
+    others = (run for run in every if run.process != os.getpid() and (run.unit or run.process))
+    return [run for run in others if run.hung]
+
+
+def _kill(call: Call, run: Run) -> None:
+    if run.unit:
+        call.host.programs.run("systemctl", "kill", "--signal=SIGKILL", "--", run.unit)
+        return
+    # It leads a group of its own, which all that it started is in.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(run.process, signal.SIGKILL)
 
 
 def adopted(call: Call, action: Action) -> Result | None:

@@ -251,7 +251,7 @@ def test_one_of_another_app_that_is_stopped_at_a_reload_is_killed_by_who_waits_f
 
 def test_one_of_another_version_of_the_agent_is_listed_all_the_same(machine: Machine) -> None:
     directory = machine.root / "run/changeover/.running-sample"
-    directory.mkdir(parents=True)
+    directory.mkdir(parents=True, exist_ok=True)
     with (directory / "older.scope.jsonl").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         stream.write('{"type": "run", "deployment": "d0"}\n')

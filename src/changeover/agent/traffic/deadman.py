@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from changeover.agent import alive
 from changeover.agent.colour import units
 from changeover.agent.system import durable
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 ENTRY = "deadman"
 RETRY_SECONDS = 2
+# More than all of its own waits together: both colours well, Nginx checked, closed and reloaded.
+LONGEST_SECONDS = 300
 
 
 def unit(app: str, deployment: str) -> str:
@@ -43,10 +46,9 @@ def arm(call: Call, seconds: float) -> str:
         f"--unit={name}",
         f"--on-active={seconds:g}s",
         "--timer-property=AccuracySec=50ms",
-        "--property=Type=oneshot",
-        "--property=Restart=on-failure",
+        *(f"--property={each}" for each in alive.PROPERTIES),
+        f"--property=RuntimeMaxSec={LONGEST_SECONDS}",
         f"--property=RestartSec={RETRY_SECONDS}",
-        "--property=StartLimitIntervalSec=0",
         "--description=Take back a switch that was not confirmed",
         "--collect",
         "--quiet",

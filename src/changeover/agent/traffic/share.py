@@ -12,13 +12,14 @@ The controller has to renew a share. A unit of its own waits on the host for the
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import shutil
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from changeover.agent import names
+from changeover.agent import alive, beat, names, running
 from changeover.agent.failure import ActionError
 from changeover.agent.system import clock, durable, filelock
 from changeover.agent.traffic import canary_log
@@ -166,8 +167,9 @@ def watch(call: Call, pause: Callable[[float], None] = time.sleep) -> bool:
     """Wait for this deployment's share to run out, and end it then; tell whether it did."""
     while (share := read(call.places)) and share.deployment == call.deployment:
         left = share.until - clock.now().uptime
+        alive.tell()
         if left > 0:
-            pause(left)
+            pause(min(left, beat.RHYTHM_SECONDS))
         elif _run_out(call):
             return True
     return False
@@ -195,9 +197,8 @@ def _watch(call: Call, *, going_on: bool) -> None:
         "canary-unwatched",
         "systemd-run",
         f"--unit={unit}",
-        "--property=Restart=on-failure",
+        *(f"--property={each}" for each in alive.PROPERTIES),
         f"--property=RestartSec={RETRY_SECONDS}",
-        "--property=StartLimitIntervalSec=0",
         "--description=End a share of clients that nobody renews",
         "--collect",
         "--quiet",
@@ -216,7 +217,9 @@ def _unit(call: Call, deployment: str) -> str:
 def _held(call: Call) -> Any:  # noqa: ANN401 - a context manager
     directory = call.places.secrets
     durable.ensure_directory(directory, 0o700)
-    return filelock.held(directory / "canary.lock", LOCK_SECONDS, "a share", call.progress)
+    stuck = functools.partial(running.end_hung, call)
+    path = directory / "canary.lock"
+    return filelock.held(path, LOCK_SECONDS, "a share", call.progress, stuck=stuck)
 
 
 def _record(places: Places) -> Path:
