@@ -13,6 +13,7 @@ import uuid
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from changeover.agent.failure import ActionError
+from changeover.agent.postgres import starting
 from changeover.agent.postgres.tools import (
     BEAT_SECONDS,
     CLIENT_CHECK_SINCE,
@@ -53,23 +54,42 @@ class Session:
     def __init__(self, server: Server, database: str) -> None:
         self.server = server
         self._buffer = b""
+        self._entered = f"dbname={_conninfo(database)}"
+        self._begin()
+
+    def _begin(self) -> None:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed on exit
         options = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
-        entered = f"dbname={_conninfo(database)}"
         self._process = subprocess.Popen(
-            as_system_user([server.program("psql"), *options, "-d", entered]),
+            as_system_user([self.server.program("psql"), *options, "-d", self._entered]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             cwd="/",
-            env=server.environment(),
+            env=self.server.environment(),
             bufsize=0,
         )
+
+    def _connect(self) -> None:
+        """Send what every session begins with, once a server that is being started takes it."""
+        until = time.monotonic() + starting.STARTING_SECONDS
+        while True:
+            try:
+                self.run(SETTINGS)
+            except ActionError as error:
+                if time.monotonic() > until or not starting.starts(str(error.cause)):
+                    raise
+                self.server.say("the database server is being started")
+                self.__exit__(None, None, None)
+                time.sleep(LOOK_SECONDS)
+                self._begin()
+            else:
+                return
 
     def __enter__(self) -> Self:
         """Give the session, set up so that no default of the database changes an answer."""
         try:
-            self.run(SETTINGS)
+            self._connect()
             facts = self.row(FACTS)
             self.version, self.encoding = int(facts["version"]), str(facts["encoding"])
             if self.encoding == "SQL_ASCII":
