@@ -46,6 +46,10 @@ KEPT_BACK = (
 )
 # Where a deployment goes back by itself before its switch, its colour may be there, whole and inert.
 INERT = r"\S+ (file|entry|link) (/opt/\S+/releases/|/etc/changeover/\S+\.env |/etc/systemd/system/[^/]+@)"
+# And what it leaves where it ran before: the next start of it clears this away.
+RAN = (
+    r"\S+ (file|entry|link) /run/[^/ ]+/[^/ ]+-[0-9a-f]{8}(/static|/static/static|/drained\.json)? "
+)
 # What differs where the power went once the deployment was confirmed, and why.
 WITHOUT_POWER = (
     (r"- \S+ (entry|listens) /run/", "it goes with the power"),
@@ -104,7 +108,8 @@ def taken_back(
     """
     colour = [line for line in after if line not in before and re.match(INERT, line)]
     if inert and colour and not Counter(colour) - Counter(found):
-        found = list((Counter(found) - Counter(colour)).elements())
+        whole = (Counter(found) - Counter(colour)).elements()
+        found = [line for line in whole if line in before or not re.match(RAN, line)]
     known = {line for line in after if re.match(KEPT_BACK[-1][0], line)}
     kept = [
         line
