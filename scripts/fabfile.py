@@ -13,7 +13,7 @@ from changeover.cli import status as looking
 from changeover.cli.desk import open_desk, output_of
 from changeover.errors import ChangeoverError
 from changeover.fleet import Fleet, action, call
-from changeover.runner import survey
+from changeover.runner.fleet import survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable

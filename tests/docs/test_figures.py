@@ -12,7 +12,8 @@ from changeover.agent.system import filelock
 from changeover.agent.traffic import move
 from changeover.executors.migrate import turn as migrating
 from changeover.executors.preflight import certificates, requirements
-from changeover.runner import holder, safety
+from changeover.runner.deployment import safety
+from changeover.runner.lease import holder
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from changeover.executors import migrate
 from changeover.executors.migrate.rehearsals import recall
 from changeover.executors.migrate.status import fence, standing
 from changeover.migrations.folder import load
-from changeover.runner import database, forward, takeover
+from changeover.runner import database
+from changeover.runner.deployment import forward
+from changeover.runner.lease import takeover
 from changeover.runner.rollback import back
 from changeover.verdict import Verdict
 
@@ -93,7 +95,7 @@ def place(desk: Desk, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(database, "owner_database", real)
     for act in (standing, fence, recall):
         monkeypatch.setattr(migrate, act.__name__, act)
-    monkeypatch.setattr("changeover.runner.safety.Points.before", lambda *_: None)
+    monkeypatch.setattr("changeover.runner.deployment.safety.Points.before", lambda *_: None)
     return Place(desk, shop)
 
 
@@ -136,7 +138,7 @@ def test_a_controller_that_is_killed_while_it_goes_back_leaves_that_to_abort(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("changeover.runner.safety.undo", die)
+        patch.setattr("changeover.runner.deployment.safety.undo", die)
         with pytest.raises(Killed):
             deploy(desk)
     assert machines.live == [NEW, NEW]
@@ -169,7 +171,9 @@ def test_a_row_that_comes_while_it_is_undone_is_no_fault_of_the_file(
 ) -> None:
     place.migrated(FREED)
     row = "INSERT INTO users VALUES (3, NULL)"
-    monkeypatch.setattr("changeover.runner.safety.Points.before", lambda *_: place.run(row))
+    monkeypatch.setattr(
+        "changeover.runner.deployment.safety.Points.before", lambda *_: place.run(row)
+    )
 
     error = failed(lambda: back.rollback(desk.context, to=None, backup=None))
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from changeover.runner import agreement, database, safety, survey
+from changeover.runner import database
+from changeover.runner.deployment import safety
+from changeover.runner.fleet import agreement, survey
 from changeover.runner.rehearse import beforehand, rehearsal
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors.backup.rehearsal import Look
 from changeover.plan import Plan
-from changeover.runner import forward
-from changeover.runner.apply import apply
+from changeover.runner.deployment import forward
+from changeover.runner.deployment.apply import apply
 from changeover.runner.own import back as own_back
 from changeover.runner.own import left as own_left
 from changeover.runner.own import migration as own_migration

@@ -12,7 +12,8 @@ import pytest
 
 from changeover.executors import migrate
 from changeover.executors.migrate import failures, patience
-from changeover.runner import database, safety
+from changeover.runner import database
+from changeover.runner.deployment import safety
 from changeover.steps import Undo
 
 if TYPE_CHECKING:

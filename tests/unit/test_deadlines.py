@@ -37,7 +37,7 @@ ENDED_OTHERWISE = {
     "load/sockets:Sockets._hold": "within asyncio.wait_for",
     "load/sockets:Sockets._one": "ends with the socket or the load, whichever is first",
     "load/sparse:Sparse._idle": "within asyncio.wait_for",
-    "runner/proof:live": "it asks hosts, whose lines end with their silence",
+    "runner/deployment/proof:live": "it asks hosts, whose lines end with their silence",
     "tunnel:_Forwarder._accept": "a thread of its own, ended by the shutdown of its listener",
 }
 

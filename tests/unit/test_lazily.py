@@ -25,7 +25,7 @@ UNUSED = (
     "changeover.executors.preflight",
     "changeover.executors.provision",
     "changeover.lab",
-    "changeover.runner.forecast",
+    "changeover.runner.deployment.forecast",
     "changeover.runner.rehearse",
 )
 PATH = """

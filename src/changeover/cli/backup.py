@@ -48,7 +48,7 @@ def create(
     json: options.Json = False,
 ) -> None:
     """Back up the database and the live configuration, and prove it by a restore."""
-    from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.backups import by_hand  # noqa: PLC0415 - hosts are asked only by this verb
 
     if (full and not physical) or (keep and physical):
         raise BackupUnclear(
@@ -58,7 +58,7 @@ def create(
     if physical:
         backup_physical.create(desk, full=full)
         return
-    _show(desk, backups.create(context_of(desk), keep=keep))
+    _show(desk, by_hand.create(context_of(desk), keep=keep))
 
 
 @app.command("list")
@@ -69,11 +69,11 @@ def list_(
     json: options.Json = False,
 ) -> None:
     """List the backups, newest first, and whether each one is proved."""
-    from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.backups import by_hand  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
     context = context_of(desk)
-    found = backups.found(context)
+    found = by_hand.found(context)
     for backup in found.backups:
         _show(desk, backup)
     if not found.backups:
@@ -99,10 +99,10 @@ def verify(
     json: options.Json = False,
 ) -> None:
     """Read all of a backup, restore it beside the live database, and compare; exit 6 if not."""
-    from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.backups import by_hand  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
-    proof = backups.verify(context_of(desk), backup, keep=keep)
+    proof = by_hand.verify(context_of(desk), backup, keep=keep)
     desk.output.data(
         {"type": "proof", **dataclasses.asdict(proof)}, backup_words.proof_words(proof)
     )
@@ -117,10 +117,10 @@ def price(
     json: options.Json = False,
 ) -> None:
     """Say what going back to a backup would lose, table by table."""
-    from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.backups import by_hand  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
-    found = backups.price(context_of(desk), backup)
+    found = by_hand.price(context_of(desk), backup)
     desk.output.data({"type": "price", **found.as_json()}, found.words())
 
 
@@ -142,7 +142,7 @@ def restore(
 ) -> None:
     """Make a backup the live database; the one that was live is kept under another name."""
     from changeover.cli.confirm import ask, require  # noqa: PLC0415 - `--help` does without
-    from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.backups import by_hand  # noqa: PLC0415 - hosts are asked only by this verb
 
     if (backup is None) == (at is None):
         raise BackupUnclear(
@@ -154,15 +154,15 @@ def restore(
     require(yes=yes or at is None)
     chosen = backup or backup_physical.recover(desk, str(at)).backup
     found = None
-    left = backups.found(context).unfinished
+    left = by_hand.found(context).unfinished
     if left is not None and left.live and left.backup == chosen:
         # The live database is the restored one: what it has lacked since then is no price.
         desk.output.note(left.words(desk.environment.name))
     else:
-        found = backups.price(context, chosen)
+        found = by_hand.price(context, chosen)
         desk.output.note(found.words())
         ask(yes=yes, question=f"go back to {at or chosen} on {desk.environment.name}?")
-    done = backups.restore(context, chosen)
+    done = by_hand.restore(context, chosen)
     desk.output.data(
         {"type": "restored", **dataclasses.asdict(done)},
         backup_words.restored_words(done, found, desk.environment.name),
@@ -180,18 +180,18 @@ def prune(
 ) -> None:
     """Remove what is older than the newest proved backups; the newest proved one always stays."""
     from changeover.cli.confirm import ask  # noqa: PLC0415 - `--help` does without
-    from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.backups import by_hand  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
     context = context_of(desk)
-    due = backups.due(context, keep)
+    due = by_hand.due(context, keep)
     _warn(desk, due.unfinished)
     if not due.names:
         desk.output.data({"type": "pruned", "backups": [], "databases": []}, "nothing to remove")
         return
     desk.output.note(backup_words.due_words(due))
     ask(yes=yes, question=f"remove them from {desk.environment.name} for good?")
-    gone = backups.retain(context, keep, due.names)
+    gone = by_hand.retain(context, keep, due.names)
     names = ", ".join((*gone.backups, *gone.databases))
     desk.output.data({"type": "pruned", **dataclasses.asdict(gone)}, f"removed: {names or 'none'}")
 
@@ -210,14 +210,14 @@ def open_(
     json: options.Json = False,
 ) -> None:
     """Decrypt the configuration in a backup into a new folder that only you can read."""
-    from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.backups import by_hand  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
     key = identity or desk.environment.backup_identity
     if key is None:
         message = f"environment {desk.environment.name} names no backup identity"
         raise InvalidInput(message, hint="add --identity FILE")
-    files = backups.open_(context_of(desk), backup, key)
+    files = by_hand.open_(context_of(desk), backup, key)
     _write(to, files)
     for name in files:
         desk.output.data({"type": "file", "path": str(to / name)}, str(to / name))

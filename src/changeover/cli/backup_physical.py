@@ -36,14 +36,14 @@ class MomentMalformed(InvalidInput):
 
 def create(desk: Desk, *, full: bool) -> None:
     """Take a physical backup and show it."""
-    from changeover.runner import physical  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.backups import physical  # noqa: PLC0415 - hosts are asked only by this verb
 
     _show(desk, physical.back_up(context_of(desk), "full" if full else "diff"))
 
 
 def show(desk: Desk) -> None:
     """Show the physical backups, which moments can be recovered, and the last named points."""
-    from changeover.runner import physical  # noqa: PLC0415 - as above
+    from changeover.runner.backups import physical  # noqa: PLC0415 - as above
 
     found = physical.archive(context_of(desk))
     if found is None:
@@ -107,7 +107,7 @@ def moment(text: str) -> str:
 
 def recover(desk: Desk, at: str) -> Recovered:
     """Make the moment into a proved backup, and say what there was and what would be lost."""
-    from changeover.runner import physical  # noqa: PLC0415 - as above
+    from changeover.runner.backups import physical  # noqa: PLC0415 - as above
 
     done = physical.recover(context_of(desk), moment(at))
     desk.output.data(
@@ -127,7 +127,7 @@ def drill(
     json: options.Json = False,
 ) -> None:
     """Recover on a scratch cluster beside the live one, read every row, and remove it again."""
-    from changeover.runner import physical  # noqa: PLC0415 - as above
+    from changeover.runner.backups import physical  # noqa: PLC0415 - as above
 
     desk = open_desk(env, app, json_lines=json)
     done = physical.drill(context_of(desk), moment(at) if at else "")
@@ -142,7 +142,7 @@ def point(
     json: options.Json = False,
 ) -> None:
     """Give this moment a name in the archive, to recover to it with `backup restore --at NAME`."""
-    from changeover.runner import physical  # noqa: PLC0415 - as above
+    from changeover.runner.backups import physical  # noqa: PLC0415 - as above
 
     if moment(name) != name:
         raise MomentMalformed(f"{name!r} would be read as a moment", hint="begin with a letter")

@@ -20,7 +20,7 @@ def catch_up(
     json: options.Json = False,
 ) -> None:
     """Bring hosts that were left out to what the others serve, prove them, and send users there again."""
-    from changeover.runner import catch_up as catching_up  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.fleet import catch_up as catching_up  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
     end = catching_up.catch_up(context_of(desk), host)

@@ -135,7 +135,7 @@ def migrate_(
     """Run what is not applied yet of expand and backfill, under the lease of a deployment."""
     from changeover.executors import migrate  # noqa: PLC0415 - `--help` does without
     from changeover.runner import by_hand, database  # noqa: PLC0415 - `--help` does without
-    from changeover.runner.points import Points  # noqa: PLC0415
+    from changeover.runner.backups.points import Points  # noqa: PLC0415
     from changeover.runner.rehearse import beforehand  # noqa: PLC0415
 
     phases = chosen(phase, DEPLOYED)

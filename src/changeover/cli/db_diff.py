@@ -35,8 +35,8 @@ def diff(
     json: options.Json = False,
 ) -> None:
     """Compare a kept database with the live one: rows by key, and definitions."""
-    from changeover.runner import backups  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.backups import by_hand  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
-    found = backups.diff(context_of(desk), kept, examples=examples)
+    found = by_hand.diff(context_of(desk), kept, examples=examples)
     desk.output.data({"type": "difference", **found.as_json()}, found.words())

@@ -51,7 +51,7 @@ def plan(  # noqa: PLR0913 - one option each, as they are typed
     json: options.Json = False,
 ) -> None:
     """Show what a deployment would do: steps, files, variables, SQL with its locks, the way back."""
-    from changeover.runner import canary_terms, stages  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.deployment import canary_terms, stages  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
     canary_terms.check(canary)
@@ -86,7 +86,7 @@ def deploy(  # noqa: PLR0913 - one option each, as they are typed
     """Take the environment to a version, one proved stage after another."""
     desk = open_desk(env, app, json_lines=json)
     lines = reaching(desk)
-    from changeover.runner import canary_terms, stages  # noqa: PLC0415 - hosts are reached while it loads
+    from changeover.runner.deployment import canary_terms, stages  # noqa: PLC0415 - hosts are reached while it loads
 
     canary_terms.check(canary)
     context = context_of(desk, unreachable, lines=lines)

@@ -18,7 +18,7 @@ def show(
     json: options.Json = False,
 ) -> None:
     """Show who holds the lock on each host, why, and until when."""
-    from changeover.runner import survey  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.fleet import survey  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app_name, json_lines=json)
     states, seen = survey.status(desk.environment, desk.app, desk.output.event)
@@ -40,7 +40,7 @@ def steal(
     json: options.Json = False,
 ) -> None:
     """Take the lock from whoever holds it; their later actions are refused by every host."""
-    from changeover.runner import overtaken  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.lease import overtaken  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app_name, json_lines=json)
     before = overtaken.steal(context_of(desk), reason)

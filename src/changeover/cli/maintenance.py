@@ -47,7 +47,7 @@ def on(
     json: options.Json = False,
 ) -> None:
     """Answer users 503 with a page, on every app host or on none; what was on is replaced."""
-    from changeover.runner import page_by_hand  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.page import by_hand  # noqa: PLC0415 - hosts are asked only by this verb
 
     let = tuple(_address(each) for each in allow or ())
     if not reason.isprintable():
@@ -55,8 +55,8 @@ def on(
             "--reason has to be one line of text", hint="changeover maintenance on --help"
         )
     desk = open_desk(env, app_name, json_lines=json)
-    asked = page_by_hand.Asked(retry_after=retry_after, allow=let, tester=tester, reason=reason)
-    outcome, token = page_by_hand.show(context_of(desk), asked)
+    asked = by_hand.Asked(retry_after=retry_after, allow=let, tester=tester, reason=reason)
+    outcome, token = by_hand.show(context_of(desk), asked)
     told = {"type": "maintenance", "on": True, "retry_after": retry_after, "allow": list(let)}
     lines = [f"{outcome.says}; changeover maintenance off --env {env} takes it away"]
     if token is not None:
@@ -87,10 +87,10 @@ def off(
     json: options.Json = False,
 ) -> None:
     """Give users the app again, once it is well on every host; the page stays where it is not."""
-    from changeover.runner import page_by_hand  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.page import by_hand  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app_name, json_lines=json)
-    outcome = page_by_hand.hide(context_of(desk))
+    outcome = by_hand.hide(context_of(desk))
     told = {"type": "maintenance", "on": False, **outcome.figures}
     desk.output.data(told, outcome.says)
 
@@ -103,7 +103,8 @@ def show(
     json: options.Json = False,
 ) -> None:
     """Show on each app host whether users get the page, since when, and who wanted it."""
-    from changeover.runner import page_by_hand, survey  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.fleet import survey  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.page import by_hand  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app_name, json_lines=json)
     states, seen = survey.status(desk.environment, desk.app, desk.output.event)
@@ -120,7 +121,7 @@ def show(
                 | {"fenced": state.host in seen.fenced},
                 f"{state.host}  {words}",
             )
-    if taken_away := page_by_hand.taken_away(seen.apps, env):
+    if taken_away := by_hand.taken_away(seen.apps, env):
         desk.output.note(taken_away)
     if seen.failure is not None:
         raise seen.failure

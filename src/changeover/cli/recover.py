@@ -24,7 +24,7 @@ def resume(
     json: options.Json = False,
 ) -> None:
     """Go on where an interrupted deployment stopped; what is done is skipped."""
-    from changeover.runner import takeover  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.lease import takeover  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
     end = takeover.resume(context_of(desk, unreachable), force=force)
@@ -39,7 +39,7 @@ def abort(
     json: options.Json = False,
 ) -> None:
     """Take an interrupted deployment back to what was confirmed before it."""
-    from changeover.runner import takeover  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.lease import takeover  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
     end = takeover.abort(context_of(desk), force=force)

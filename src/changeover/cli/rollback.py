@@ -60,7 +60,7 @@ def finalize(
 ) -> None:
     """End the bake window: a proved backup, contract migrations, the old colours removed."""
     from changeover.cli.confirm import ask  # noqa: PLC0415 - `--help` does without
-    from changeover.runner import finish  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.deployment import finish  # noqa: PLC0415 - hosts are asked only by this verb
 
     if early is not None and not (early.strip() and early.isprintable()):
         raise ReasonMissing(

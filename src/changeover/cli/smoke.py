@@ -35,7 +35,7 @@ def preflight(
     junit: options.Junit = None,
 ) -> None:
     """Hold the hosts against a version's requirements: a minimum is red, a recommendation warns."""
-    from changeover.runner import requirements  # noqa: PLC0415 - `--help` does without
+    from changeover.runner.deployment import requirements  # noqa: PLC0415 - `--help` does without
 
     desk = open_desk(env, app, json_lines=json)
     found = requirements.outcome(desk.environment, *declared(desk, version), lambda _: None)
@@ -73,7 +73,7 @@ def smoke(
     from changeover.executors import smoke as smoking  # noqa: PLC0415 - `--help` does without
     from changeover.junit import Case  # noqa: PLC0415
     from changeover.release import environment_values, load_release  # noqa: PLC0415
-    from changeover.runner import proof  # noqa: PLC0415
+    from changeover.runner.deployment import proof  # noqa: PLC0415
 
     desk = open_desk(env, app, json_lines=json)
     context, place = context_of(desk), desk.environment
@@ -145,7 +145,7 @@ def _host_words(event: dict[str, Any]) -> str:
 def _live(desk: Desk) -> str:
     """Return the version that every app host serves."""
     from changeover.colour import version_of  # noqa: PLC0415 - only the live version needs it
-    from changeover.runner import agreement, survey  # noqa: PLC0415
+    from changeover.runner.fleet import agreement, survey  # noqa: PLC0415
 
     _, seen = survey.status(desk.environment, desk.app, desk.output.event)
     if seen.failure is not None:

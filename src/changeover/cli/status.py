@@ -21,7 +21,9 @@ def status(
     json: options.Json = False,
 ) -> None:
     """Show what is live, warm and locked on every host, the bake window, and the way back."""
-    from changeover.runner import archive, away, outlook, survey  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner import outlook  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.backups import archive  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.fleet import away, survey  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
     states, seen = survey.status(desk.environment, desk.app, desk.output.event)

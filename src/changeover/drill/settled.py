@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from changeover.errors import CheckRed
-from changeover.runner import survey
+from changeover.runner.fleet import survey
 
 if TYPE_CHECKING:
     from changeover.inventory import Environment
-    from changeover.runner.host_state import HostState
+    from changeover.runner.fleet.host_state import HostState
 
 
 class NotSettled(CheckRed):

@@ -10,7 +10,9 @@ from changeover.colour import version_of
 from changeover.errors import ChangeoverError, Interrupted
 from changeover.executors import lease
 from changeover.plan import LEASE_SECONDS
-from changeover.runner import away, database, endings, holder, survey
+from changeover.runner import database, endings
+from changeover.runner.fleet import away, survey
+from changeover.runner.lease import holder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from changeover.inventory import Environment
     from changeover.line import Line
     from changeover.release import App, Release
-    from changeover.runner.host_state import HostState
+    from changeover.runner.fleet.host_state import HostState
     from changeover.secret import Redactor
 
 Event = dict[str, Any]

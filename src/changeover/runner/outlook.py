@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError
 from changeover.executors import backup as backups
-from changeover.runner import bake, cut_off, database, endings, freshness, restore_price
+from changeover.runner import database, endings
+from changeover.runner.backups import cut_off, freshness, restore_price
+from changeover.runner.deployment import bake
 from changeover.runner.own import back as own_back
 from changeover.runner.rollback import goal as goals
 from changeover.runner.rollback.back import contract_begun
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from changeover.runner.context import Context
-    from changeover.runner.host_state import HostState
+    from changeover.runner.fleet.host_state import HostState
     from changeover.runner.run import Run
 
 Event = dict[str, Any]

@@ -17,7 +17,7 @@ from changeover.executors.lease import Heartbeat
 from changeover.fleet import Fleet
 from changeover.journal import Journal, JournalUnwritable, new_id
 from changeover.plan import LEASE_SECONDS
-from changeover.runner.presence import Presence
+from changeover.runner.lease.presence import Presence
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -11,7 +11,7 @@ import pytest
 from changeover.cli import backup, backup_physical
 from changeover.cli.confirm import NotConfirmed
 from changeover.executors.backup.failures import NoArchive
-from changeover.runner import physical
+from changeover.runner.backups import physical
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import pytest
 from changeover.cli import backup
 from changeover.cli.confirm import NotConfirmed
 from changeover.executors.backup import BesideDue, Due, Pruned, Unfinished
-from changeover.runner import backups
+from changeover.runner.backups import by_hand
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,8 +62,8 @@ def removed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return Pruned(backups=tuple(agreed[:1]), databases=tuple(agreed[1:]))
 
     due = Due(backups=("20260115T101500-3fa2c1",), databases=(KEPT, UNCOUNTED))
-    monkeypatch.setattr(backups, "due", lambda *_: due)
-    monkeypatch.setattr(backups, "retain", retain)
+    monkeypatch.setattr(by_hand, "due", lambda *_: due)
+    monkeypatch.setattr(by_hand, "retain", retain)
     return gone
 
 
@@ -95,7 +95,7 @@ def test_what_was_shown_and_no_more_is_agreed_to(output: Output, removed: list[s
 def test_where_nothing_is_due_nobody_is_asked(
     output: Output, removed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backups, "due", lambda *_: Due(backups=(), databases=()))
+    monkeypatch.setattr(by_hand, "due", lambda *_: Due(backups=(), databases=()))
 
     backup.prune(keep=1)
 
@@ -108,7 +108,7 @@ def test_a_restore_that_is_not_finished_is_told_where_nothing_goes_for_it(
 ) -> None:
     cut_off = Unfinished(backup="b1", at="2026-03-01T03:00:00Z", deployment="d", live=True)
     due = Due(backups=(), databases=(), unfinished=cut_off)
-    monkeypatch.setattr(backups, "due", lambda *_: due)
+    monkeypatch.setattr(by_hand, "due", lambda *_: due)
 
     backup.prune(keep=1)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from changeover import plan as planning
-from changeover.runner import forward
+from changeover.runner.deployment import forward
 from changeover.situation import Situation, Target
 from changeover.verdict import judge
 

@@ -11,7 +11,7 @@ from changeover.executors import backup as backups
 from changeover.executors.backup import physical
 from changeover.executors.backup.archive import Warned
 from changeover.executors.backup.failures import RepositoryUnreachable
-from changeover.runner import archive
+from changeover.runner.backups import archive
 
 LATE = Warned(about="physical-backup", says="it is late", command="changeover backup create")
 

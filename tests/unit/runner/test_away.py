@@ -11,7 +11,8 @@ from changeover.absence import policy
 from changeover.errors import RolledBack
 from changeover.executors import operate
 from changeover.inventory import Host
-from changeover.runner import away, catch_up, finish, forward, survey
+from changeover.runner.deployment import finish, forward
+from changeover.runner.fleet import away, catch_up, survey
 from changeover.runner.rollback import back
 from changeover.situation import Skipped
 from changeover.ssh_failures import SessionLost
@@ -109,10 +110,10 @@ def test_what_is_lost_while_all_go_back_is_fenced_and_no_longer_mixed(
     desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "changeover.runner.apply.proof.smoke", lambda *_: machines["one"].refuse("x")
+        "changeover.runner.deployment.apply.proof.smoke", lambda *_: machines["one"].refuse("x")
     )
     machines["two"].on("revert", machines["two"].lose)
-    monkeypatch.setattr("changeover.runner.retreat.prove", lambda *_: None)
+    monkeypatch.setattr("changeover.runner.back.retreat.prove", lambda *_: None)
 
     error = failed(lambda: deploy(desk))
 

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover.errors import Interrupted, InvalidInput, Mixed, RolledBack
-from changeover.runner import agreement, forward, page_by_hand, stages, survey, takeover
+from changeover.runner.deployment import forward, stages
+from changeover.runner.fleet import agreement, survey
+from changeover.runner.lease import takeover
+from changeover.runner.page import by_hand
 from changeover.runner.rollback import back
 
 from .conftest import NEW, OLD, failed
@@ -121,7 +124,7 @@ def test_what_was_cut_off_is_left_to_resume_and_abort(desk: Desk, machines: Mach
     for name in machines.machines:
         machines[name].lock = None
     for act in (
-        lambda: page_by_hand.hide(desk.context),
+        lambda: by_hand.hide(desk.context),
         lambda: back.rollback(desk.context, to="1.0.0", backup=None),
     ):
         with pytest.raises(InvalidInput) as refused:
@@ -214,7 +217,7 @@ def test_the_page_that_is_all_that_is_left_of_a_deployment_goes_by_hand(
     refused = failed(lambda: back.rollback(desk.context, to="1.0.0", backup=None))
     assert refused.hint.startswith("changeover maintenance off")
 
-    page_by_hand.hide(desk.context)
+    by_hand.hide(desk.context)
 
     assert (machines["one"].wishes, machines["two"].wishes) == ({}, {})
     assert machines.live == [NEW, NEW]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from changeover import journal, report
-from changeover.runner import forward
+from changeover.runner.deployment import forward
 from changeover.runner.rollback import back
 
 from .conftest import NEW, OLD

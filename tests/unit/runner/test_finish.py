@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover import steps
-from changeover.runner import bake, finish, survey
+from changeover.runner.deployment import bake, finish
+from changeover.runner.fleet import survey
 from changeover.runner.rollback import back
 from changeover.ssh_failures import HostUnreachable
 
@@ -119,7 +120,7 @@ def test_hosts_remember_that_contract_was_begun_and_nobody_goes_back_unasked(
         machines["three"].reachable = False
         raise HostUnreachable("three does not answer SSH", hint="start the host", host="three")
 
-    monkeypatch.setattr("changeover.runner.safety.migrate", stop)
+    monkeypatch.setattr("changeover.runner.deployment.safety.migrate", stop)
     plan = dataclasses.replace(stage.plan, steps=sequence)
     failed(lambda: finish.walk(dataclasses.replace(stage, plan=plan)))
 

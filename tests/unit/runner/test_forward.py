@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover.errors import CheckRed, Mixed, RolledBack
-from changeover.runner import forward
+from changeover.runner.deployment import forward
 from changeover.ssh_failures import HostSilent, SessionLost
 
 from .conftest import NEW, OLD, failed
@@ -63,7 +63,7 @@ def test_one_host_that_is_ill_behind_the_balancer_takes_all_back(
 def test_a_deployment_that_was_overtaken_while_it_smoked_says_so_and_leaves_it_to_the_other(
     desk: Desk, machines: Machines, hosts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("changeover.runner.proof.smoke", break_with_red)
+    monkeypatch.setattr("changeover.runner.deployment.proof.smoke", break_with_red)
     for name in hosts:
         refuse = partial(machines[name].refuse, "fenced", "the lease 7 was overtaken by 8 of ann")
         machines[name].on("revert", refuse)
@@ -82,7 +82,8 @@ def test_a_deployment_that_was_overtaken_while_it_proved_the_old_version_says_so
     machines["two"].on("confirm", partial(machines["two"].refuse, "not-live"))
     overtaken = "the lease 7 was overtaken by 8 of ann"
     monkeypatch.setattr(
-        "changeover.runner.retreat.prove", lambda *_: machines["one"].refuse("fenced", overtaken)
+        "changeover.runner.back.retreat.prove",
+        lambda *_: machines["one"].refuse("fenced", overtaken),
     )
 
     error = failed(lambda: deploy(desk))
@@ -274,7 +275,7 @@ def test_an_old_version_that_is_not_proved_is_smoked_next(
     desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machines["two"].on("confirm", partial(machines["two"].refuse, "not-live"))
-    monkeypatch.setattr("changeover.runner.retreat.prove", break_with_red)
+    monkeypatch.setattr("changeover.runner.back.retreat.prove", break_with_red)
 
     error = failed(lambda: deploy(desk))
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover.errors import CheckRed, Interrupted
-from changeover.runner import stages, takeover
+from changeover.runner.deployment import stages
+from changeover.runner.lease import takeover
 from changeover.runner.rollback import back
 
 from .conftest import NEW, OLD, failed

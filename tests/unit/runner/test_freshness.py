@@ -9,7 +9,9 @@ import pytest
 
 from changeover.executors import backup as backups
 from changeover.executors.backup.records import Proof
-from changeover.runner import freshness, outlook, survey
+from changeover.runner import outlook
+from changeover.runner.backups import freshness
+from changeover.runner.fleet import survey
 
 if TYPE_CHECKING:
     from .conftest import Desk, Machines

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover import steps
-from changeover.runner import survey
+from changeover.runner.fleet import survey
 from changeover.runner.rollback import back, goal
 from changeover.runner.rollback import ends as way_ends
 from changeover.runner.rollback.way import Way

@@ -9,7 +9,8 @@ from tests.postgres.moments import until
 
 from changeover.executors import lease
 from changeover.executors.lease import Heartbeat, LeaseTaken, LeaseUnrenewed
-from changeover.runner import by_hand, finish
+from changeover.runner import by_hand
+from changeover.runner.deployment import finish
 from changeover.runner.rollback import back
 
 from .conftest import failed

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from changeover.runner.moves import Move, moves
+from changeover.runner.fleet.moves import Move, moves
 
 from .test_survey import state
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover.errors import Mixed
-from changeover.runner import catch_up, page_by_hand, survey, takeover
+from changeover.runner.fleet import catch_up, survey
+from changeover.runner.lease import takeover
+from changeover.runner.page import by_hand
 from changeover.runner.rollback import back
 
 from .conftest import NEW, OLD, Machine, failed
@@ -79,7 +81,7 @@ def test_a_host_that_is_fenced_keeps_nobody_from_taking_the_page_away(
     machines.machines["edge"] = Machine("edge", fenced={"two": FENCE})
     machines["two"].lose()
 
-    page_by_hand.hide(context(desk))
+    by_hand.hide(context(desk))
 
     assert machines["one"].wishes == {}
 
@@ -89,7 +91,7 @@ def test_a_host_that_is_lost_keeps_nobody_on_the_others_from_the_app(
 ) -> None:
     machines["two"].lose()
 
-    error = failed(lambda: page_by_hand.hide(desk.context))
+    error = failed(lambda: by_hand.hide(desk.context))
 
     assert isinstance(error, Mixed)
     assert error.message.startswith(
@@ -105,9 +107,9 @@ def test_a_page_that_one_host_cannot_show_anew_is_on_elsewhere_and_that_is_said(
 ) -> None:
     two = machines["two"]
     two.on("maintenance_on", partial(two.refuse, "bad-page"))
-    asked = page_by_hand.Asked(retry_after=9, allow=(), tester=False, reason="")
+    asked = by_hand.Asked(retry_after=9, allow=(), tester=False, reason="")
 
-    error = failed(lambda: page_by_hand.show(desk.context, asked))
+    error = failed(lambda: by_hand.show(desk.context, asked))
 
     assert error.message == "two: bad-page; the page stays on elsewhere"
     assert "hand" in machines["one"].wishes
@@ -130,7 +132,7 @@ def test_what_takes_a_page_away_is_told(
         machines[name].wishes = {kind: {**wish, "deployment": "d"}}
     run = desk.run()
 
-    said = page_by_hand.taken_away(survey.look(run.fleet, run.app_hosts).apps, "demo")
+    said = by_hand.taken_away(survey.look(run.fleet, run.app_hosts).apps, "demo")
 
     assert str(said).endswith(words)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from changeover import plan
 from changeover.migrations.folder import load
-from changeover.runner import forecast, stages
+from changeover.runner.deployment import forecast, stages
 from changeover.situation import Situation, Target
 from changeover.verdict import Verdict
 

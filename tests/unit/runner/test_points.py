@@ -13,7 +13,7 @@ from changeover.errors import Failed, LockHeld
 from changeover.executors import backup as executors
 from changeover.executors.backup import physical as actions
 from changeover.executors.backup.archive import Point
-from changeover.runner.points import MOST, NAME_BYTES, Points, name_of
+from changeover.runner.backups.points import MOST, NAME_BYTES, Points, name_of
 
 DEPLOYMENT = "20260115T101500-3fa2c1"
 

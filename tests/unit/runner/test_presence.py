@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover.errors import LockHeld
-from changeover.runner import by_hand, presence
-from changeover.runner.presence import Presence
+from changeover.runner import by_hand
+from changeover.runner.lease import presence
+from changeover.runner.lease.presence import Presence
 from changeover.runner.rollback import back
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 HOLDS = """
 import pathlib, sys
-from changeover.runner.presence import Presence
+from changeover.runner.lease.presence import Presence
 here = Presence(pathlib.Path(sys.argv[1]))
 print("begun", flush=True)
 sys.stdin.read()

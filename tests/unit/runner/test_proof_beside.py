@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from changeover.runner import proof, retreat
+from changeover.runner.back import retreat
+from changeover.runner.deployment import proof
 
 if TYPE_CHECKING:
     from changeover.executors.smoke.together import Stop

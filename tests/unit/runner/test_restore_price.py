@@ -10,7 +10,10 @@ import pytest
 from changeover import finalization
 from changeover import plan as planning
 from changeover.executors.backup.records import Proof
-from changeover.runner import finish, outlook, restore_price, stages, survey
+from changeover.runner import outlook
+from changeover.runner.backups import restore_price
+from changeover.runner.deployment import finish, stages
+from changeover.runner.fleet import survey
 from changeover.situation import Situation, Target
 from changeover.verdict import Verdict
 

@@ -71,7 +71,7 @@ def rows(desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch) -> Row
     contract(desk, monkeypatch, "ALTER TABLE users ALTER email SET NOT NULL")
     monkeypatch.setattr("changeover.executors.migrate.broken", made.broken)
     monkeypatch.setattr("changeover.executors.migrate.revert", made.revert)
-    monkeypatch.setattr("changeover.runner.safety.Points.before", lambda *_: None)
+    monkeypatch.setattr("changeover.runner.deployment.safety.Points.before", lambda *_: None)
     return made
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover.runner import forward
+from changeover.runner.deployment import forward
 from changeover.runner.rollback import back
 
 from .deploying import plan

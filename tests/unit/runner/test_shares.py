@@ -12,7 +12,8 @@ from changeover import plan as planning
 from changeover import steps
 from changeover.canary import Canary, Gates
 from changeover.errors import Interrupted, Mixed, RolledBack
-from changeover.runner import forward, shares, takeover
+from changeover.runner.deployment import forward, shares
+from changeover.runner.lease import takeover
 from changeover.situation import Target
 from changeover.ssh_failures import SessionLost
 

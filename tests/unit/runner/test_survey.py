@@ -10,9 +10,9 @@ import pytest
 
 from changeover.errors import LockHeld, Mixed
 from changeover.fleet import Fleet
-from changeover.runner import survey
-from changeover.runner.agreement import Unconfirmed, settled
-from changeover.runner.host_state import HostState
+from changeover.runner.fleet import survey
+from changeover.runner.fleet.agreement import Unconfirmed, settled
+from changeover.runner.fleet.host_state import HostState
 
 if TYPE_CHECKING:
     from .conftest import Desk, Machines

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from changeover.errors import Mixed
-from changeover.runner import interruption, takeover
+from changeover.runner.lease import interruption, takeover
 from changeover.runner.rollback import back
 
 from .conftest import NEW, OLD, Machine, failed
@@ -68,7 +68,7 @@ def test_an_older_agent_is_asked_what_it_knows_and_the_rest_is_told(
             object.__setattr__(machine, f"_{name}", partial(as_it_was, machine, name))
 
     unknown = partial(machines["two"].refuse, "bad-parameter")
-    monkeypatch.setattr("changeover.runner.retreat.proof.preview", lambda *_: unknown())
+    monkeypatch.setattr("changeover.runner.back.retreat.proof.preview", lambda *_: unknown())
 
     assert abort(desk)["exit"] == 0
 

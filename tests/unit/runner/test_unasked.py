@@ -13,7 +13,10 @@ from changeover.executors import migrate
 from changeover.executors.migrate.failures import RunnerFenced
 from changeover.migrations.folder import load
 from changeover.outcome import Outcome
-from changeover.runner import forward, outlook, survey, takeover
+from changeover.runner import outlook
+from changeover.runner.deployment import forward
+from changeover.runner.fleet import survey
+from changeover.runner.lease import takeover
 from changeover.runner.rollback import back
 from changeover.runner.undo import by_hand
 from changeover.verdict import Kind, Verdict
@@ -65,7 +68,7 @@ def database(desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch) ->
     machines.contracted = [each.id for each in migrations]
     made = Database(machines)
     monkeypatch.setattr("changeover.executors.migrate.revert", made.revert)
-    monkeypatch.setattr("changeover.runner.safety.Points.before", lambda *_: None)
+    monkeypatch.setattr("changeover.runner.deployment.safety.Points.before", lambda *_: None)
     return made
 
 
@@ -249,7 +252,7 @@ def test_a_rollback_to_what_is_live_refuses_what_is_not_proved(
 def test_by_hand_what_a_version_left_that_is_not_live_is_undone_whole(
     desk: Desk, machines: Machines, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("changeover.runner.safety.backup", lambda *_: DONE)
+    monkeypatch.setattr("changeover.runner.deployment.safety.backup", lambda *_: DONE)
     monkeypatch.setattr("changeover.runner.undo.trial.attempt", lambda *_: DONE)
 
     assert by_hand.revert(desk.context, "3.0.0") == (FIRST, SECOND)

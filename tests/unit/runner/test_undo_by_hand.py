@@ -70,8 +70,8 @@ def clones(desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch) -> C
     made = Clones()
     proved = Verdict(kind="revert", because="proved")
     monkeypatch.setattr("changeover.verdict.undoing", lambda _: proved)
-    monkeypatch.setattr("changeover.runner.safety.backup", made.backup)
-    monkeypatch.setattr("changeover.runner.safety.Points.before", lambda *_: None)
+    monkeypatch.setattr("changeover.runner.deployment.safety.backup", made.backup)
+    monkeypatch.setattr("changeover.runner.deployment.safety.Points.before", lambda *_: None)
     for name, act in (("clone", made.clone), ("look", made.look), ("drop", made.drop)):
         monkeypatch.setattr(f"changeover.executors.backup.rehearsal.{name}", act)
     monkeypatch.setattr("changeover.executors.migrate.revert", made.undo)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from changeover.executors import migrate
 from changeover.executors.migrate import Rehearsals, Undo
 from changeover.migrations.folder import load
-from changeover.runner import forecast
+from changeover.runner.deployment import forecast
 from changeover.runner.undo import judgement as undoing
 
 from .conftest import MOMENT

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from changeover.runner import takeover
+from changeover.runner.lease import takeover
 from changeover.ssh_failures import SessionLost
 
 from .conftest import failed

@@ -10,8 +10,10 @@ from changeover.colour import version_of
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
 from changeover.release import lineage
-from changeover.runner import agreement, by_hand, database, forecast, survey
-from changeover.runner.apply import apply
+from changeover.runner import by_hand, database
+from changeover.runner.deployment import forecast
+from changeover.runner.deployment.apply import apply
+from changeover.runner.fleet import agreement, survey
 from changeover.runner.own import left as own_left
 from changeover.runner.own import migrator as own
 

@@ -12,9 +12,9 @@ from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as schemas
 from changeover.outcome import Outcome
 from changeover.runner import database
+from changeover.runner.backups.points import Points
 from changeover.runner.own import migrator as own
 from changeover.runner.own import schema as own_schema
-from changeover.runner.points import Points
 
 if TYPE_CHECKING:
     from changeover.executors.backup import Vault

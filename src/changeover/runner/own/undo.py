@@ -10,10 +10,10 @@ from changeover.executors import migrate
 from changeover.executors.backup import rehearsal as clones
 from changeover.outcome import Outcome
 from changeover.runner import database
+from changeover.runner.backups.points import Points
 from changeover.runner.own import migrator as own
 from changeover.runner.own import schema as own_schema
 from changeover.runner.own.rehearsal import on_clone
-from changeover.runner.points import Points
 from changeover.runner.rehearse.clone import UndoLosesRows, cloned, lost
 
 if TYPE_CHECKING:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from changeover import steps, verdict
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
-from changeover.runner import agreement, by_hand, database, safety, survey
+from changeover.runner import by_hand, database
+from changeover.runner.deployment import safety
+from changeover.runner.fleet import agreement, survey
 from changeover.runner.rehearse import rehearsal
 from changeover.runner.undo import judgement as undoing
 

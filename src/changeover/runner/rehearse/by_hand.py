@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from changeover import steps
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
-from changeover.runner import agreement, by_hand, database, forecast, survey
-from changeover.runner.apply import apply
+from changeover.runner import by_hand, database
+from changeover.runner.deployment import forecast
+from changeover.runner.deployment.apply import apply
+from changeover.runner.fleet import agreement, survey
 from changeover.runner.own import migrator as own
 from changeover.runner.rehearse import beforehand
 

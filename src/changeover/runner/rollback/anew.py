@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from changeover import steps
 from changeover.plan import START_SECONDS
-from changeover.runner import forecast
+from changeover.runner.deployment import forecast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,9 @@ from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.release.figures import version_order
 from changeover.release.reading import unknown_version
-from changeover.runner import agreement, away, database, endings, holder, survey
+from changeover.runner import database, endings
+from changeover.runner.fleet import agreement, away, survey
+from changeover.runner.lease import holder
 from changeover.runner.rollback import ends as way_ends
 from changeover.runner.rollback import goal
 from changeover.runner.rollback.schema_gone import SchemaGone, refusal
@@ -28,9 +30,9 @@ if TYPE_CHECKING:
 
     from changeover import steps
     from changeover.runner.context import Context
-    from changeover.runner.host_state import HostState
+    from changeover.runner.fleet.host_state import HostState
+    from changeover.runner.fleet.survey import Seen
     from changeover.runner.run import Event, Run
-    from changeover.runner.survey import Seen
 
 
 def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from changeover.colour import version_of
 from changeover.executors import lease, operate
 from changeover.executors.migrate.failures import StatementFailed
-from changeover.runner import endings, retreat
+from changeover.runner import endings
+from changeover.runner.back import retreat
 from changeover.runner.own import back as own_back
 from changeover.runner.rollback import database_live
 from changeover.runner.rollback.schema_gone import SchemaGone

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from changeover.colour import version_of
 from changeover.errors import InvalidInput
 from changeover.executors.canary import RENEWED_SECONDS
-from changeover.runner import holder
+from changeover.runner.lease import holder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from changeover.runner.host_state import HostState
+    from changeover.runner.fleet.host_state import HostState
 
 
 class NothingToGoBackTo(InvalidInput):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import backup as backups
-from changeover.runner import restore_price
+from changeover.runner.backups import restore_price
 
 if TYPE_CHECKING:
     from changeover.runner.run import Run

@@ -1,4 +1,4 @@
-"""One rollback under way: its steps, and how far it is. What is said of it at its end is in `way_ends`."""
+"""One rollback under way: its steps, and how far it is. What is said of it at its end is in `ends`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from changeover.executors import canary, lease
 from changeover.fleet import action, on_each
 from changeover.outcome import Outcome
 from changeover.plan import LEASE_SECONDS, ROLLBACK_CLOSING_SECONDS
-from changeover.runner import away, draining, holder, page, retreat, safety
+from changeover.runner.back import retreat
+from changeover.runner.deployment import draining, safety
+from changeover.runner.fleet import away
+from changeover.runner.lease import holder
+from changeover.runner.page import everywhere
 from changeover.runner.undo import in_rollback as undone
 
 if TYPE_CHECKING:
@@ -20,8 +24,8 @@ if TYPE_CHECKING:
 
     from changeover.errors import ChangeoverError
     from changeover.inventory import Host
+    from changeover.runner.fleet.survey import Seen
     from changeover.runner.run import Event, Run
-    from changeover.runner.survey import Seen
 
 DRAIN_SECONDS = 20
 
@@ -113,15 +117,15 @@ class Way:
         if not self.steps:
             return
         self._lock()
-        if page.by_hand(self.seen.apps):
-            page.join(self.run, self.app_hosts)
+        if everywhere.by_hand(self.seen.apps):
+            everywhere.join(self.run, self.app_hosts)
         self.seen = away.fence_lost(self.run, self.seen)
         said = self.run.fleet.seen
         if shared := [host for host in self.app_hosts if said.get(host.name, {}).get("canary")]:
             canary.end(self.run.fleet, shared)
         self.undo = self.check()
         for step in undone.order(self.placing, self.undo):
-            from changeover.runner.apply import apply  # noqa: PLC0415 - a rename waits for none of these
+            from changeover.runner.deployment.apply import apply  # noqa: PLC0415 - a rename waits for none of these
 
             self.at = step.id
             self.run.step(step, partial(apply, self.run, step))

@@ -10,7 +10,9 @@ from changeover.colour import version_of
 from changeover.errors import InvalidInput
 from changeover.executors import migrate
 from changeover.release import lineage
-from changeover.runner import agreement, by_hand, database, safety, survey
+from changeover.runner import by_hand, database
+from changeover.runner.deployment import safety
+from changeover.runner.fleet import agreement, survey
 from changeover.runner.undo import judgement as undoing
 from changeover.runner.undo import rows
 from changeover.runner.undo import trial as undo_trial

@@ -9,7 +9,8 @@ from changeover import duration, steps
 from changeover.errors import ChangeoverError
 from changeover.executors import migrate, operate
 from changeover.release.figures import version_order
-from changeover.runner import database, endings, safety
+from changeover.runner import database, endings
+from changeover.runner.deployment import safety
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from changeover.errors import ChangeoverError, CheckRed, LockHeld
 from changeover.executors import lease
 from changeover.release import load_releases
-from changeover.runner import database, endings, safety
+from changeover.runner import database, endings
+from changeover.runner.deployment import safety
 from changeover.runner.rollback.schema_gone import refusal
 from changeover.runner.undo import judgement as undoing
 

@@ -1,0 +1,1 @@
+"""The way back of a deployment that is red, and the words for what serves then."""

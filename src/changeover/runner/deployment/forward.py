@@ -1,0 +1,126 @@
+"""Deploy: walk a plan to its end, or take it back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover import steps
+from changeover.errors import ChangeoverError
+from changeover.plan import LEASE_SECONDS
+from changeover.release import load_releases
+from changeover.runner import endings
+from changeover.runner.back import recovery
+from changeover.runner.backups import restore_price
+from changeover.runner.deployment.apply import apply
+from changeover.runner.fleet import agreement, away
+from changeover.runner.own import back as own_back
+from changeover.runner.page import everywhere
+from changeover.runner.undo import judgement as undoing
+from changeover.ssh_failures import HostSilent, SessionLost
+
+if TYPE_CHECKING:
+    from changeover.outcome import Outcome
+    from changeover.plan import Plan
+    from changeover.runner.run import Event, Run
+    from changeover.verdict import Verdict
+
+
+def walk(run: Run, plan: Plan, *, steal: bool = False) -> Event:
+    """Apply every step of a plan in order and return the event that ends the run.
+
+    Raises:
+        ChangeoverError: A step was red; its exit code says what serves now.
+        Interrupted: A person or the machine stopped the run.
+    """
+    names = [step.id for step in plan.steps]
+    price = restore_price.facts(plan.situation)
+    run.begin("deploy", plan.situation.live, plan.colour, plan=plan.digest, steps=names, **price)
+    with run.holding(run.lease_hosts):
+        for step in plan.steps:
+            try:
+                _persistently(run, plan, step, steal=steal)
+            except KeyboardInterrupt as error:
+                raise recovery.interrupted(run, plan, step.id, resumed=steal) from error
+            except Exception as error:
+                failure = endings.known(error)
+                raise _recovered(run, plan, step, failure, resumed=steal) from error
+    found = _verdict(run, plan)
+    message = f"{plan.version} serves; the way back: {found.kind}: {found.because}"
+    return run.end("done", 0, message)
+
+
+def _persistently(run: Run, plan: Plan, step: steps.AnyStep, *, steal: bool) -> None:
+    """Do a step; where it is red since app hosts are gone, again without them, if the policy says so."""
+    planned = {each.host for each in plan.situation.skipped}
+    while True:
+        try:
+            _one(run, plan, step, steal=steal)
+            if isinstance(step, steps.Lock):
+                away.keep_users_from(run, sorted(run.left_out.keys() - planned))
+        except Exception as error:
+            if not away.left_behind(run, plan.situation, step, endings.known(error)):
+                raise
+        else:
+            return
+
+
+def _verdict(run: Run, plan: Plan) -> Verdict:
+    """Return what going back costs from here; the rehearsal may have proved more than was known."""
+    planned = own_back.after_run(run, plan.situation.live_version, plan.situation.verdict)
+    if plan.situation.own or planned.kind not in {"revert", "restore"}:
+        return planned
+    try:
+        releases = load_releases(run.root, run.app.app)
+        between = undoing.later(releases, plan.version, plan.situation.live_version)
+        found = undoing.judge(run, plan.version, between)
+    except ChangeoverError:
+        return planned
+    # The ledger of migrations does not know of an own migrator that ran before.
+    return planned if found.kind == "instant" else found
+
+
+def _one(run: Run, plan: Plan, step: steps.AnyStep, *, steal: bool) -> None:
+    if isinstance(step, steps.Drain | steps.Unlock):
+        _told(run, step)
+        return
+    run.step(step, lambda: apply(run, step, steal=steal))
+    if isinstance(step, steps.Lock) and not steal:
+        again = f"changeover plan {plan.version} --env {run.environment.name}"
+        agreement.refuse_overtaken(run.fleet, run.app_hosts, plan.situation.live, hint=again)
+    if isinstance(step, steps.Lock) and plan.situation.page:
+        everywhere.join(run)
+
+
+def _recovered(
+    run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError, *, resumed: bool
+) -> ChangeoverError:
+    try:
+        return recovery.recover(run, plan, red, error, resumed=resumed)
+    except KeyboardInterrupt:
+        return recovery.interrupted(run, plan, red.id, resumed=resumed, going_back=True)
+    except Exception as second:  # noqa: BLE001 - whatever it is, users may be on either version now
+        return recovery.gave_up(run, error, endings.known(second))
+
+
+def _told(run: Run, step: steps.Drain | steps.Unlock) -> None:
+    """Do what comes after the confirmation; where it is red, it is told and undoes nothing."""
+    try:
+        run.step(step, lambda: _once_more(run, step))
+    except Exception as error:  # noqa: BLE001 - nothing is worth taking a confirmed version back
+        lost = (
+            f"{step.colour} is not warm for a rollback"
+            if isinstance(step, steps.Drain)
+            else f"the lease ends by itself within {LEASE_SECONDS} s"
+        )
+        why = endings.known(error).message
+        run.note({"type": "warning", "says": f"warning: {lost}: {why}"})
+
+
+def _once_more(run: Run, step: steps.Drain | steps.Unlock) -> Outcome:
+    """Do what may be done twice; a session that ended early does not say that its host is lost."""
+    try:
+        return apply(run, step)
+    except HostSilent:
+        raise
+    except SessionLost:
+        return apply(run, step)

@@ -1,0 +1,1 @@
+"""Who holds a lease, whether its holder lives, and how another takes over."""

@@ -1,0 +1,1 @@
+"""The page of maintenance, of a deployment or by hand."""
