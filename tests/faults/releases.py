@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 APP = "nox-api"
@@ -73,9 +74,9 @@ FAULTY = (
 )
 
 
-def write(root: Path, folder: Path) -> None:
-    """Write all of them to where ``CHANGEOVER_RELEASES`` finds them."""
-    for each in FAULTY:
+def write(root: Path, folder: Path, faulty: Iterable[Faulty] = FAULTY) -> None:
+    """Write them to where ``CHANGEOVER_RELEASES`` finds them."""
+    for each in faulty:
         text = (root / "apps" / APP / "releases" / each.base / "release.yml").read_text()
         release = yaml.safe_load(text.replace(f"version: {each.base}", f"version: {each.version}"))
         for absent in ("guide", "direct", "manual"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.lab
 CHECKOUT = Path(__file__).resolve().parents[2]
 NGINX = "pgrep --parent $(cat /run/nginx.pid) | sort"
+
+
+def test_nginx_keeps_no_connection_to_the_app(live_single: Lab) -> None:
+    served = live_single.ssh("host1", "nginx -T 2>/dev/null")
+
+    # A connection that was kept would go on to the colour that users have left. Nginx keeps one to the
+    # servers of an `upstream` block alone, where that says `keepalive`.
+    goes_to = re.findall(r"^\s*proxy_pass\s+(\S+);", served, re.MULTILINE)
+    assert goes_to
+    assert all(place.startswith("http://unix:") for place in goes_to)
+    assert not re.findall(r"^\s*(?:upstream|keepalive)\s", served, re.MULTILINE)
 
 
 def soak(lab: Lab, folder: Path, *words: str) -> dict[str, Any]:

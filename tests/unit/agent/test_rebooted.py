@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.agent import web
 from tests.unit.agent.stage import deadman, picture, two
 from tests.unit.agent.test_killed import MOST_POINTS, Failpoint, killed
 
@@ -120,3 +121,29 @@ def deadman_killed(machine: Machine, number: int, deployment: str) -> bool:
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert code in {0, 9}, "it ended otherwise than by being killed"
     return code == 9
+
+
+def test_behind_a_page_a_boot_starts_neither_version_until_one_is_told_to_serve(
+    proxied: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = proxied.root / "etc/nginx/changeover/maintenance.html"
+    default.parent.mkdir()
+    default.write_text(web.page())
+    old = proxied.up("1.0.0", site_text=web.site_text())
+    proxied.do("switch", colour=old, closing_seconds=0)
+    proxied.do("confirm", colour=old)
+    new = proxied.up("2.0.0", site_text=web.site_text())
+    proxied.do("maintenance_on", kind="deployment", by="me")
+    for colour in (new, old):
+        proxied.do("stop", colour=colour, drain_seconds=1, shut=True)
+
+    power_cut(proxied, monkeypatch, 1)
+
+    state = proxied.do("state")
+    assert (state["live"], state["confirmed"]) == (old, old)
+    assert [entry["colour"] for entry in state["releases"] if entry["running"]] == []
+
+    proxied.do("start", colour=old, timeout_seconds=5)
+    power_cut(proxied, monkeypatch, 2)
+
+    assert decided(proxied) == old

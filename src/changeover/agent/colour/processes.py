@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from changeover.agent.colour import manifest, masking, open_websockets, sockets, units
 from changeover.agent.failure import ActionError
-from changeover.agent.traffic import live, maintenance_page, share
+from changeover.agent.traffic import boot, live, maintenance_page, share
 
 if TYPE_CHECKING:
     from changeover.agent.call import Call, Result
@@ -44,6 +44,9 @@ def bring_up(call: Call, colour: str, seconds: float) -> bool:
     """
     release = manifest.read(call.places.release(colour))
     names = units.names_of(call.places, release, colour)
+    if boot.confirmed(call.places) == colour:
+        # Behind a page of maintenance it was stopped for boots, too.
+        boot.bring_back(call, colour)
     if units.running(call.host, names) and not _silent(call, release, colour):
         return True
     _end_of_drain(call, names)
@@ -176,6 +179,9 @@ def stop(call: Call, given: Parameters) -> Result:
         raise ActionError(
             "colour-awaited", f"{colour} is the way back of an unconfirmed switch: it stays up"
         )
+    if shut:
+        # Whatever comes to run in its place, or to the database, a host that boots does not bring it back.
+        units.unwant(call, names)
     began = time.monotonic()
     if all(state.ended for state in units.states(call.host, names)):
         return {"stopped_ms": 0, "killed": False, "log_tail": "", "skipped": True}

@@ -115,6 +115,12 @@ def unwant_others(call: Call, units: Sequence[str]) -> None:
             durable.remove(path)
 
 
+def unwant(call: Call, units: Iterable[str]) -> None:
+    """Have a boot leave these units alone."""
+    for unit in units:
+        durable.remove(call.places.units / BOOT_TARGET / unit)
+
+
 def reload(host: Host) -> None:
     """Have systemd read the unit files again."""
     host.programs.must("systemd-failed", "systemctl", "daemon-reload", seconds=60)

@@ -1,0 +1,101 @@
+"""The page of maintenance on a real host: by hand, and of a release that takes its predecessor's place."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from .clients import Connection, ask
+from .live import APP, CHECKOUT, LIVE, back_to_live
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .clients import Answer
+    from .conftest import Lab
+    from .live import User
+
+pytestmark = pytest.mark.lab
+VERSION = "9.0.0"
+# What every run under a lease writes down.
+NOTED = r"/var/lib/changeover/nox-api/(agent[.]lock|fence[.]json|journal[.]jsonl)$"
+# Red from outside alone, so that it is the last step before the confirmation.
+RED = {"id": "never", "request": "GET /health", "expect": {"status": 418}, "preview": False}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def left_as_found(live_single: Lab) -> Iterator[None]:
+    """Give the host back as the other tests expect it."""
+    yield
+    back_to_live(live_single)
+
+
+def answered(user: User, **headers: str) -> Answer:
+    with contextlib.closing(Connection(user.lab.hosts["host1"]["address"])) as connection:
+        return ask(connection, **headers)
+
+
+def in_its_place(user: User) -> str:
+    """Write a release that takes the live one's place and is red once it is live; return its root."""
+    directory = user.root / "extra" / APP / VERSION
+    shutil.copytree(CHECKOUT / "apps" / APP / "releases/8.0.0", directory)
+    document = yaml.safe_load((directory / "release.yml").read_text())
+    document |= {"version": VERSION, "follows": [LIVE], "direct": [], "strategy": "maintenance"}
+    document |= {"smoke": [RED], "manual": []}
+    (directory / "release.yml").write_text(yaml.safe_dump(document, sort_keys=False))
+    return str(user.root / "extra")
+
+
+def test_users_get_the_page_until_it_is_off_and_who_is_let_through_gets_the_app(
+    user: User,
+) -> None:
+    here = user.lab.hosts["host1"]["address"].rpartition(".")[0] + ".1"
+    assert answered(user).status == 200
+
+    assert user.run("maintenance", "on", "--retry-after", "77").returncode == 0
+
+    told, page = answered(user), answered(user, Accept="text/html")
+    assert (told.status, told.headers["Retry-After"]) == (503, "77")
+    assert json.loads(told.text)["retry_after"] == 77
+    assert (page.status, page.headers["Retry-After"]) == (503, "77")
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "2 minutes" in page.text
+    # Whoever is named gets the app, and nobody by a guess.
+    run = user.run("maintenance", "on", "--tester", "--allow", here, "--json")
+    assert run.returncode == 0, run.stderr
+    assert answered(user).version == LIVE
+    run = user.run("maintenance", "on", "--tester", "--json")
+    token = next(each["tester"] for each in events(run.stdout) if "tester" in each)
+    assert answered(user, **{"X-Changeover-Tester": token}).version == LIVE
+    assert answered(user, **{"X-Changeover-Tester": "0" * 32}).status == 503
+
+    assert user.run("maintenance", "off").returncode == 0
+
+    assert answered(user).version == LIVE
+    user.assert_unchanged(besides=NOTED)
+
+
+def events(stream: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.splitlines()]
+
+
+def test_what_is_red_behind_the_page_ends_with_the_old_version_alone_and_the_page_gone(
+    user: User,
+) -> None:
+    run = user.run("deploy", VERSION, "--yes", "--json", CHANGEOVER_RELEASES=in_its_place(user))
+
+    assert run.returncode == 3, run.stdout + run.stderr
+    done = [event["step"] for event in events(run.stdout) if event["type"] == "step-done"]
+    assert done.index("maintenance-on") < done.index("stop") < done.index("switch")
+    assert done[done.index("switch") + 1 :] == ["start-old", "revert", "smoke", "maintenance-off"]
+    told = events(user.run("status", "--json").stdout)
+    (state,) = (each for each in told if each["type"] == "host")
+    assert state["live"].startswith(f"{LIVE}-")
+    assert [each.partition("-")[0] for each in state["running"]] == [LIVE]
+    assert state["maintenance"] == {"on": False, "served": True}
+    assert answered(user).version == LIVE
