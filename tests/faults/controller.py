@@ -18,6 +18,7 @@ from pathlib import Path
 from changeover.cli import main
 
 SECOND_SECONDS = 0.5
+STRUCK = "struck at its record"
 _write, _sync = os.write, os.fsync
 
 
@@ -49,6 +50,7 @@ class Striker:
 
     def _strike(self) -> None:
         if self._signals and self._written >= self._number:
+            _write(2, f"{STRUCK} {self._written}\n".encode())
             os.kill(os.getpid(), self._signals.pop(0))
             if self._signals:
                 threading.Timer(SECOND_SECONDS, self._second).start()
@@ -68,6 +70,8 @@ if __name__ == "__main__":
     striker = Striker(
         when, int(number), [signal.Signals[f"SIG{name}"] for name in names.split(",")]
     )
+    # A shell has what it runs in the background ignore SIGINT; the user of a terminal does not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.write, os.fsync = striker.write, striker.sync  # type: ignore[assignment]
     sys.argv = ["changeover", *words]
     main()

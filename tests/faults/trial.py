@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from .condition import differences, left_by_power, taken_back
+from .controller import STRUCK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -193,6 +194,8 @@ def attempt(
         ended, by_hand, target = _ended(stage, moment, verb, struck)
         there = stage.condition()
         differs = min((_differs(wanted, name, there) for name in target), key=len)
+        if moment.kind in CONTROLLER and STRUCK not in struck.said:
+            differs.append("+ a run that was not struck")
         if moment.kind.startswith("off") and struck.code == 0:
             differs = left_by_power(differs)
     return Found(struck=struck, ended=ended, differs=differs, load=load, by_hand=by_hand)
