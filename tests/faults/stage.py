@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -16,7 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from tests.lab.live import SERVES
 
+from changeover import inventory
 from changeover.load import history
+from changeover.load.__main__ import SIGN_IN, sign_in
+from changeover.load.connection import Target
 
 from .condition import condition
 from .power import Power
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 
     from tests.lab.conftest import Lab
 
+    from changeover.inventory import Environment
     from changeover.load.history import Request
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -87,6 +93,7 @@ class Stage:
         rows: Queries for the rows that must be the same at the end.
         work: Where the controllers' project roots are.
         failed: The requests of the last load that failed while every host had power.
+        token: What the load shows where it cannot sign in at the version that is live.
     """
 
     lab: Lab
@@ -97,6 +104,7 @@ class Stage:
     roots: dict[str, Path] = field(default_factory=dict)
     power: Power = field(init=False)
     failed: list[Request] = field(default_factory=list)
+    token: str = ""
 
     def __post_init__(self) -> None:
         """Watch the lab's power from the beginning."""
@@ -212,18 +220,29 @@ class Stage:
     def _was_off(self, start: float, end: float) -> bool:
         return any(window.meets(start, end) for window in self.power.gone)
 
-    def _client(self, rate: int, records: Path) -> subprocess.Popen[bytes]:
-        from changeover import inventory  # noqa: PLC0415 - only where there is load
+    def sign_in(self) -> None:
+        """Keep a token of the version that is live, for disks on which another one is."""
+        context = ssl.create_default_context(cafile=str(self.environment.tls.ca_certificate))
+        target = Target(
+            address=self.environment.public_address,
+            port=443,
+            name=self.environment.public_name(self.app),
+            context=context,
+        )
+        self.token = asyncio.run(sign_in(target, "/api/auth/login", SIGN_IN, "token"))
 
-        environment = inventory.load(str(self.lab.identity.inventory), root=CHECKOUT)
+    def _client(self, rate: int, records: Path) -> subprocess.Popen[bytes]:
         records.unlink(missing_ok=True)
+        token = self.work / "token"
+        token.write_text(self.token)
         client = subprocess.Popen(
             [
                 *(sys.executable, "-m", "changeover.load", "--seconds", "3600"),
-                *("--address", environment.public_address),
-                *("--name", environment.public_name(self.app)),
-                *("--ca", str(environment.tls.ca_certificate)),
+                *("--address", self.environment.public_address),
+                *("--name", self.environment.public_name(self.app)),
+                *("--ca", str(self.environment.tls.ca_certificate)),
                 *("--rate", str(rate), "--records", str(records)),
+                *(("--token-file", str(token)) if self.token else ()),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -232,6 +251,11 @@ class Stage:
             time.sleep(0.1)
         assert records.exists(), "the load could not sign in"
         return client
+
+    @property
+    def environment(self) -> Environment:
+        """Return the environment that the lab is."""
+        return inventory.load(str(self.lab.identity.inventory), root=CHECKOUT)
 
     def _written(self) -> set[str]:
         host = next(name for name, facts in self.lab.hosts.items() if "db" in facts["groups"])
