@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Self
 
 from changeover.errors import ChangeoverError, Failed, LockHeld
 from changeover.fleet import Action, Answers, Fleet, action, call, on_each
-from changeover.ssh_failures import AgentFailed
+from changeover.ssh_failures import AgentFailed, SessionLost
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from changeover.inventory import Host
 
 # A host that did not answer a renewal is asked again after this many seconds.
 RETRY_SECONDS = 5.0
 LEAVE_SECONDS = 2.0
+# What takes moments on a host that lives; an agent beats every 3 s.
+LET_GO_SECONDS = 8.0
 
 
 class LeaseTaken(LockHeld):
@@ -47,11 +49,37 @@ def lock(fleet: Fleet, hosts: Sequence[Host], reason: str, seconds: int, *, stea
         fleet.seen[host] = dict(replies["state"].result)
     if not answers.errors:
         return
-    unlock(fleet, [host for host in hosts if host.name in answers.replies])
+    _let_go(fleet, [host for host in hosts if host.name in answers.errors], asked, answers.errors)
+    unlock(fleet, [host for host in hosts if host.name in fleet.fences])
     for host, error in answers.errors.items():
         if isinstance(error, AgentFailed) and error.error == "lock-held":
             raise _held(fleet, host, error) from error
     answers.check()
+
+
+def _let_go(
+    fleet: Fleet, hosts: Sequence[Host], asked: Action, errors: Mapping[str, ChangeoverError]
+) -> None:
+    """Learn the number of a lease that may have been taken where what came after it was red.
+
+    The same nonce takes it again, under the same number, and what was not taken is taken now: either
+    way it can be given back. Where nobody answers it expires.
+    """
+    began = [host for host in hosts if not _untaken(errors[host.name])]
+    again = on_each(fleet, began, lambda _: [action("lock", **asked)], give_up=LET_GO_SECONDS)
+    for name, replies in again.replies.items():
+        fleet.fences[name] = int(replies["lock"].result["number"])
+    for name, error in again.errors.items():
+        if not (isinstance(error, AgentFailed) and error.error == "lock-held"):
+            left = f"the lease that may be held on {name} expires within {asked['ttl_seconds']} s"
+            errors[name].cause = "\n".join(filter(None, (errors[name].cause, left)))
+
+
+def _untaken(error: ChangeoverError) -> bool:
+    """Tell whether the lease was not taken for certain: another holds it, or nothing was asked."""
+    if isinstance(error, AgentFailed):
+        return error.error in {"lock-held", "unknown-app", "bad-request"}
+    return not isinstance(error, SessionLost)
 
 
 def _held(fleet: Fleet, host: str, error: AgentFailed) -> LockHeld:

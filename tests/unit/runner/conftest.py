@@ -58,6 +58,7 @@ class Machine:
     unfinished: Event | None = None
     restored: Event = field(default_factory=lambda: dict(RESTORED))
     lock: Event | None = None
+    nonce: str = ""
     reachable: bool = True
     asked: list[str] = field(default_factory=list)
     left_open: int = 0
@@ -138,7 +139,8 @@ class Machine:
         return {"on": bool(self.wishes), "answered": 2}
 
     def _lock(self, action: Event) -> Event:
-        if self.lock and not self.lock.get("expired"):
+        theirs = self.nonce != action["nonce"]
+        if self.lock and theirs and not self.lock.get("expired"):
             raise AgentFailed(
                 f"{self.name}: held",
                 hint="wait",
@@ -147,6 +149,7 @@ class Machine:
                 detail={"holder": self.lock},
             )
         self.lock = {"reason": action["reason"], "owner": action["owner"]}
+        self.nonce = str(action["nonce"])
         return {"number": max(7, action.get("at_least", 0))}
 
     def _steal(self, action: Event) -> Event:

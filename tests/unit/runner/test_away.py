@@ -156,6 +156,7 @@ def test_a_host_that_is_behind_takes_part_in_nothing(desk: Desk, machines: Machi
     end = back.rollback(context(desk), to=None, backup=None)
     assert end["exit"] == 0
     assert ("two", "revert") not in machines.order
+    assert "fence" in machines["edge"].asked, "who fenced it may have been cut off at that"
 
 
 def test_a_rollback_fences_who_does_not_answer(desk: Desk, machines: Machines) -> None:

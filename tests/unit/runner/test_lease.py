@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.postgres.moments import until
 
 from changeover.executors import lease
@@ -12,12 +13,11 @@ from changeover.executors.lease import Heartbeat, LeaseTaken, LeaseUnrenewed
 from changeover.runner import by_hand
 from changeover.runner.deployment import finish
 from changeover.runner.rollback import back
+from changeover.ssh_failures import SessionLost
 
 from .conftest import failed
 
 if TYPE_CHECKING:
-    import pytest
-
     from changeover.errors import ChangeoverError
     from changeover.runner.run import Run
 
@@ -150,3 +150,49 @@ def test_a_run_by_hand_takes_a_lease_beyond_the_ledgers_number(desk: Desk) -> No
         held = dict(run.fleet.fences)
 
     assert held == {"one": 7, "two": 7, "three": 58}
+
+
+@pytest.mark.parametrize("how", ["red", "lost"])
+def test_a_lease_whose_host_cannot_tell_its_state_is_given_back(
+    desk: Desk, machines: Machines, how: str
+) -> None:
+    two = machines["two"]
+
+    def breaks() -> None:
+        if how == "red":
+            two.refuse("agent-defect", "state met what it does not handle")
+        raise SessionLost("two broke off", hint="look", host="two")
+
+    two.on("state", breaks)
+
+    error = failed(lambda: leased(desk))
+
+    assert error.host == "two"
+    assert [machines[name].lock for name in ("one", "two", "three")] == [None] * 3
+
+
+def test_a_lease_that_nobody_can_give_back_is_told_with_its_end(
+    desk: Desk, machines: Machines
+) -> None:
+    two = machines["two"]
+
+    def goes() -> None:
+        two.lose()
+        raise SessionLost("two broke off", hint="look", host="two")
+
+    two.on("state", goes)
+
+    error = failed(lambda: leased(desk))
+
+    assert error.cause == "the lease that may be held on two expires within 60 s"
+    assert machines["one"].lock is None
+
+
+def test_who_is_refused_a_lease_takes_nobodys(desk: Desk, machines: Machines) -> None:
+    machines["two"].lock = {"owner": "ann", "reason": "deploy 3.0.0"}
+
+    error = failed(lambda: leased(desk))
+
+    assert error.exit_code == 5
+    assert machines["two"].lock == {"owner": "ann", "reason": "deploy 3.0.0"}
+    assert machines["two"].asked.count("lock") == 1

@@ -1,7 +1,8 @@
 """Keep users from app hosts, at the balancer, until somebody has proved that they may come back.
 
 The record is the truth: it outlives HAProxy, and tells which hosts are behind and since when. HAProxy
-is told at its admin socket, and reads the same at its next start.
+is told at its admin socket, and reads the same at its next start. It is told last, and again by every
+later call: one that was killed in between leaves a host recorded that users still get to.
 """
 
 from __future__ import annotations
@@ -56,8 +57,7 @@ def fence(call: Call, given: Parameters) -> Result:
     known = {host: record.get(host, fresh) for host in hosts}
     _save(call, {**record, **known})
     already = all(each.fenced for each in found) and hosts <= record.keys()
-    for each in found:
-        haproxy.tell(root, f"set server {each.path} state maint")
+    _hold(call, _everywhere(call))
     haproxy.keep(root, _everywhere(call))
     cut = _let_end(call, found, seconds)
     return {"fenced": sorted(hosts), "cut": cut, "skipped": already}
@@ -77,6 +77,7 @@ def unfence(call: Call, given: Parameters) -> Result:
     root, record = call.host.root, read(call.places)
     mine = {host for host in hosts if host in record}
     free = mine - _everywhere(call, but=True)
+    _hold(call, _everywhere(call) - free)
     found = haproxy.of_hosts(root, free)
     for each in found:
         haproxy.tell(root, f"set server {each.path} state ready")
@@ -110,6 +111,13 @@ def _everywhere(call: Call, *, but: bool = False) -> set[str]:
     """
     apps = [name for name in call.host.apps if not (but and name == call.app.name)]
     return {host for name in apps for host in read(call.host.places(name))}
+
+
+def _hold(call: Call, hosts: set[str]) -> None:
+    """Have HAProxy send nobody to these hosts, where it does not know of that."""
+    for each in haproxy.servers(call.host.root):
+        if each.host in hosts and not each.fenced:
+            haproxy.tell(call.host.root, f"set server {each.path} state maint")
 
 
 def _let_end(call: Call, found: tuple[haproxy.Server, ...], seconds: float) -> int:

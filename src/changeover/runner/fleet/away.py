@@ -215,7 +215,14 @@ def fenced_off(run: Run, behind: dict[str, ChangeoverError]) -> dict[str, Change
 
 
 def fence_lost(run: Run, seen: Seen) -> Seen:
-    """Fence the app hosts that gave no answer before a way back; return what was seen of the others."""
+    """Fence the app hosts that gave no answer before a way back; return what was seen of the others.
+
+    Those that are recorded as fenced are fenced again: whoever did it may have been cut off at that.
+    """
+    try:
+        keep_users_from(run, seen.fenced)
+    except ChangeoverError as error:
+        run.note({"type": "warning", "says": f"warning: not fenced: {error.message}"})
     lost = seen.lost_of(run.app_hosts)
     return seen.without(set(lost) - set(fenced_off(run, lost)))
 
