@@ -92,6 +92,24 @@ def shut(situation: Situation, target: Target, *, migrates: bool) -> list[steps.
     return sequence
 
 
+def migrated_back(situation: Situation) -> str | None:
+    """Return what a plan says that takes a migration back, where the old version is stopped before it."""
+    if not closed(situation):
+        return None
+    if situation.verdict.kind == "instant":
+        return "nothing is taken back: the old version is started again on what is there"
+    if situation.verdict.kind == "revert":
+        return "it is undone before the old version is started again"
+    return "the backup is swapped in before the old version is started again"
+
+
+def switched_back(situation: Situation) -> str | None:
+    """Return what a plan says that takes the switch back, where the old version is stopped before it."""
+    return (
+        "rename back, the old colour started again behind the page" if closed(situation) else None
+    )
+
+
 def taken_away(situation: Situation) -> list[steps.AnyStep]:
     """Return what takes the page away again."""
     if not closed(situation):

@@ -81,6 +81,15 @@ def deploy(situation: Situation, target: Target) -> Plan:
     )
 
 
+def back_alone_seconds(situation: Situation) -> int:
+    """Return after how long at most hosts that nobody confirms have taken users back.
+
+    A reload waits before the switch, while the dead-man's time runs, and before the way back.
+    """
+    reloads = 2 * CLOSING_SECONDS if situation.changes_site else 0
+    return round(DEADMAN_SECONDS + reloads)
+
+
 def _guide(target: Target, kind: str) -> tuple[str, ...]:
     return tuple(target.guide.get(kind, ()))
 
@@ -189,7 +198,8 @@ def _migrations(situation: Situation, target: Target) -> list[steps.AnyStep]:
             id=phase,
             guide=_guide(target, phase),
             hosts=situation.database_hosts,
-            undo="the old code runs on the new schema; nothing is taken back",
+            undo=page_steps.migrated_back(situation)
+            or "the old code runs on the new schema; nothing is taken back",
             phases=(phase,),
             migrations=due,
         )
@@ -254,7 +264,7 @@ def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
             id="switch",
             guide=_guide(target, "switch"),
             hosts=app_hosts,
-            undo="rename back" if situation.live else None,
+            undo=page_steps.switched_back(situation) or ("rename back" if situation.live else None),
             colour=target.colour,
             before=situation.live,
             # Behind a page nobody is on the new colour, and the old one does not run.

@@ -158,6 +158,11 @@ class Situation:
     page: bool = False
 
     @property
+    def changes_site(self) -> bool:
+        """Whether Nginx has to read another site, which takes a reload."""
+        return any(text.startswith("--- site.conf") for text in self.files)
+
+    @property
     def saves(self) -> bool:
         """Whether there is something to lose, so that it is backed up and rehearsed on."""
         return bool(self.live and self.live_version) or (

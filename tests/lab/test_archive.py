@@ -124,7 +124,7 @@ def test_rows_of_a_transaction_that_ended_after_the_moment_are_announced(
     )
     moment = archived.lab.ssh(DATABASE, "cat /root/moment")
 
-    drill = archived.one("drill", "backup", "drill", "--at", moment)
+    drill = archived.one("backup-drill", "backup", "drill", "--at", moment)
 
     (table,) = drill["price"]["tables"]
     assert (table["table"], table["left_at_most"]) == ("public.users", 1)
@@ -160,7 +160,7 @@ def test_a_recovery_that_is_killed_leaves_nothing_running_and_is_swept_by_the_ne
     left = archived.lab.ssh(DATABASE, KILL, status=None).split()
     drill.communicate()
 
-    again = archived.one("drill", "backup", "drill")
+    again = archived.one("backup-drill", "backup", "drill")
 
     assert left == ["0", "changeover-scratch-nox-api", "main"]
     assert drill.returncode == 1
@@ -246,4 +246,4 @@ def test_a_lost_cluster_comes_back_by_the_commands_of_the_page_and_no_other_take
     assert "Never stanza-upgrade" in refused
     assert "kept@rows.test" in archived.users()
     assert "late@rows.test" not in archived.users()
-    assert archived.one("drill", "backup", "drill")["rows"] > 0
+    assert archived.one("backup-drill", "backup", "drill")["rows"] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -159,3 +160,25 @@ def test_what_may_wait_for_ever_is_found(call: str) -> None:
 )
 def test_what_ends_is_let_through(call: str) -> None:
     assert not list(waits(f"def work():\n    {call}\n"))
+
+
+# A loop of a shell's, and what bounds it on its line: a program that kills it, or a count or a time.
+LOOP = re.compile(r"^.*\b(?:until|while)\b.*;\s*do\b.*$", re.MULTILINE)
+BOUND = re.compile(r"\btimeout \d|-(?:lt|le|gt|ge) ")
+SHELL = ("src/changeover", "roles", "templates", "scripts", "playbooks", ".ci")
+
+
+def unbounded(text: str) -> list[str]:
+    return [line.strip() for line in LOOP.findall(text) if not BOUND.search(line)]
+
+
+def test_every_loop_of_a_shell_ends() -> None:
+    root = SOURCE.parents[1]
+    paths = [path for name in SHELL for path in (root / name).rglob("*") if path.is_file()]
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in paths]
+
+    assert any(LOOP.search(text) for text in texts)
+    assert [line for text in texts for line in unbounded(text)] == []
+    assert unbounded("until pg_isready; do sleep 1; done")
+    assert unbounded("while true; do :; done")
+    assert not unbounded("timeout 60 sh -c 'until pg_isready; do sleep 1; done'")

@@ -70,6 +70,11 @@ def test_what_cannot_run_beside_the_old_one_takes_its_place_behind_a_page() -> N
     made = plan.deploy(found, target())
 
     assert ids(made)[4:8] == ["place", "maintenance-on", "stop", "backup-again"]
+    undone = {step.id: step.undo for step in made.steps}
+    assert undone["switch"] == "rename back, the old colour started again behind the page"
+    assert undone["expand"] == (
+        "nothing is taken back: the old version is started again on what is there"
+    )
     assert ids(made)[8:] == [
         *("expand", "start", "preview", "switch", "smoke", "confirm"),
         *("maintenance-off", "drain", "unlock"),

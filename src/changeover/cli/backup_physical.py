@@ -131,7 +131,7 @@ def drill(
 
     desk = open_desk(env, app, json_lines=json)
     done = physical.drill(context_of(desk), moment(at) if at else "")
-    desk.output.data({"type": "drill", **dataclasses.asdict(done)}, _drill_words(done))
+    desk.output.data({"type": "backup-drill", **dataclasses.asdict(done)}, _drill_words(done))
 
 
 def point(

@@ -79,7 +79,10 @@ mount --bind "$aside" "$releases"
 umount "$aside"
 rmdir "$aside\""""
 UNFILL = "umount /opt/{app}/releases || umount --lazy /opt/{app}/releases"
-RESTART = "systemctl restart postgresql\nuntil pg_isready --quiet; do sleep 0.1; done"
+# A server that recovers from a crash may take as long.
+RESTART = """\
+timeout 60 systemctl restart postgresql
+timeout 60 sh -c 'until pg_isready --quiet; do sleep 0.1; done'"""
 BROKEN_SITE = "/etc/nginx/sites-enabled/changeover-drill.conf"
 FAULTS = (
     # First: later VERSION lies on the hosts, and nothing of it has to be sent or written.

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from changeover.errors import CheckRed, Interrupted
-from changeover.runner.deployment import stages
+from changeover.runner.deployment import forward, stages
 from changeover.runner.lease import takeover
 from changeover.runner.rollback import back
 
 from .conftest import NEW, OLD, failed
-from .deploying import deploy, on_new
+from .deploying import deploy, on_new, plan
 
 if TYPE_CHECKING:
     from .conftest import Desk, Machines
@@ -209,3 +210,15 @@ def test_a_deployment_of_an_older_version_names_the_way_back_once_with_its_envir
     assert error.exit_code == 2
     assert error.hint.count("changeover rollback") == 1
     assert error.hint.startswith("changeover rollback --to 1.0.0 --env demo goes back; ")
+
+
+def test_a_way_back_that_reloads_is_told_with_the_waits_before_it(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["one"].on("switch", interrupt)
+    found = plan()
+    changed = replace(found.situation, files=("--- site.conf (1.0.0)",))
+
+    error = failed(lambda: forward.walk(desk.run(), replace(found, situation=changed)))
+
+    assert "goes back to 1.0.0 by itself within 152 s" in error.message

@@ -8,7 +8,7 @@ from changeover import steps
 from changeover.errors import ChangeoverError, RolledBack
 from changeover.executors import lease
 from changeover.executors.canary import RENEWED_SECONDS
-from changeover.plan import DEADMAN_SECONDS, ROLLBACK_CLOSING_SECONDS
+from changeover.plan import ROLLBACK_CLOSING_SECONDS, back_alone_seconds
 from changeover.runner import endings
 from changeover.runner.back import retreat
 from changeover.runner.deployment import draining
@@ -143,12 +143,13 @@ def alone(plan: Plan, step: str, *, resumed: bool) -> str:
         return ""
     if step.startswith("canary-"):
         return f"; its clients go back to {before} by themselves within {RENEWED_SECONDS} s"
+    seconds = back_alone_seconds(plan.situation)
     if step == "confirm" or resumed:
         return (
             f"; a host that heard the confirmation stays on {plan.version}, any other goes back to "
-            f"{before} by itself within {DEADMAN_SECONDS} s"
+            f"{before} by itself within {seconds} s"
         )
-    return f"; each host goes back to {before} by itself within {DEADMAN_SECONDS} s"
+    return f"; each host goes back to {before} by itself within {seconds} s"
 
 
 def _behind(

@@ -116,7 +116,7 @@ def agreed(
     if not ahead:
         _refuse_unshared(run, states)
     warned = situation.warnings
-    if any(text.startswith("--- site.conf") for text in situation.files):
+    if situation.changes_site:
         before = "the Nginx site changes: until the switch the canary's clients have the old one"
         warned = (*warned, before)
     return replace(situation, warnings=warned), replace(target, canary=found)
