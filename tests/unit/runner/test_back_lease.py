@@ -134,6 +134,30 @@ def test_a_killed_rollback_is_proved_and_ended_and_goes_no_further(
     assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
 
 
+def test_what_a_lost_host_still_held_of_a_deployment_that_went_back_is_ended(
+    desk: Desk, machines: Machines
+) -> None:
+    """It came back on the old version by itself: the command that its loss named leaves nothing behind."""
+    machines.before_deployment()
+    machines["two"].lock = lease("deploy 2.0.0", 60)
+
+    assert rollback(desk, to="1.0.0") == "1.0.0 serves again, proved"
+
+    assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+    assert rollback(desk, to="1.0.0").startswith("nothing to do")
+
+
+def test_a_deployment_under_way_keeps_its_lease_where_there_is_nothing_to_go_back_to(
+    desk: Desk, machines: Machines
+) -> None:
+    machines.before_deployment()
+    machines["two"].lock = lease("deploy 2.0.0", 10)
+
+    assert rollback(desk, to="1.0.0").startswith("nothing to do")
+
+    assert machines["two"].lock is not None
+
+
 def test_the_lease_of_a_rollback_names_both_colours(desk: Desk, machines: Machines) -> None:
     reasons: list[str] = []
     one = machines["one"]

@@ -103,13 +103,18 @@ class Way:
         return any(found is not None and found[1] == self.colour for found in went)
 
     @property
+    def left_held(self) -> bool:
+        """Whether a lease is left of a run that is gone, as on a host that came back after it ended."""
+        return holder.left_alone(self.seen.states.values(), self.run.journal.path.parent)
+
+    @property
     def steps(self) -> list[str]:
         """The ids of the steps that it takes; of undoing it is known once the ledger was asked."""
         moves = [] if self.there else ["revert"]
         restores = ["restore"] if self.backup else []
         proofs = retreat.proofs(self.run)
         placing = [step.id for step in undone.order(self.placing, self.undo)]
-        needed = moves or restores or self.unproved or self.undo
+        needed = moves or restores or self.unproved or self.left_held or self.undo
         return ["lock", *placing, *moves, *restores, *proofs] if needed else []
 
     def walk(self) -> None:
