@@ -12,7 +12,7 @@ from changeover.cli import rollback as going_back
 from changeover.cli import status as looking
 from changeover.cli.desk import open_desk, output_of
 from changeover.errors import ChangeoverError
-from changeover.fleet import Fleet, action, call
+from changeover.remote.fleet import Fleet, action, call
 from changeover.runner.fleet import survey
 
 if TYPE_CHECKING:

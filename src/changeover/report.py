@@ -7,8 +7,9 @@ import html
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from changeover import drained, traffic
+from changeover import drained
 from changeover.counts import counted
+from changeover.remote import traffic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -285,7 +285,8 @@ def test_a_failure_of_a_task_ends_as_that_of_the_verb() -> None:
 def test_the_page_on_pipelines_names_every_event_of_a_run() -> None:
     """What verbs answer is told on their own pages; this is what goes on meanwhile."""
     package = ROOT / "src" / "changeover"
-    sources = [*(package / "runner").rglob("*.py"), *(package / "executors").rglob("*.py")]
+    folders = ("runner", "executors", "remote")
+    sources = [path for folder in folders for path in (package / folder).rglob("*.py")]
     sources += [*package.glob("*.py"), package / "drill" / "trial.py"]
     told = re.compile(r'"type": "([a-z-]+)"|_tell\("([a-z-]+)"|^TYPE = "([a-z-]+)"', re.MULTILINE)
     found = {"".join(each) for path in sources for each in told.findall(path.read_text())}

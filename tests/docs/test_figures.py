@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from tests.docs.test_docs import DOCS
 
-from changeover import plan
 from changeover.agent import turn
 from changeover.agent.colour import processes
 from changeover.agent.system import filelock
 from changeover.agent.traffic import move
 from changeover.executors.migrate import turn as migrating
 from changeover.executors.preflight import certificates, requirements
+from changeover.plan import order
 from changeover.runner.deployment import safety
 from changeover.runner.lease import holder
 
@@ -19,11 +19,11 @@ from changeover.runner.lease import holder
 @pytest.mark.parametrize(
     ("page", "words"),
     [
-        ("colours-and-the-switch.md", f"{plan.CLOSING_SECONDS:g} s at most in a deployment"),
-        ("colours-and-the-switch.md", f"for {plan.ROLLBACK_CLOSING_SECONDS:g} s in a rollback"),
-        ("colours-and-the-switch.md", f"{plan.DEADMAN_SECONDS} s later it renames back"),
-        ("verbs/deploy.md", f"renames back after {plan.DEADMAN_SECONDS} s"),
-        ("verbs/lock.md", f"ends by itself {plan.LEASE_SECONDS} s after"),
+        ("colours-and-the-switch.md", f"{order.CLOSING_SECONDS:g} s at most in a deployment"),
+        ("colours-and-the-switch.md", f"for {order.ROLLBACK_CLOSING_SECONDS:g} s in a rollback"),
+        ("colours-and-the-switch.md", f"{order.DEADMAN_SECONDS} s later it renames back"),
+        ("verbs/deploy.md", f"renames back after {order.DEADMAN_SECONDS} s"),
+        ("verbs/lock.md", f"ends by itself {order.LEASE_SECONDS} s after"),
         ("verbs/resume.md", f"heard less than {holder.ALIVE_SECONDS} s ago"),
         ("verbs/abort.md", f"heard less than {holder.ALIVE_SECONDS} s ago"),
         ("verbs/preflight.md", f"{requirements.SKEW_RED_SECONDS:g} s away or more"),
@@ -43,4 +43,4 @@ def test_times_that_pages_spell_out() -> None:
     assert turn.BACKUP_SECONDS == 3600, "for an hour at most: the-host-agent.md"
     assert filelock.SAY_SECONDS == 5, "says every five seconds: the-host-agent.md"
     assert processes.GIVING_UP_SECONDS == 10, "ten more seconds: the-host-agent.md"
-    assert move.CLOSING_SECONDS == plan.CLOSING_SECONDS
+    assert move.CLOSING_SECONDS == order.CLOSING_SECONDS

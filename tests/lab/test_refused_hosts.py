@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from changeover import inventory, parallel, tunnel
+from changeover import inventory, parallel
 from changeover.errors import CheckRed
 from changeover.executors import lease
-from changeover.fleet import Fleet, action, call
-from changeover.ssh_failures import AgentFailed
+from changeover.remote import tunnel
+from changeover.remote.failures import AgentFailed
+from changeover.remote.fleet import Fleet, action, call
 
 from .certificates import signed
 from .live import APP, CHECKOUT, back_to_live

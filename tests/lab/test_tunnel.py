@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from changeover import inventory, release
+from changeover.remote.tunnel import open_tunnel
 from changeover.runner.database import owner_database
-from changeover.tunnel import open_tunnel
 
 from .live import APP, CHECKOUT
 

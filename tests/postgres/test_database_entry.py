@@ -18,7 +18,7 @@ from tests.postgres.moments import until
 from changeover import database
 from changeover.executors import migrate
 from changeover.executors.migrate import entry, failures
-from changeover.tunnel import forwarding
+from changeover.remote.tunnel import forwarding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from changeover import steps
     from changeover.migrations.records import MigrationFolder
-    from changeover.step import Phase
+    from changeover.steps.step import Phase
 
     Release = Callable[..., MigrationFolder]
 

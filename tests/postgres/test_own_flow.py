@@ -15,7 +15,9 @@ from changeover import steps
 from changeover.executors import backup as backups
 from changeover.executors import migrate
 from changeover.executors.backup.rehearsal import Look
-from changeover.plan import Plan
+from changeover.plan.order import Plan
+from changeover.plan.situation import Situation
+from changeover.remote.failures import HostUnreachable
 from changeover.runner.deployment import forward
 from changeover.runner.deployment.apply import apply
 from changeover.runner.own import back as own_back
@@ -25,8 +27,6 @@ from changeover.runner.own import migrator as own
 from changeover.runner.own import rehearsal as own_rehearsal
 from changeover.runner.own import undo as own_undo
 from changeover.runner.rehearse.clone import UndoLosesRows
-from changeover.situation import Situation
-from changeover.ssh_failures import HostUnreachable
 from changeover.verdict import OwnFact, judge
 
 from .own_desk import VERSION, OwnDesk, own_desk

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from tests.unit.test_tunnel import Channel
+from tests.unit.remote.test_tunnel import Channel
 
 from changeover.errors import ChangeoverError
 from changeover.executors.preflight import Server, entered, sign_in
+from changeover.remote.failures import HostUnreachable
+from changeover.remote.tunnel import forwarding
 from changeover.secret import Secret
-from changeover.ssh_failures import HostUnreachable
-from changeover.tunnel import forwarding
 
 if TYPE_CHECKING:
     import threading

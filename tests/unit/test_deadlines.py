@@ -31,15 +31,15 @@ ENDED_OTHERWISE = {
     "executors/smoke/conversation:_Listening.ping_within": "within asyncio.timeout",
     "executors/smoke/together:run": "each check ends at its own deadlines",
     "executors/verify/__init__:_checks": "within _deadline, which kills the suite",
-    "fleet:on_each": "each request ends with its line's silence at the latest",
-    "line:Line.agent": "within hearing.answered_within, which closes the channel",
+    "remote/fleet:on_each": "each request ends with its line's silence at the latest",
+    "remote/line:Line.agent": "within hearing.answered_within, which closes the channel",
     "load/client:Load._worker": "the schedule ends with None for each worker",
     "load/sockets:Sockets.run": "until the load is stopped, which is what it is for",
     "load/sockets:Sockets._hold": "within asyncio.wait_for",
     "load/sockets:Sockets._one": "ends with the socket or the load, whichever is first",
     "load/sparse:Sparse._idle": "within asyncio.wait_for",
     "runner/deployment/proof:live": "it asks hosts, whose lines end with their silence",
-    "tunnel:_Forwarder._accept": "a thread of its own, ended by the shutdown of its listener",
+    "remote/tunnel:_Forwarder._accept": "a thread of its own, ended by the shutdown of its listener",
 }
 
 # Without an argument they wait until something happens.

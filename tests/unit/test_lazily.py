@@ -30,7 +30,8 @@ UNUSED = (
 )
 PATH = """
 import sys
-from changeover import inventory, line
+from changeover import inventory
+from changeover.remote import line
 from changeover.cli import application, desk, rollback
 from changeover.runner.context import Context
 from changeover.runner.rollback import back

@@ -16,7 +16,7 @@ from changeover.cli.desk import context_of, open_desk, reaching
 from changeover.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from changeover.plan import Plan
+    from changeover.plan.order import Plan
 
 Version = Annotated[str, typer.Argument(help="The version to go to.")]
 Direct = Annotated[

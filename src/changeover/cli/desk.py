@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from changeover import absence
 from changeover.cli.output import Output
 from changeover.errors import InvalidInput
+from changeover.policy import absence
 from changeover.secret import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from changeover.absence import Policy
     from changeover.inventory import Environment
-    from changeover.line import Line
+    from changeover.policy.absence import Policy
     from changeover.release import App, Release
+    from changeover.remote.line import Line
     from changeover.runner.context import Context
 
 _OUTPUT = Output(redactor=Redactor())
@@ -128,7 +128,7 @@ def declared(desk: Desk, version: str) -> tuple[App, Release]:
 
 def reaching(desk: Desk) -> dict[str, Line]:
     """Return the connections to the app's hosts, opened while what acts on them is loaded."""
-    from changeover.line import reach  # noqa: PLC0415 - `--help` does without
+    from changeover.remote.line import reach  # noqa: PLC0415 - `--help` does without
 
     return reach(desk.environment, desk.environment.lease_hosts)
 

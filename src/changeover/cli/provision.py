@@ -46,7 +46,7 @@ def drift(
     json: options.Json = False,
 ) -> None:
     """Show what differs from the state that the last provisioning left; exit 6 if anything does."""
-    from changeover.fleet import Fleet, action, on_each  # noqa: PLC0415 - `--help` does without
+    from changeover.remote.fleet import Fleet, action, on_each  # noqa: PLC0415 - `--help` does without
 
     desk = open_desk(env, app, json_lines=json)
     fleet = Fleet(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from changeover.counts import counted
-from changeover.fleet import action, on_each
 from changeover.outcome import Outcome
+from changeover.remote.fleet import action, on_each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from changeover.fleet import Fleet
     from changeover.inventory import Host
+    from changeover.remote.fleet import Fleet
     from changeover.steps import Fence, Unfence
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover.fleet import Answers, Event, Fleet, action, on_each
+from changeover.remote.fleet import Answers, Event, Fleet, action, on_each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

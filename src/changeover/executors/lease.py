@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from changeover.errors import ChangeoverError, Failed, LockHeld
-from changeover.fleet import Action, Answers, Fleet, action, call, on_each
-from changeover.ssh_failures import AgentFailed, SessionLost
+from changeover.remote.failures import AgentFailed, SessionLost
+from changeover.remote.fleet import Action, Answers, Fleet, action, call, on_each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

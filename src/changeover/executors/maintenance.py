@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from changeover.errors import CheckRed
-from changeover.fleet import action, on_each
+from changeover.remote.fleet import action, on_each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from changeover.fleet import Answers, Fleet
     from changeover.inventory import Host
+    from changeover.remote.fleet import Answers, Fleet
     from changeover.secret import Secret
 
 RETRY_AFTER_SECONDS = 120

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from changeover.fleet import Answers, Event, Fleet, action, call, on_each
+from changeover.remote.fleet import Answers, Event, Fleet, action, call, on_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from changeover import hearing
 from changeover.counts import counted
 from changeover.drained import Drained
-from changeover.fleet import Answers, Event, Fleet, action, on_each
 from changeover.outcome import Outcome
+from changeover.remote import hearing
+from changeover.remote.fleet import Answers, Event, Fleet, action, on_each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

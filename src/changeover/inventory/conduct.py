@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from changeover import absence, duration
+from changeover import duration
+from changeover.policy import absence
 
 if TYPE_CHECKING:
-    from changeover.absence import Policy
     from changeover.inventory.variables import Variables
+    from changeover.policy.absence import Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from changeover.errors import ChangeoverError, CheckRed, Failed
-from changeover.ssh_failures import HostKeyChanged, HostUnreachable, SignInRefused
-from changeover.traffic import METER, Traffic
+from changeover.remote.failures import HostKeyChanged, HostUnreachable, SignInRefused
+from changeover.remote.traffic import METER, Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -25,7 +25,7 @@ from pyinfra.api.connectors import get_all_connectors
 from pyinfra.api.facts import get_fact
 from pyinfra.context import ctx_host, ctx_state
 
-from changeover import traffic
+from changeover.remote import traffic
 
 Request = dict[str, Any]
 Answer = dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from changeover import duration
-from changeover.canary import Canary, Gates, growing
+from changeover.policy.canary import Canary, Gates, growing
 from changeover.release.figures import Declared, Duration
 
 Times = Annotated[float, Field(ge=1)]

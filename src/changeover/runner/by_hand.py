@@ -9,7 +9,7 @@ from changeover import steps
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError, Interrupted
 from changeover.executors import lease
-from changeover.plan import LEASE_SECONDS
+from changeover.plan.order import LEASE_SECONDS
 from changeover.runner import database, endings
 from changeover.runner.fleet import away, survey
 from changeover.runner.lease import holder

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from changeover.absence import Policy
     from changeover.inventory import Environment
-    from changeover.line import Line
+    from changeover.policy.absence import Policy
     from changeover.release import App, Release
+    from changeover.remote.line import Line
     from changeover.runner.fleet.host_state import HostState
     from changeover.secret import Redactor
 

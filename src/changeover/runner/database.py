@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from changeover.database import Database
 from changeover.migrations import folder
 from changeover.release import lineage
-from changeover.tunnel import open_tunnel
+from changeover.remote.tunnel import open_tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from changeover.errors import ChangeoverError, CheckRed, Failed, Interrupted, Mixed
 from changeover.executors import lease
-from changeover.fleet import action, on_each
+from changeover.remote.fleet import action, on_each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,13 +10,14 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from changeover import steps, traffic
+from changeover import steps
 from changeover.counts import counted
 from changeover.errors import ChangeoverError
 from changeover.executors.lease import Heartbeat
-from changeover.fleet import Fleet
 from changeover.journal import Journal, JournalUnwritable, new_id
-from changeover.plan import LEASE_SECONDS
+from changeover.plan.order import LEASE_SECONDS
+from changeover.remote import traffic
+from changeover.remote.fleet import Fleet
 from changeover.runner.lease.presence import Presence
 
 if TYPE_CHECKING:
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from changeover.absence import Policy
     from changeover.bundle import Bundle
     from changeover.inventory import Environment, Host
-    from changeover.line import Line
     from changeover.outcome import Outcome
+    from changeover.policy.absence import Policy
     from changeover.release import App, Release
+    from changeover.remote.line import Line
     from changeover.runner.own.migrator import Rehearsed
     from changeover.secret import Redactor, Secret
 

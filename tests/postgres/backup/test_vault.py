@@ -15,7 +15,7 @@ from changeover.cli.output import Output
 from changeover.errors import CheckRed, InvalidInput
 from changeover.executors import backup as backups
 from changeover.executors.backup.vault import Vault
-from changeover.ssh_failures import AgentFailed
+from changeover.remote.failures import AgentFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

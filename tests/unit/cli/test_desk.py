@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover import line
 from changeover.cli import desk
+from changeover.remote import line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

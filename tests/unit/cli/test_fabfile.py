@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from changeover.line import Line, Reply
+from changeover.remote.line import Line, Reply
 
 if TYPE_CHECKING:
     import pytest

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover.cli import deploy
-from changeover.plan import Plan
-from changeover.situation import Situation
+from changeover.plan.order import Plan
+from changeover.plan.situation import Situation
 from changeover.verdict import Kind, Verdict
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from changeover.absence import policy
 from changeover.inventory import VariableInvalid
+from changeover.policy.absence import policy
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Project

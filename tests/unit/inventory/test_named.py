@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from changeover import inventory, ssh
+from changeover import inventory
 from changeover.errors import InvalidInput
 from changeover.executors.provision.brought import require_certificate
 from changeover.lab.identity import identify
+from changeover.remote import ssh
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Project

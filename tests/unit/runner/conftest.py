@@ -16,10 +16,10 @@ from changeover.errors import ChangeoverError
 from changeover.executors.backup.restored import Restored
 from changeover.executors.migrate import Rehearsals
 from changeover.executors.migrate.ledger import MigrationRow
-from changeover.line import Line, Reply
+from changeover.remote.failures import AgentFailed, AgentOutdated, HostUnreachable
+from changeover.remote.line import Line, Reply
 from changeover.runner.context import Context
 from changeover.secret import Redactor, Secret
-from changeover.ssh_failures import AgentFailed, AgentOutdated, HostUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

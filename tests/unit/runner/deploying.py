@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from changeover import plan as planning
+from changeover.plan import order as planning
+from changeover.plan.situation import Situation, Target
 from changeover.runner.deployment import forward
-from changeover.situation import Situation, Target
 from changeover.verdict import judge
 
 from .conftest import NEW, OLD

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from changeover.absence import policy
 from changeover.errors import RolledBack
 from changeover.executors import operate
 from changeover.inventory import Host
+from changeover.plan.situation import Skipped
+from changeover.policy.absence import policy
+from changeover.remote.failures import SessionLost
 from changeover.runner.deployment import finish, forward
 from changeover.runner.fleet import away, catch_up, survey
 from changeover.runner.rollback import back
-from changeover.situation import Skipped
-from changeover.ssh_failures import SessionLost
 
 from .conftest import NEW, OLD, Machine, failed
 from .deploying import plan

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover.errors import Interrupted, Mixed
+from changeover.remote.failures import HostUnreachable
 from changeover.runner.rollback import back
-from changeover.ssh_failures import HostUnreachable
 
 from .conftest import NEW, OLD, failed
 

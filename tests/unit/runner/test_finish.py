@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover import steps
+from changeover.remote.failures import HostUnreachable
 from changeover.runner.deployment import bake, finish
 from changeover.runner.fleet import survey
 from changeover.runner.rollback import back
-from changeover.ssh_failures import HostUnreachable
 
 from .conftest import NEW, OLD, failed
 

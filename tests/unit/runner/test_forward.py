@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover.errors import CheckRed, Mixed, RolledBack
+from changeover.remote.failures import HostSilent, SessionLost
 from changeover.runner.deployment import forward
-from changeover.ssh_failures import HostSilent, SessionLost
 
 from .conftest import NEW, OLD, failed
 from .deploying import deploy, plan

@@ -10,10 +10,10 @@ from tests.postgres.moments import until
 
 from changeover.executors import lease
 from changeover.executors.lease import Heartbeat, LeaseTaken, LeaseUnrenewed
+from changeover.remote.failures import SessionLost
 from changeover.runner import by_hand
 from changeover.runner.deployment import finish
 from changeover.runner.rollback import back
-from changeover.ssh_failures import SessionLost
 
 from .conftest import failed
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from changeover import plan
 from changeover.migrations.folder import load
+from changeover.plan import order
+from changeover.plan.situation import Situation, Target
 from changeover.runner.deployment import forecast, stages
-from changeover.situation import Situation, Target
 from changeover.verdict import Verdict
 
 NOX_API = Path(__file__).parents[3] / "apps" / "nox-api" / "releases"
@@ -35,7 +35,7 @@ def test_a_plan_tells_what_the_data_will_be_held_to() -> None:
         checks=tuple(forecast.checks_of(pending)),
     )
 
-    made = plan.deploy(found, TARGET)
+    made = order.deploy(found, TARGET)
 
     assert stages.words(made).partition("data checks:\n")[2].splitlines()[:5] == [
         "  8.0.0/expand/001_users_security  rows users: 0",
@@ -44,4 +44,4 @@ def test_a_plan_tells_what_the_data_will_be_held_to() -> None:
         "  8.0.0/expand/005_refresh_tokens  rows refresh_tokens: 0",
         "  8.0.0/expand/005_refresh_tokens  orphans refresh_token_families.user_id: users.id",
     ]
-    assert plan.deploy(replace(found, checks=()), TARGET).digest != made.digest
+    assert order.deploy(replace(found, checks=()), TARGET).digest != made.digest

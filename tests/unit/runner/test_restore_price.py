@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from changeover import finalization
-from changeover import plan as planning
 from changeover.executors.backup.records import Proof
+from changeover.plan import finalization
+from changeover.plan import order as planning
+from changeover.plan.situation import Situation, Target
 from changeover.runner import outlook
 from changeover.runner.backups import restore_price
 from changeover.runner.deployment import finish, stages
 from changeover.runner.fleet import survey
-from changeover.situation import Situation, Target
 from changeover.verdict import Verdict
 
 from .conftest import NEW, OLD

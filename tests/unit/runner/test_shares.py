@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from changeover import plan as planning
 from changeover import steps
-from changeover.canary import Canary, Gates
 from changeover.errors import Interrupted, Mixed, RolledBack
+from changeover.plan import order as planning
+from changeover.plan.situation import Target
+from changeover.policy.canary import Canary, Gates
+from changeover.remote.failures import SessionLost
 from changeover.runner.deployment import forward, shares
 from changeover.runner.lease import takeover
-from changeover.situation import Target
-from changeover.ssh_failures import SessionLost
 
 from .conftest import NEW, OLD
 from .deploying import plan

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from changeover.errors import LockHeld, Mixed
-from changeover.fleet import Fleet
+from changeover.remote.fleet import Fleet
 from changeover.runner.fleet import survey
 from changeover.runner.fleet.agreement import Unconfirmed, settled
 from changeover.runner.fleet.host_state import HostState

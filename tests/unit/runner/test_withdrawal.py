@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from changeover.remote.failures import SessionLost
 from changeover.runner.lease import takeover
-from changeover.ssh_failures import SessionLost
 
 from .conftest import failed
 from .deploying import deploy

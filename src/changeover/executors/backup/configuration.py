@@ -11,7 +11,7 @@ import tarfile
 from typing import TYPE_CHECKING, Any
 
 from changeover.executors.backup.failures import NotEncryptable, NotOpened
-from changeover.fleet import action
+from changeover.remote.fleet import action
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from changeover.errors import (
     LockHeld,
     Mixed,
 )
-from changeover.ssh_failures import AgentFailed
+from changeover.remote.failures import AgentFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

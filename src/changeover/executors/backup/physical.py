@@ -9,7 +9,7 @@ from changeover.executors.backup.archive import Archive, PhysicalBackup, Point
 from changeover.executors.backup.cost import Price
 from changeover.executors.backup.failures import told
 from changeover.executors.backup.records import Proof
-from changeover.fleet import action
+from changeover.remote.fleet import action
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from changeover.fleet import action
+from changeover.remote.fleet import action
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from changeover.executors.backup.failures import BackupUnknown, told
-from changeover.fleet import action, on_each
-from changeover.ssh_failures import AgentFailed
+from changeover.remote.failures import AgentFailed
+from changeover.remote.fleet import action, on_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from changeover.fleet import Fleet
+    from changeover.remote.fleet import Fleet
 
 Event = dict[str, Any]
 

@@ -22,7 +22,7 @@ from changeover.executors.backup.records import (
     Unfinished,
 )
 from changeover.executors.backup.restored import Restored
-from changeover.fleet import action
+from changeover.remote.fleet import action
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

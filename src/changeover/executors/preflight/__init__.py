@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from changeover import public_tls, ssh
+from changeover import public_tls
 from changeover.errors import ChangeoverError
 from changeover.executors.preflight import certificates, interpreter, requirements, sign_in
 from changeover.executors.preflight.disks import directories
 from changeover.executors.preflight.facts import HostFacts, Server, gather
 from changeover.executors.preflight.findings import Finding, PreflightOutcome, PreflightRed
 from changeover.executors.preflight.interpreter import Interpreter
+from changeover.remote import ssh
 
 if TYPE_CHECKING:
     import ssl

@@ -11,7 +11,7 @@ import psycopg
 
 from changeover.errors import ChangeoverError
 from changeover.executors.preflight.findings import Finding
-from changeover.tunnel import open_tunnel
+from changeover.remote.tunnel import open_tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from changeover import page_steps, steps
+from changeover import steps
 from changeover.errors import ChangeoverError, Failed, Mixed
 from changeover.executors import lease, operate
+from changeover.plan import behind_page
 from changeover.runner import endings
 from changeover.runner.back import retreat, sending_back, unshared, withdrawal
 from changeover.runner.own import back as own_back
@@ -18,7 +19,7 @@ from changeover.runner.undo.unasked import mend
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from changeover.plan import Plan
+    from changeover.plan.order import Plan
     from changeover.runner.run import Run
     from changeover.runner.undo.unasked import Mended
 
@@ -134,7 +135,7 @@ def _stays(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError) -> 
         f"changeover smoke --env {name} shows what users get, "
         f"changeover rollback --env {name} takes it back"
     )
-    shown = page_steps.closed(plan.situation) and bool(run.shut)
+    shown = behind_page.closed(plan.situation) and bool(run.shut)
     behind = shown or closed.behind(run, plan, red, resumed=True, leased=True)
     if behind:
         run.shut = "users get the page of maintenance"
@@ -273,7 +274,7 @@ def interrupted(
         says = f"{says}, and the app's own migrator runs on by itself"
     elif resumed:
         says = f"users may be on {plan.version} already; changeover status --env {name} shows it"
-    if page_steps.closed(plan.situation) and step not in CONFIRMED:
+    if behind_page.closed(plan.situation) and step not in CONFIRMED:
         says = _behind_page(run, plan, step, says, resumed=resumed)
     if going_back:
         hint = f"changeover abort --env {name} goes on with going back"
@@ -284,12 +285,12 @@ def interrupted(
 
 def _behind_page(run: Run, plan: Plan, step: str, says: str, *, resumed: bool) -> str:
     """Say what runs where users get the page of a deployment, or may get it."""
-    if resumed or step == page_steps.ON:
+    if resumed or step == behind_page.ON:
         run.shut = run.shut or "users may get the page of maintenance"
     before, version = plan.situation.live_version, plan.version
     if resumed:
         look = f"changeover status --env {run.environment.name}"
         return f"{before} or {version} may run, {look} shows which"
-    if not run.shut or step == page_steps.ON:
+    if not run.shut or step == behind_page.ON:
         return says
     return f"{before} is stopped, or being so, and {version} is not confirmed"

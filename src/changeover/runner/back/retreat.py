@@ -10,8 +10,8 @@ from changeover.colour import version_of
 from changeover.executors import lease, operate
 from changeover.executors.smoke.together import Stop
 from changeover.outcome import Outcome
+from changeover.remote.failures import AgentFailed
 from changeover.runner.deployment import proof
-from changeover.ssh_failures import AgentFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

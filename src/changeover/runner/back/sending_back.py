@@ -8,7 +8,7 @@ from changeover import steps
 from changeover.errors import ChangeoverError, RolledBack
 from changeover.executors import lease
 from changeover.executors.canary import RENEWED_SECONDS
-from changeover.plan import ROLLBACK_CLOSING_SECONDS, back_alone_seconds
+from changeover.plan.order import ROLLBACK_CLOSING_SECONDS, back_alone_seconds
 from changeover.runner import endings
 from changeover.runner.back import retreat
 from changeover.runner.deployment import draining
@@ -19,9 +19,9 @@ from changeover.runner.undo.unasked import Mended, mend
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from changeover.fleet import Answers
     from changeover.inventory import Host
-    from changeover.plan import Plan
+    from changeover.plan.order import Plan
+    from changeover.remote.fleet import Answers
     from changeover.runner.run import Run
 
 STOP_SECONDS = 5

@@ -11,7 +11,7 @@ from changeover.runner.undo.unasked import mend
 
 if TYPE_CHECKING:
     from changeover.errors import ChangeoverError
-    from changeover.plan import Plan
+    from changeover.plan.order import Plan
     from changeover.runner.run import Run
 
 

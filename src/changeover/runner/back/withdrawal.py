@@ -9,9 +9,9 @@ from changeover.errors import ChangeoverError
 from changeover.executors import backup as backups
 from changeover.executors import lease, operate
 from changeover.executors.backup import rehearsal as clones
+from changeover.remote.failures import SessionLost
 from changeover.runner import database
 from changeover.runner.own import back as own_back
-from changeover.ssh_failures import SessionLost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

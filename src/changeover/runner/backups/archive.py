@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from changeover.executors import backup as backups
 from changeover.executors.backup import physical
 from changeover.executors.backup.archive import Warned
-from changeover.fleet import Fleet
+from changeover.remote.fleet import Fleet
 from changeover.runner import endings
 
 if TYPE_CHECKING:

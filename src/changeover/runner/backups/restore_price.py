@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from changeover.errors import ChangeoverError
 from changeover.estimate import Estimate
 from changeover.executors import backup as backups
+from changeover.remote.failures import AgentFailed
 from changeover.runner import endings
-from changeover.ssh_failures import AgentFailed
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from changeover.executors.backup import Backup, Vault
     from changeover.inventory import Environment
+    from changeover.plan.situation import Situation
     from changeover.runner.run import Run
-    from changeover.situation import Situation
 
 OLDER_AGENT = {"fenced", "unknown-action"}  # what one says that does not know the question
 

@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from changeover import canary, duration, page_steps, steps
+from changeover import duration, steps
 from changeover.errors import InvalidInput
 from changeover.inventory import canary as said_of_canaries
+from changeover.plan import behind_page
+from changeover.policy import canary
 from changeover.release.canary import CanaryDeclaration
 from changeover.runner.fleet import survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from changeover.canary import Canary
     from changeover.inventory import Environment
-    from changeover.plan import Plan
+    from changeover.plan.order import Plan
+    from changeover.plan.situation import Situation, Target
+    from changeover.policy.canary import Canary
     from changeover.release import Release
     from changeover.runner.fleet.host_state import HostState
     from changeover.runner.run import Run
-    from changeover.situation import Situation, Target
 
 OFF = "off"
 
@@ -107,7 +109,7 @@ def agreed(
     target = replace(target, canary_option=option)
     if found is None or release is None or situation.live == target.colour:
         return situation, target
-    if page_steps.closed(situation):
+    if behind_page.closed(situation):
         why = f"{release.version} does not run beside {situation.live_version}, behind a page of maintenance"
         return _without(situation, why, option), target
     if situation.live is None:

@@ -12,9 +12,9 @@ from changeover.executors import operate
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from changeover.fleet import Answers
     from changeover.inventory import Host
     from changeover.outcome import Outcome
+    from changeover.remote.fleet import Answers
     from changeover.runner.run import Run
     from changeover.steps import Drain
 

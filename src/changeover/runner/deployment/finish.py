@@ -6,10 +6,12 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from changeover import finalization, steps, verdict
+from changeover import steps, verdict
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError, InvalidInput
 from changeover.executors import lease, migrate, operate
+from changeover.plan import finalization
+from changeover.plan.situation import Situation
 from changeover.runner import database, endings
 from changeover.runner.back import withdrawal
 from changeover.runner.backups import restore_price
@@ -19,14 +21,13 @@ from changeover.runner.deployment.stages import Stage
 from changeover.runner.fleet import agreement, away, survey
 from changeover.runner.rehearse import second_opinion
 from changeover.runner.undo import judgement as undoing
-from changeover.situation import Situation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from changeover.migrations.records import Migration, Phase
     from changeover.outcome import Outcome
-    from changeover.plan import Plan
+    from changeover.plan.order import Plan
     from changeover.runner.context import Context
     from changeover.runner.fleet.host_state import HostState
     from changeover.runner.run import Event, Run

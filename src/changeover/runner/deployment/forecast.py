@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from changeover import bundle, verdict
-from changeover import plan as planning
 from changeover.colour import colour_of, version_of
 from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import migrate
+from changeover.plan import order
+from changeover.plan.situation import OwnChange, Situation, SqlChange, Target
 from changeover.release import difference, values
 from changeover.runner import database
 from changeover.runner.deployment import bake, moving
@@ -20,7 +21,6 @@ from changeover.runner.own import migrator as own
 from changeover.runner.page import everywhere
 from changeover.runner.rehearse import measurements, second_opinion
 from changeover.runner.undo import judgement as undoing
-from changeover.situation import OwnChange, Situation, SqlChange, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -67,7 +67,7 @@ def target(run: Run) -> Target:
 def situation(
     run: Run,
     releases: Mapping[str, Release],
-    after: planning.Plan | None = None,
+    after: order.Plan | None = None,
     states: Mapping[str, HostState] | None = None,
     *,
     resumed: bool = False,
@@ -184,7 +184,7 @@ class _Due:
 
 
 def _due(
-    run: Run, releases: Mapping[str, Release], after: planning.Plan | None, before: str | None
+    run: Run, releases: Mapping[str, Release], after: order.Plan | None, before: str | None
 ) -> _Due:
     """Return what a deployment would change in the database, and what its way back meets.
 
@@ -211,12 +211,12 @@ def _due(
         database.exceed(run, migrate.fence(place))
         known, ran = migrate.recall(place), migrate.standing(place)
         for folder in folders:
-            pending = migrate.pending(place, folder, planning.DEPLOYED_PHASES)
+            pending = migrate.pending(place, folder, order.DEPLOYED_PHASES)
             every += pending
             found = [migration for migration in pending if migration.id not in run_before]
             if found:
                 names = {migration.id for migration in found}
-                shown = migrate.preview(place, folder, planning.DEPLOYED_PHASES)
+                shown = migrate.preview(place, folder, order.DEPLOYED_PHASES)
                 previews += [each for each in shown if each.migration in names]
                 due += found
             contract += migrate.pending(place, folder, CONTRACT)

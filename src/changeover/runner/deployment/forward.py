@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from changeover import steps
 from changeover.errors import ChangeoverError
-from changeover.plan import LEASE_SECONDS
+from changeover.plan.order import LEASE_SECONDS
 from changeover.release import load_releases
+from changeover.remote.failures import HostSilent, SessionLost
 from changeover.runner import endings
 from changeover.runner.back import recovery
 from changeover.runner.backups import restore_price
@@ -16,11 +17,10 @@ from changeover.runner.fleet import agreement, away
 from changeover.runner.own import back as own_back
 from changeover.runner.page import everywhere
 from changeover.runner.undo import judgement as undoing
-from changeover.ssh_failures import HostSilent, SessionLost
 
 if TYPE_CHECKING:
     from changeover.outcome import Outcome
-    from changeover.plan import Plan
+    from changeover.plan.order import Plan
     from changeover.runner.run import Event, Run
     from changeover.verdict import Verdict
 

@@ -6,18 +6,18 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from changeover import gates
-from changeover.canary import EVERYBODY
 from changeover.errors import CheckRed
 from changeover.executors import canary
-from changeover.gates import Figures
 from changeover.outcome import Outcome
-from changeover.ssh_failures import SessionLost
+from changeover.policy import gates
+from changeover.policy.canary import EVERYBODY
+from changeover.policy.gates import Figures
+from changeover.remote.failures import SessionLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from changeover.fleet import Answers
+    from changeover.remote.fleet import Answers
     from changeover.runner.run import Run
     from changeover.steps import Canary
 

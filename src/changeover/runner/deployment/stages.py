@@ -6,20 +6,20 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from changeover import duration, page_steps
-from changeover import plan as planning
+from changeover import duration
 from changeover import release as releases_of
 from changeover.colour import version_of
 from changeover.counts import counted
+from changeover.plan import behind_page, order
 from changeover.runner.backups import restore_price
 from changeover.runner.deployment import canary_terms, forecast, forward
 from changeover.runner.fleet import agreement, away
 from changeover.runner.lease import holder
 
 if TYPE_CHECKING:
+    from changeover.plan.situation import Situation
     from changeover.runner.context import Context
     from changeover.runner.run import Run
-    from changeover.situation import Situation
 
 Event = dict[str, Any]
 
@@ -29,7 +29,7 @@ class Stage:
     """One version on the way: the run that goes there and its plan."""
 
     run: Run
-    plan: planning.Plan
+    plan: order.Plan
 
 
 def route(context: Context, version: str, *, direct: bool, alone: bool = False) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def prepare(
     version: str,
     *,
     deployment: str | None = None,
-    after: planning.Plan | None = None,
+    after: order.Plan | None = None,
 ) -> Stage:
     """Build the version's bundle, ask the hosts and the database, and plan.
 
@@ -100,12 +100,12 @@ def prepare(
     situation, target = canary_terms.agreed(
         run, situation, forecast.target(run), context.canary, states, ahead=after is not None
     )
-    return Stage(run=run, plan=planning.deploy(situation, target))
+    return Stage(run=run, plan=order.deploy(situation, target))
 
 
-def plans(context: Context, version: str, *, direct: bool) -> list[planning.Plan]:
+def plans(context: Context, version: str, *, direct: bool) -> list[order.Plan]:
     """Return the plan of every stage that has something to do."""
-    found: list[planning.Plan] = []
+    found: list[order.Plan] = []
     for each in route(context, version, direct=direct):
         found.append(prepare(context, each, after=found[-1] if found else None).plan)
     return [each for each in found if not each.empty]
@@ -116,14 +116,14 @@ def walk(stage: Stage, *, steal: bool = False) -> Event:
     return forward.walk(stage.run, stage.plan, steal=steal)
 
 
-def brief(made: planning.Plan) -> str:
+def brief(made: order.Plan) -> str:
     """Return a plan in a few lines, for a run that was agreed to already."""
     found = made.situation
     lines = [
         f"plan {found.app} on {found.environment}: {found.live or 'nothing'} -> {made.colour}",
         f"  {counted(len(made.steps), 'step')}, {counted(len(found.pending), 'migration')}",
         f"  {counted(len(found.variables), 'variable')} and {counted(len(found.files), 'file')} change",
-        *(f"  {line}" for line in page_steps.words(found)),
+        *(f"  {line}" for line in behind_page.words(found)),
         *(f"  {line}" for line in canary_terms.lines(made)),
         *(f"  {line}" for line in found.warnings),
         *(f"  {line}" for line in away.words(found)),
@@ -132,7 +132,7 @@ def brief(made: planning.Plan) -> str:
     return "\n".join(lines)
 
 
-def words(made: planning.Plan) -> str:
+def words(made: order.Plan) -> str:
     """Return a plan for a person: steps, files, variables, SQL, warnings, the way back."""
     found = made.situation
     lines = [f"plan {found.app} on {found.environment}: {found.live or 'nothing'} -> {made.colour}"]
@@ -140,7 +140,7 @@ def words(made: planning.Plan) -> str:
     for step in made.steps:
         where = f" on {', '.join(step.hosts)}" if step.hosts else ""
         lines.append(f"  {step.id:<{width}} {step.says}{where}")
-    lines += page_steps.words(found)
+    lines += behind_page.words(found)
     lines += away.words(found)
     lines += canary_terms.lines(made)
     for title, content in (

@@ -12,8 +12,8 @@ from changeover.runner.lease import holder
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from changeover.fleet import Fleet
     from changeover.inventory import Host
+    from changeover.remote.fleet import Fleet
     from changeover.runner.fleet.host_state import HostState
 
 

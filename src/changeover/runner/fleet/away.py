@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from changeover import hearing, steps
+from changeover import steps
 from changeover.errors import ChangeoverError, CheckRed, InvalidInput
 from changeover.executors import balance, operate
 from changeover.executors.lease import LeaseTaken, LeaseUnrenewed
-from changeover.fleet import Answers
+from changeover.plan.situation import Skipped
+from changeover.remote import hearing
+from changeover.remote.failures import HostUnreachable, SessionLost
+from changeover.remote.fleet import Answers
 from changeover.runner.fleet import survey
-from changeover.situation import Skipped
-from changeover.ssh_failures import HostUnreachable, SessionLost
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from changeover.inventory import Environment
+    from changeover.plan.situation import Situation
     from changeover.runner.fleet.host_state import HostState
     from changeover.runner.fleet.survey import Seen
     from changeover.runner.run import Run
-    from changeover.situation import Situation
 
 Event = dict[str, Any]
 UNREACHABLE = (HostUnreachable, SessionLost)

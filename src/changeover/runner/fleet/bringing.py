@@ -11,7 +11,7 @@ from changeover.colour import version_of
 from changeover.errors import CheckRed
 from changeover.executors import maintenance, operate
 from changeover.outcome import Outcome
-from changeover.plan import ROLLBACK_CLOSING_SECONDS, START_SECONDS
+from changeover.plan.order import ROLLBACK_CLOSING_SECONDS, START_SECONDS
 from changeover.runner.deployment import draining, forecast, proof
 
 if TYPE_CHECKING:

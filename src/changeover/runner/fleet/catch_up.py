@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from changeover import steps
 from changeover.errors import ChangeoverError, CheckRed, InvalidInput
 from changeover.executors import balance, lease, operate
-from changeover.plan import LEASE_SECONDS
+from changeover.plan.order import LEASE_SECONDS
 from changeover.runner import endings
 from changeover.runner.fleet import agreement, survey
 from changeover.runner.fleet.bringing import Bringing

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from changeover.executors import operate
-from changeover.fleet import Answers, Fleet
+from changeover.remote.fleet import Answers, Fleet
 from changeover.runner import endings
 from changeover.runner.fleet import host_state
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from changeover import plan as planning
 from changeover import steps
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError
 from changeover.executors import canary, lease
+from changeover.plan import order
 from changeover.runner import endings
 from changeover.runner.back import retreat, withdrawal
 from changeover.runner.back.sending_back import stop
@@ -152,7 +152,7 @@ class _Taking:
         run, names = self.run, tuple(host.name for host in self.hosts)
         of = f" of {self.deployment}" if self.deployment else ""
         reason = f"abort {self.version}{of}"
-        lock = steps.Lock(id="lock", hosts=names, reason=reason, seconds=planning.LEASE_SECONDS)
+        lock = steps.Lock(id="lock", hosts=names, reason=reason, seconds=order.LEASE_SECONDS)
         run.step(lock, lambda: overtaken.take(run, lock, self.hosts))
         self.seen = away.fence_lost(run, self.seen)
         canary.end(run.fleet, self.app_hosts)
@@ -168,7 +168,7 @@ class _Taking:
             hosts=tuple(host.name for host in self.app_hosts),
             colour=self.goal,
             of=str(self.pending["deployment"]) if self.pending else None,
-            closing_seconds=planning.ROLLBACK_CLOSING_SECONDS,
+            closing_seconds=order.ROLLBACK_CLOSING_SECONDS,
         )
         if self.goal is not None:
             goal, lost = version_of(self.goal), self.seen.lost

@@ -10,9 +10,9 @@ from changeover.errors import Failed, InvalidInput
 from changeover.executors import migrate
 from changeover.executors import migrator as commands
 from changeover.migrations import checks_file
+from changeover.plan.situation import OwnChange
 from changeover.release import lineage
 from changeover.release.owner_values import owner_values
-from changeover.situation import OwnChange
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

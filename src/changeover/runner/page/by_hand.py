@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from changeover import steps
 from changeover.errors import ChangeoverError, InvalidInput, Mixed
-from changeover.fleet import Answers
+from changeover.remote.fleet import Answers
 from changeover.runner import by_hand, endings
 from changeover.runner.fleet import agreement, away, survey
 from changeover.runner.lease import interruption

@@ -14,8 +14,8 @@ from changeover.errors import ChangeoverError, CheckRed, RolledBack
 from changeover.executors import backup as backups
 from changeover.executors import lease, migrate, operate
 from changeover.outcome import Outcome
-from changeover.page_steps import RETRY_AFTER_SECONDS, StartAgain, closed
-from changeover.plan import ROLLBACK_CLOSING_SECONDS, START_SECONDS
+from changeover.plan.behind_page import RETRY_AFTER_SECONDS, StartAgain, closed
+from changeover.plan.order import ROLLBACK_CLOSING_SECONDS, START_SECONDS
 from changeover.release import load_releases
 from changeover.runner import database, endings
 from changeover.runner.back import retreat, withdrawal
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from changeover.inventory import Host
-    from changeover.plan import Plan
+    from changeover.plan.order import Plan
     from changeover.runner.fleet.host_state import HostState
     from changeover.runner.run import Run
 

@@ -9,8 +9,8 @@ from changeover.colour import version_of
 from changeover.counts import counted
 from changeover.errors import ChangeoverError, CheckRed, Mixed
 from changeover.executors import lease, maintenance
-from changeover.fleet import action, on_each
 from changeover.outcome import Outcome
+from changeover.remote.fleet import action, on_each
 from changeover.runner import endings
 from changeover.runner.deployment import draining
 from changeover.runner.fleet import survey

@@ -17,7 +17,7 @@ from changeover.runner.undo import judgement as undoing
 if TYPE_CHECKING:
     from changeover.runner.context import Context
     from changeover.runner.run import Run
-    from changeover.step import Phase
+    from changeover.steps.step import Phase
 
 
 class NothingToGoBackTo(InvalidInput):

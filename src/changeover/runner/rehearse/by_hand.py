@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from changeover.inventory import Host
     from changeover.release import Release
     from changeover.runner.context import Context
-    from changeover.step import Phase
+    from changeover.steps.step import Phase
 
 
 class NothingToRehearseOn(InvalidInput):

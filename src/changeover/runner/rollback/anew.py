@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from changeover import steps
-from changeover.plan import START_SECONDS
+from changeover.plan.order import START_SECONDS
 from changeover.runner.deployment import forecast
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from changeover import steps
 from changeover.colour import version_of
 from changeover.executors import canary, lease
-from changeover.fleet import action, on_each
 from changeover.outcome import Outcome
-from changeover.plan import LEASE_SECONDS, ROLLBACK_CLOSING_SECONDS
+from changeover.plan.order import LEASE_SECONDS, ROLLBACK_CLOSING_SECONDS
+from changeover.remote.fleet import action, on_each
 from changeover.runner.back import retreat
 from changeover.runner.deployment import draining, safety
 from changeover.runner.fleet import away

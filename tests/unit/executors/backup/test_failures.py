@@ -10,7 +10,7 @@ import pytest
 import changeover.agent
 from changeover.errors import ChangeoverError
 from changeover.executors.backup.failures import told
-from changeover.ssh_failures import AgentFailed
+from changeover.remote.failures import AgentFailed
 
 AGENT = Path(changeover.agent.__file__).parent
 RAISED = re.compile(

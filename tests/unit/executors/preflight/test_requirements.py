@@ -13,7 +13,7 @@ from changeover.executors.preflight.facts import Disk, HostFacts, Listener, Serv
 from changeover.executors.preflight.findings import Finding, PreflightOutcome, PreflightRed
 from changeover.executors.preflight.interpreter import Interpreter
 from changeover.release.model import Requirement, Requirements
-from changeover.ssh_failures import HostKeyChanged
+from changeover.remote.failures import HostKeyChanged
 
 ASKED = Requirements(
     minimum=Requirement(

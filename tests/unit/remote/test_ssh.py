@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.conftest import make_key
 
-from changeover import ssh
 from changeover.executors import preflight
 from changeover.release.model import Requirements
+from changeover.remote import ssh
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from changeover.canary import Canary
     from changeover.estimate import Estimate
+    from changeover.policy.canary import Canary
     from changeover.verdict import Verdict
 
 

@@ -1,26 +1,14 @@
-"""The step kinds: what a plan is made of."""
+"""The step kinds that lead forward, in about the order of a deployment."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from changeover.shut import MaintenanceOff, MaintenanceOn, Stop
-from changeover.step import Phase, Step
-from changeover.steps_back import RestoreDatabase, Revert, Undo, UndoOwn
+from changeover.steps.step import Phase, Step
 
 if TYPE_CHECKING:
-    from changeover.canary import Gates
-
-__all__ = [
-    "MaintenanceOff",
-    "MaintenanceOn",
-    "RestoreDatabase",
-    "Revert",
-    "Stop",
-    "Undo",
-    "UndoOwn",
-]
+    from changeover.policy.canary import Gates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,33 +223,3 @@ class Unlock(Step):
 
     kind: ClassVar[str] = "unlock"
     says: ClassVar[str] = "give the lease back"
-
-
-AnyStep = (
-    Preflight
-    | Lock
-    | Fence
-    | Unfence
-    | Backup
-    | Rehearse
-    | RehearseOwn
-    | Place
-    | Migrate
-    | MigrateOwn
-    | Start
-    | PreviewSmoke
-    | Canary
-    | Switch
-    | Smoke
-    | Confirm
-    | Drain
-    | Revert
-    | Undo
-    | UndoOwn
-    | RestoreDatabase
-    | MaintenanceOn
-    | MaintenanceOff
-    | Stop
-    | Retire
-    | Unlock
-)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from changeover.tunnel import forwarding
+from changeover.remote.tunnel import forwarding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

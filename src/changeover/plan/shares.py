@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from changeover import steps
 
 if TYPE_CHECKING:
-    from changeover.situation import Situation, Target
+    from changeover.plan.situation import Situation, Target
 
 
 def shares(situation: Situation, target: Target) -> list[steps.AnyStep]:

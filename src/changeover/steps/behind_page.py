@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from changeover.step import Step
+from changeover.steps.step import Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

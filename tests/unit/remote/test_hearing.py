@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from changeover.hearing import WITHOUT_BEATS_SECONDS, Ear
-from changeover.ssh_failures import SessionLost
+from changeover.remote.failures import SessionLost
+from changeover.remote.hearing import WITHOUT_BEATS_SECONDS, Ear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from changeover import finalization, plan, steps
-from changeover.situation import Situation, Skipped, Target
+from changeover import steps
+from changeover.plan import finalization, order
+from changeover.plan.situation import Situation, Skipped, Target
 from changeover.verdict import MigrationFact, Verdict, judge
 
 INSTANT = Verdict(kind="instant", because="nothing changes")
@@ -39,12 +40,12 @@ def target(colour: str = "8.0.0-bbbbbbbb") -> Target:
     )
 
 
-def ids(made: plan.Plan) -> list[str]:
+def ids(made: order.Plan) -> list[str]:
     return [step.id for step in made.steps]
 
 
 def test_a_deployment_backs_up_before_it_changes_and_switches_after_the_preview() -> None:
-    made = plan.deploy(situation(pending=("8.0.0/expand/001_a", "8.0.0/backfill/001_b")), target())
+    made = order.deploy(situation(pending=("8.0.0/expand/001_a", "8.0.0/backfill/001_b")), target())
 
     assert ids(made) == [
         "preflight",
@@ -67,7 +68,7 @@ def test_a_deployment_backs_up_before_it_changes_and_switches_after_the_preview(
 def test_what_cannot_run_beside_the_old_one_takes_its_place_behind_a_page() -> None:
     found = situation(pending=("8.0.0/expand/001_a",), strategy="maintenance")
 
-    made = plan.deploy(found, target())
+    made = order.deploy(found, target())
 
     assert ids(made)[4:8] == ["place", "maintenance-on", "stop", "backup-again"]
     undone = {step.id: step.undo for step in made.steps}
@@ -83,11 +84,11 @@ def test_what_cannot_run_beside_the_old_one_takes_its_place_behind_a_page() -> N
     (drain,) = (step for step in made.steps if isinstance(step, steps.Drain))
     # Nothing may start the old one beside the new one: no dead-man, and no warm way back.
     assert (switch.deadman_seconds, drain.warm) == (0, False)
-    assert made.digest != plan.deploy(replace(found, strategy="beside"), target()).digest
+    assert made.digest != order.deploy(replace(found, strategy="beside"), target()).digest
 
 
 def test_the_first_deployment_has_nobody_to_show_a_page_to() -> None:
-    made = plan.deploy(situation(live=None, strategy="maintenance"), target())
+    made = order.deploy(situation(live=None, strategy="maintenance"), target())
 
     assert not {"maintenance-on", "stop", "maintenance-off"} & set(ids(made))
 
@@ -95,8 +96,8 @@ def test_the_first_deployment_has_nobody_to_show_a_page_to() -> None:
 def test_what_is_pending_is_rehearsed_on_the_backup_and_nothing_else_is() -> None:
     due = ("8.0.0/expand/001_a", "8.0.0/backfill/001_b")
 
-    made = plan.deploy(situation(pending=due), target())
-    quiet = plan.deploy(situation(), target())
+    made = order.deploy(situation(pending=due), target())
+    quiet = order.deploy(situation(), target())
     ended = finalization.finalize(situation(pending=("8.0.0/contract/001_c",)), ())
 
     (backup,) = (step for step in made.steps if isinstance(step, steps.Backup))
@@ -112,7 +113,7 @@ def test_what_is_pending_is_rehearsed_on_the_backup_and_nothing_else_is() -> Non
 
 
 def test_the_first_deployment_has_nothing_to_back_up_or_drain() -> None:
-    made = plan.deploy(situation(None), target())
+    made = order.deploy(situation(None), target())
 
     assert {"backup", "rehearse"}.isdisjoint(ids(made))
     assert "drain" not in ids(made)
@@ -121,17 +122,17 @@ def test_the_first_deployment_has_nothing_to_back_up_or_drain() -> None:
 
 
 def test_nothing_is_planned_where_the_colour_is_live_and_nothing_is_pending() -> None:
-    assert plan.deploy(situation("8.0.0-bbbbbbbb"), target()).empty
+    assert order.deploy(situation("8.0.0-bbbbbbbb"), target()).empty
 
 
 def test_contract_migrations_are_not_part_of_a_deployment() -> None:
-    made = plan.deploy(situation(pending=("8.0.0/contract/001_drop",)), target())
+    made = order.deploy(situation(pending=("8.0.0/contract/001_drop",)), target())
 
     assert "contract" not in ids(made)
 
 
 def test_steps_name_the_guide_sections_they_execute() -> None:
-    made = plan.deploy(situation(), target())
+    made = order.deploy(situation(), target())
     guides = {step.id: step.guide for step in made.steps}
 
     assert guides["switch"] == ("go-live",)
@@ -139,11 +140,11 @@ def test_steps_name_the_guide_sections_they_execute() -> None:
 
 
 def test_equal_plans_have_equal_digests_and_any_difference_shows() -> None:
-    made = plan.deploy(situation(), target())
+    made = order.deploy(situation(), target())
 
-    assert made.digest == plan.deploy(situation(), target()).digest
-    assert made.digest != plan.deploy(situation("6.0.0-cccccccc"), target()).digest
-    assert made.digest != plan.deploy(situation(variables=("+ NEW",)), target()).digest
+    assert made.digest == order.deploy(situation(), target()).digest
+    assert made.digest != order.deploy(situation("6.0.0-cccccccc"), target()).digest
+    assert made.digest != order.deploy(situation(variables=("+ NEW",)), target()).digest
 
 
 def fact(
@@ -255,16 +256,16 @@ def test_a_host_that_is_left_out_is_fenced_before_anything_else_and_the_digest_c
     away: dict[str, Any] = {"app_hosts": ("app1",), "balancers": ("lb1",), "unreachable": "skip"}
     gone = (Skipped(host="app2", why="does not answer"),)
 
-    made = plan.deploy(situation(skipped=gone, **away), target())
+    made = order.deploy(situation(skipped=gone, **away), target())
 
     assert ids(made)[:3] == ["preflight", "lock", "fence"]
     fence = made.steps[2]
     assert isinstance(fence, steps.Fence)
     assert (fence.hosts, fence.servers) == (("lb1",), ("app2",))
     assert next(step for step in made.steps if step.id == "switch").hosts == ("app1",)
-    assert "fence" not in ids(plan.deploy(situation(), target()))
+    assert "fence" not in ids(order.deploy(situation(), target()))
     for other in (
         situation(**away),
         situation(skipped=(Skipped(host="app2", why="is fenced"),), **away),
     ):
-        assert plan.deploy(other, target()).digest != made.digest
+        assert order.deploy(other, target()).digest != made.digest

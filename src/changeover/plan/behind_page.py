@@ -10,7 +10,7 @@ from changeover import steps
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from changeover.situation import Situation, Target
+    from changeover.plan.situation import Situation, Target
 
 ON = "maintenance-on"
 # What the page tells clients: about as long as a deployment behind it takes.

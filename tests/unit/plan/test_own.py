@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from tests.unit.test_plan import ids, situation, target
+from tests.unit.plan.test_order import ids, situation, target
 
-from changeover import plan, steps
-from changeover.situation import OwnChange
+from changeover import steps
+from changeover.plan import order
+from changeover.plan.situation import OwnChange
 from changeover.verdict import OwnFact, judge_own
 
 OWN = OwnChange(id="8.0.0/migrator", host="app1", command=("npm", "run", "migrate"))
 
 
 def test_the_code_is_placed_before_its_migrator_is_rehearsed_and_run() -> None:
-    made = plan.deploy(situation(own=OWN), target())
+    made = order.deploy(situation(own=OWN), target())
 
     assert ids(made)[2:7] == ["backup", "place", "rehearse", "migrator", "start"]
     backup, _, rehearse, migrator, _ = made.steps[2:7]
@@ -24,7 +25,7 @@ def test_the_code_is_placed_before_its_migrator_is_rehearsed_and_run() -> None:
 
 
 def test_before_the_first_release_there_is_nothing_to_rehearse_on() -> None:
-    made = plan.deploy(situation(live=None, own=OWN), target())
+    made = order.deploy(situation(live=None, own=OWN), target())
 
     assert ids(made)[2:5] == ["place", "migrator", "start"]
     migrator = made.steps[3]
@@ -33,20 +34,22 @@ def test_before_the_first_release_there_is_nothing_to_rehearse_on() -> None:
 
 
 def test_a_full_database_is_saved_and_rehearsed_on_though_nothing_is_live() -> None:
-    made = plan.deploy(situation(live=None, own=OWN, full=True), target())
-    by_sql = plan.deploy(situation(live=None, pending=("8.0.0/expand/001_a",), full=True), target())
+    made = order.deploy(situation(live=None, own=OWN, full=True), target())
+    by_sql = order.deploy(
+        situation(live=None, pending=("8.0.0/expand/001_a",), full=True), target()
+    )
 
     assert ids(made)[2:7] == ["backup", "place", "rehearse", "migrator", "start"]
     migrator = made.steps[5]
     assert isinstance(migrator, steps.MigrateOwn)
     assert not migrator.first
     assert ids(by_sql)[2:6] == ["backup", "rehearse", "place", "expand"]
-    assert "backup" not in ids(plan.deploy(situation(live=None, full=True), target()))
+    assert "backup" not in ids(order.deploy(situation(live=None, full=True), target()))
 
 
 def test_a_live_colour_whose_migrator_did_not_run_is_not_done() -> None:
-    assert not plan.deploy(situation(live=target().colour, own=OWN), target()).empty
-    assert plan.deploy(situation(live=target().colour), target()).empty
+    assert not order.deploy(situation(live=target().colour, own=OWN), target()).empty
+    assert order.deploy(situation(live=target().colour), target()).empty
 
 
 def own(name: str, *, undo: bool = True, proved: bool | None) -> OwnFact:

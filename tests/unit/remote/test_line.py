@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import paramiko
 import pytest
 
-from changeover.line import Line
-from changeover.ssh import AccessUnreadable
-from changeover.ssh_failures import SessionLost
+from changeover.remote.failures import SessionLost
+from changeover.remote.line import Line
+from changeover.remote.ssh import AccessUnreadable
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Project

@@ -12,7 +12,7 @@ from changeover.counts import counted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from changeover.canary import Gates
+    from changeover.policy.canary import Gates
 
 SLOWEST = 0.99
 # With fewer answers, the slowest 1% of them are one or none, and the first ones of a fresh process:

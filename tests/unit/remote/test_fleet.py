@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from changeover import fleet as fleets
-from changeover.fleet import Fleet, action, on_each
-from changeover.line import Line, Reply
-from changeover.ssh_failures import SessionLost
+from changeover.remote import fleet as fleets
+from changeover.remote.failures import SessionLost
+from changeover.remote.fleet import Fleet, action, on_each
+from changeover.remote.line import Line, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -10,11 +10,12 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from changeover import page_steps, share_steps, steps
+from changeover import steps
+from changeover.plan import behind_page, shares
 
 if TYPE_CHECKING:
-    from changeover.situation import Situation, Target
-    from changeover.step import Phase
+    from changeover.plan.situation import Situation, Target
+    from changeover.steps.step import Phase
 
 DEPLOYED_PHASES: tuple[Phase, ...] = ("expand", "backfill")
 LEASE_SECONDS = 120
@@ -95,15 +96,15 @@ def _guide(target: Target, kind: str) -> tuple[str, ...]:
 
 
 def _prepare(situation: Situation, target: Target) -> list[steps.AnyStep]:
-    start = page_steps.StartAlone if page_steps.closed(situation) else steps.Start
+    start = behind_page.StartAlone if behind_page.closed(situation) else steps.Start
     return [
         *_guard(situation, target),
         *_save(situation, target),
         *_rehearse(situation),
         *_place(situation, target),
         *_rehearse_own(situation, target),
-        *page_steps.shown(situation, target),
-        *page_steps.shut(situation, target, migrates=bool(_due(situation) or situation.own)),
+        *behind_page.shown(situation, target),
+        *behind_page.shut(situation, target, migrates=bool(_due(situation) or situation.own)),
         *_migrations(situation, target),
         *_own(situation, target),
         start(
@@ -198,7 +199,7 @@ def _migrations(situation: Situation, target: Target) -> list[steps.AnyStep]:
             id=phase,
             guide=_guide(target, phase),
             hosts=situation.database_hosts,
-            undo=page_steps.migrated_back(situation)
+            undo=behind_page.migrated_back(situation)
             or "the old code runs on the new schema; nothing is taken back",
             phases=(phase,),
             migrations=due,
@@ -259,17 +260,18 @@ def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
             colour=target.colour,
             version=target.version,
         ),
-        *share_steps.shares(situation, target),
+        *shares.shares(situation, target),
         steps.Switch(
             id="switch",
             guide=_guide(target, "switch"),
             hosts=app_hosts,
-            undo=page_steps.switched_back(situation) or ("rename back" if situation.live else None),
+            undo=behind_page.switched_back(situation)
+            or ("rename back" if situation.live else None),
             colour=target.colour,
             before=situation.live,
             # Behind a page nobody is on the new colour, and the old one does not run.
             deadman_seconds=DEADMAN_SECONDS
-            if situation.live and not page_steps.closed(situation)
+            if situation.live and not behind_page.closed(situation)
             else 0,
             closing_seconds=CLOSING_SECONDS,
         ),
@@ -283,9 +285,9 @@ def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
             id="confirm", guide=_guide(target, "confirm"), hosts=app_hosts, colour=target.colour
         ),
     ]
-    sequence += page_steps.taken_away(situation)
+    sequence += behind_page.taken_away(situation)
     if situation.live and situation.live != target.colour:
-        drain = page_steps.Keep if page_steps.closed(situation) else steps.Drain
+        drain = behind_page.Keep if behind_page.closed(situation) else steps.Drain
         sequence.append(
             drain(
                 id="drain",
@@ -293,7 +295,7 @@ def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
                 hosts=app_hosts,
                 colour=situation.live,
                 keep=(target.colour, situation.live),
-                warm=not page_steps.closed(situation),
+                warm=not behind_page.closed(situation),
                 seconds=target.drain_seconds,
             )
         )

@@ -8,15 +8,16 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from changeover import agent_archive, hearing
+from changeover import agent_archive
 from changeover.errors import ChangeoverError
-from changeover.line import Line
+from changeover.remote import hearing
+from changeover.remote.line import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from changeover.inventory import Environment, Host
-    from changeover.line import Reply
+    from changeover.remote.line import Reply
 
 Action = dict[str, Any]
 Event = dict[str, Any]

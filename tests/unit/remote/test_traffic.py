@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 
-from changeover import report, traffic
-from changeover.traffic import Meter, Traffic
+from changeover import report
+from changeover.remote import traffic
+from changeover.remote.traffic import Meter, Traffic
 
 SENT, RECEIVED = 30_000, 7_000
 

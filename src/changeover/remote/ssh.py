@@ -12,8 +12,8 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from changeover.errors import InvalidInput
-from changeover.ssh_failures import HostKeyChanged, HostUnreachable, SignInRefused
-from changeover.traffic import METER
+from changeover.remote.failures import HostKeyChanged, HostUnreachable, SignInRefused
+from changeover.remote.traffic import METER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

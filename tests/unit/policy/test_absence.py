@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from changeover.absence import policy
+from changeover.policy.absence import policy
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from changeover import hearing, ssh
 from changeover.errors import ChangeoverError
-from changeover.ssh_failures import AgentFailed, AgentMissing, AgentOutdated, SessionLost
-from changeover.traffic import METER
+from changeover.remote import hearing, ssh
+from changeover.remote.failures import AgentFailed, AgentMissing, AgentOutdated, SessionLost
+from changeover.remote.traffic import METER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from changeover import canary, gates
-from changeover.canary import Gates
-from changeover.gates import Figures
+from changeover.policy import canary, gates
+from changeover.policy.canary import Gates
+from changeover.policy.gates import Figures
 
 GATES = Gates(requests=20, errors_percent=1.0, errors_times=2.0, slower_times=1.5, slower_ms=50)
 

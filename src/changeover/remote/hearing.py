@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from changeover.ssh_failures import HostSilent
+from changeover.remote.failures import HostSilent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
-from changeover import ssh
+from changeover.remote import ssh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from changeover import steps
-from changeover.plan import LEASE_SECONDS, START_SECONDS, Plan
+from changeover.plan.order import LEASE_SECONDS, START_SECONDS, Plan
 
 if TYPE_CHECKING:
-    from changeover.situation import Situation
+    from changeover.plan.situation import Situation
 
 
 def finalize(situation: Situation, old: tuple[str, ...], reason: str = "finalize") -> Plan:

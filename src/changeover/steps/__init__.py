@@ -1,0 +1,86 @@
+"""The step kinds: what a plan is made of."""
+
+from __future__ import annotations
+
+from changeover.steps.back import RestoreDatabase, Revert, Undo, UndoOwn
+from changeover.steps.behind_page import MaintenanceOff, MaintenanceOn, Stop
+from changeover.steps.forward import (
+    Backup,
+    Canary,
+    Confirm,
+    Drain,
+    Fence,
+    Lock,
+    Migrate,
+    MigrateOwn,
+    Place,
+    Preflight,
+    PreviewSmoke,
+    Rehearse,
+    RehearseOwn,
+    Retire,
+    Smoke,
+    Start,
+    Switch,
+    Unfence,
+    Unlock,
+)
+
+__all__ = [
+    "AnyStep",
+    "Backup",
+    "Canary",
+    "Confirm",
+    "Drain",
+    "Fence",
+    "Lock",
+    "MaintenanceOff",
+    "MaintenanceOn",
+    "Migrate",
+    "MigrateOwn",
+    "Place",
+    "Preflight",
+    "PreviewSmoke",
+    "Rehearse",
+    "RehearseOwn",
+    "RestoreDatabase",
+    "Retire",
+    "Revert",
+    "Smoke",
+    "Start",
+    "Stop",
+    "Switch",
+    "Undo",
+    "UndoOwn",
+    "Unfence",
+    "Unlock",
+]
+
+AnyStep = (
+    Preflight
+    | Lock
+    | Fence
+    | Unfence
+    | Backup
+    | Rehearse
+    | RehearseOwn
+    | Place
+    | Migrate
+    | MigrateOwn
+    | Start
+    | PreviewSmoke
+    | Canary
+    | Switch
+    | Smoke
+    | Confirm
+    | Drain
+    | Revert
+    | Undo
+    | UndoOwn
+    | RestoreDatabase
+    | MaintenanceOn
+    | MaintenanceOff
+    | Stop
+    | Retire
+    | Unlock
+)
