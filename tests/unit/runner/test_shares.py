@@ -154,6 +154,20 @@ def test_a_host_that_is_lost_in_a_share_is_named_and_the_others_are_back(
     assert (clients.percent["one"], machines["one"].running) == (0, [OLD])
 
 
+def test_where_no_host_answers_any_more_nothing_is_said_of_what_serves(
+    desk: Desk, machines: Machines, clients: Clients
+) -> None:
+    for name in clients.percent:
+        machines[name].on("canary_look", machines[name].lose)
+
+    with pytest.raises(Mixed) as mixed:
+        forward.walk(desk.run(), canaried(5))
+
+    assert "no app host answers; not known to be back: one" in mixed.value.message
+    assert "serves again" not in mixed.value.message
+    assert "by themselves within 30 s" in mixed.value.message
+
+
 def test_a_look_that_one_host_misses_is_made_up_for(
     desk: Desk, machines: Machines, clients: Clients
 ) -> None:

@@ -83,6 +83,9 @@ def arrived(
     """Prove what users were sent back to, stop what they left, and say how it is."""
     before, version = plan.situation.live, plan.situation.live_version
     back = retreat.but(run.app_hosts, behind)
+    if not back:
+        then = alone(plan, red.id, resumed=resumed)
+        return _behind(run, plan, behind, f"{error.message}; no app host answers", then)
     said = f"{version or 'nothing'} serves again"
     unproved = _unproved(run, before, back)
     stop(run, back, plan.colour)
