@@ -5,12 +5,42 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import PrivateAttr, model_validator
+from pydantic import AfterValidator, PrivateAttr, model_validator
 
 from changeover.release.figures import Declared, MinimumVersion, Name, UrlPath, written
 
 # that of Debian 12, which hosts are provisioned on
 DEBIAN_PYTHON = "3.11"
+
+# A host has files of app X that end so: app X-maintenance would write over X's own.
+ENDINGS = ("-maintenance", "-canary", "-directories")
+# Directories below /run, /opt and /var/lib/changeover that are the platform's own.
+TAKEN = {
+    "due",
+    "haproxy",
+    "incoming",
+    "lock",
+    "log",
+    "nginx",
+    "postgresql",
+    "redis",
+    "sshd",
+    "systemd",
+}
+
+
+def _free(name: str) -> str:
+    ending = next((each for each in ENDINGS if name.endswith(each)), None)
+    if ending:
+        of = name.removesuffix(ending)
+        raise ValueError(f"{name} is what a host calls files of an app {of}: another ending")
+    if name in TAKEN or name.partition("-")[0] == "changeover":
+        raise ValueError(f"{name} is a directory of the hosts' own: another name")
+    return name
+
+
+AppName = Annotated[Name, AfterValidator(_free)]
+"""The name of an app: it is part of paths and units on hosts."""
 
 Identifier = Annotated[
     str, written(r"[a-z_][a-z0-9_]{0,62}", "an SQL name of lower-case letters, digits and _")
@@ -72,7 +102,7 @@ class Live(Declared):
 class App(Declared):
     """One app."""
 
-    app: Name
+    app: AppName
     summary: str = ""
     runtime: Runtime
     user: Name

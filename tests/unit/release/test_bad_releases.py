@@ -52,6 +52,29 @@ def test_an_app_is_held_to_its_directory_and_its_keys(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("shop-maintenance", "is what a host calls files of an app shop"),
+        ("shop-canary", "is what a host calls files of an app shop"),
+        ("shop-directories", "is what a host calls files of an app shop"),
+        ("incoming", "is a directory of the hosts' own"),
+        ("postgresql", "is a directory of the hosts' own"),
+        ("changeover-shop", "is a directory of the hosts' own"),
+    ],
+)
+def test_an_app_has_a_name_that_is_nothing_elses_on_a_host(
+    project: Project, name: str, said: str
+) -> None:
+    (project.root / "apps/hello").rename(project.root / "apps" / name)
+    project.edit(project.root / f"apps/{name}/app.yml", "app: hello", f"app: {name}")
+
+    with pytest.raises(DeclarationInvalid, match=f"app: {name} {said}") as caught:
+        release.load_app(project.root, name)
+
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
     ("runtime", "said"),
     [
         ("{kind: python}", 'Debian 12 has Python "3.11", it is missing'),
