@@ -14,17 +14,22 @@ from changeover.errors import InvalidInput
 app = typer.Typer(no_args_is_help=True)
 LONGEST_SECONDS = 86400
 RETRY_AFTER_SECONDS = 120
+# What the host agent takes: an IPv4 network of /24.
+MOST_MACHINES = 256
 
 
 class AddressUnclear(InvalidInput):
-    """What should get through is no address of one machine."""
+    """What should get through is no address, and no network that is small enough."""
 
 
 @app.command()
 def on(
     allow: Annotated[
         list[str] | None,
-        typer.Option("--allow", help="An address that gets the app; may be given again."),
+        typer.Option(
+            "--allow",
+            help="An address, or a network of up to 256, that gets the app; may be given again.",
+        ),
     ] = None,
     retry_after: Annotated[
         int,
@@ -70,13 +75,17 @@ def on(
 
 
 def _address(text: str) -> str:
+    hint = "for example --allow 192.0.2.7 or --allow 192.0.2.0/24; for more there is --tester"
     try:
-        return str(ipaddress.ip_address(text))
+        network = ipaddress.ip_network(text)
     except ValueError as error:
         raise AddressUnclear(
-            f"--allow {text}: no address of one machine",
-            hint="give each address by itself, for example --allow 192.0.2.7; for many there is --tester",
+            f"--allow {text}: no address, and no network", cause=str(error), hint=hint
         ) from error
+    if network.num_addresses > MOST_MACHINES:
+        said = f"--allow {text}: more than {MOST_MACHINES} addresses"
+        raise AddressUnclear(said, hint=hint)
+    return str(network.network_address) if network.num_addresses == 1 else str(network)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from changeover.agent.system import clock, durable
 from changeover.agent.traffic import live, maintenance_page
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from changeover.agent.call import Call, Result
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 RETRY_AFTER_SECONDS = 120
 LONGEST_RETRY_AFTER = 86400
-MOST_ADDRESSES = 200
+MOST_ADDRESSES = 1024
 WELL_SECONDS = 5
 # Checks do not want the page: they want to get through one that is on.
 HAND, DEPLOYMENT, CHECKS = "hand", "deployment", "checks"
@@ -87,8 +88,9 @@ def on(call: Call, given: Parameters) -> Result:
     given.only("kind", "by", "reason", "retry_after", "allow", "tester", "of")
     kind, before = _kind(given), read(call.places)
     allow = given.sequence("allow") if given.has("allow") else []
-    if len(allow) > MOST_ADDRESSES:
-        raise ActionError("bad-address", f"{len(allow)} addresses are more than {MOST_ADDRESSES}")
+    total = len(_machines(allow))
+    if total > MOST_ADDRESSES:
+        raise ActionError("bad-address", f"{total} addresses are more than {MOST_ADDRESSES}")
     wish = Wish(
         deployment=given.name("of", names.DEPLOYMENT) if given.has("of") else call.deployment,
         by=given.text("by"),
@@ -97,7 +99,7 @@ def on(call: Call, given: Parameters) -> Result:
         retry_after=int(
             given.number("retry_after", RETRY_AFTER_SECONDS, least=1, most=LONGEST_RETRY_AFTER)
         ),
-        allow=tuple(sorted({maintenance_page.address(each) for each in allow})),
+        allow=tuple(sorted(set(allow))),
         tester=_tester(given),
     )
     was_on = maintenance_page.is_on(call.places)
@@ -112,6 +114,10 @@ def on(call: Call, given: Parameters) -> Result:
     _save(call.places, {**before, kind: wish})
     _show(call, {**before, kind: wish})
     return {"on": True, "since": wish.since, "skipped": was_on and before.get(kind) == wish}
+
+
+def _machines(allow: Iterable[object]) -> set[str]:
+    return {one for each in allow for one in maintenance_page.machines(each)}
 
 
 def _kind(given: Parameters) -> str:
@@ -133,7 +139,7 @@ def _show(call: Call, wishes: dict[str, Wish]) -> None:
     maintenance_page.show(
         call,
         retry_after=asked.retry_after,
-        addresses={each for wish in wishes.values() for each in wish.allow},
+        addresses=_machines([each for wish in wishes.values() for each in wish.allow]),
         testers={wish.tester for wish in wishes.values() if wish.tester},
     )
 

@@ -31,18 +31,25 @@ LARGEST_PAGE = 1 << 20
 MOST_LOG_LINES = 2_000_000
 PASSABLE = 0o711
 MINUTE = 60
+# An IPv4 network of /24.
+MOST_MACHINES = 256
 
 
-def address(value: object) -> str:
-    """Return an address as Nginx spells it.
+def machines(value: object) -> tuple[str, ...]:
+    """Return the addresses of a network, or the one that is named, as Nginx spells them.
+
+    Nginx looks for a file of the client's address, so a network is as many files.
 
     Raises:
-        ActionError: ``bad-address``.
+        ActionError: ``bad-address``; it is none, or larger than ``MOST_MACHINES``.
     """
     try:
-        return str(ipaddress.ip_address(value if isinstance(value, str) else ""))
+        network = ipaddress.ip_network(value if isinstance(value, str) else "")
     except ValueError as error:
-        raise ActionError("bad-address", f"{value!r} is no address of one machine") from error
+        raise ActionError("bad-address", f"{value!r} is no address and no network") from error
+    if network.num_addresses > MOST_MACHINES:
+        raise ActionError("bad-address", f"{value} has more than {MOST_MACHINES} addresses")
+    return tuple(str(each) for each in network)
 
 
 def served(call: Call) -> bool:

@@ -151,5 +151,19 @@ def test_a_site_without_the_page_is_refused_and_nothing_is_changed(proxied: Mach
     assert refused["error"] == "site-without-maintenance"
     assert not any((proxied.root / path).exists() for path in LEFT)
     assert proxied.do("state")["maintenance"] == {"on": False, "served": False}
-    for wrong in ("10.0.0.0/8", "../x", "", 7):
+    for wrong in ("10.0.0.0/8", "192.0.2.7/24", "2001:db8::/64", "../x", "", 7):
         assert proxied.refuse("maintenance_on", **ON, allow=[wrong])["error"] == "bad-address"
+
+
+def test_a_network_gets_through_and_its_neighbours_do_not(served: Machine, nginx: Web) -> None:
+    served.do("maintenance_on", **ON, allow=["127.0.0.8/30", "2001:db8::4/127"])
+
+    asked = {number: nginx.ask(source=f"127.0.0.{number}").status for number in range(7, 13)}
+
+    assert asked == {7: 503, 8: 200, 9: 200, 10: 200, 11: 200, 12: 503}
+    shown = served.do("state")["maintenance"]["hand"]["allow"]
+    assert shown == ["127.0.0.8/30", "2001:db8::4/127"]
+    served.do("maintenance_on", **ON, allow=["127.0.0.9"])
+    assert [nginx.ask(source=f"127.0.0.{number}").status for number in (8, 9)] == [503, 200]
+    many = [f"10.0.{number}.0/24" for number in range(5)]
+    assert served.refuse("maintenance_on", **ON, allow=many)["error"] == "bad-address"
