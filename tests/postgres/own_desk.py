@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-    from tests.unit.runner.conftest import Desk
+    from tests.unit.runner.desk import Desk
 
     from changeover.database import Database
     from changeover.runner.run import Run

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.conftest import project, signing_key
-from tests.unit.runner.conftest import NEW, OLD, desk, failed, machines
+from tests.unit.runner.conftest import desk, machines
 from tests.unit.runner.deploying import plan
+from tests.unit.runner.desk import failed
+from tests.unit.runner.machine import NEW, OLD
 
 from changeover.executors import migrate
 from changeover.executors.migrate.rehearsals import recall
@@ -27,7 +29,8 @@ from .own_server import connect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.unit.runner.conftest import Desk, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
     from changeover.database import Database
 

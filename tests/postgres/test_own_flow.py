@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.unit.conftest import project, signing_key
-from tests.unit.runner.conftest import NEW, OLD, desk, failed, machines
+from tests.unit.runner.conftest import desk, machines
+from tests.unit.runner.desk import failed
+from tests.unit.runner.machine import NEW, OLD
 
 from changeover import steps
 from changeover.executors import backup as backups
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.postgres.conftest import Shop
-    from tests.unit.runner.conftest import Desk
+    from tests.unit.runner.desk import Desk
 
     from changeover.runner.run import Run
 

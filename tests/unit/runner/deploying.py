@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tests.unit.runner.machine import NEW, OLD
+
 from changeover.plan import order as planning
 from changeover.plan.situation import Situation, Target
 from changeover.runner.deployment import forward
 from changeover.verdict import judge
 
-from .conftest import NEW, OLD
-
 if TYPE_CHECKING:
-    from .conftest import Desk, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
 # What needs a bundle, or a program of its own.
 ELSEWHERE = {"preflight", "backup", "place"}

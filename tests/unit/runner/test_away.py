@@ -6,6 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.runner.deploying import plan
+from tests.unit.runner.desk import failed
+from tests.unit.runner.machine import NEW, OLD, Machine
 
 from changeover.errors import RolledBack
 from changeover.executors import operate
@@ -17,13 +20,11 @@ from changeover.runner.deployment import finish, forward
 from changeover.runner.fleet import away, catch_up, survey
 from changeover.runner.rollback import back
 
-from .conftest import NEW, OLD, Machine, failed
-from .deploying import plan
-
 if TYPE_CHECKING:
-    from changeover.runner.context import Context
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
-    from .conftest import Desk, Machines
+    from changeover.runner.context import Context
 
 EDGE = Host("edge", "192.0.2.1", 22, ("lb",), {})
 FENCE = {"since": "then", "why": "two does not answer", "deployment": "d"}

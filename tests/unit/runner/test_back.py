@@ -6,15 +6,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.runner.desk import failed
+from tests.unit.runner.machine import NEW, OLD
 
 from changeover.errors import Interrupted, Mixed
 from changeover.remote.failures import HostUnreachable
 from changeover.runner.rollback import back
 
-from .conftest import NEW, OLD, failed
-
 if TYPE_CHECKING:
-    from .conftest import Desk, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
 
 def rollback(desk: Desk, to: str | None = None, backup: str | None = None) -> str:

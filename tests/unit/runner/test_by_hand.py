@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover.runner import by_hand
+from tests.unit.runner.desk import failed
 
-from .conftest import failed
+from changeover.runner import by_hand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .conftest import Desk, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
 
 def restore(desk: Desk, act: Callable[[], object]) -> str:

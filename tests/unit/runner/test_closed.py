@@ -6,6 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.runner.deploying import plan
+from tests.unit.runner.desk import failed
+from tests.unit.runner.machine import NEW, OLD
 
 from changeover.errors import Interrupted, InvalidInput, Mixed, RolledBack
 from changeover.runner.deployment import forward, stages
@@ -14,11 +17,10 @@ from changeover.runner.lease import takeover
 from changeover.runner.page import by_hand
 from changeover.runner.rollback import back
 
-from .conftest import NEW, OLD, failed
-from .deploying import plan
-
 if TYPE_CHECKING:
-    from .conftest import Desk, Event, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machine import Event
+    from tests.unit.runner.machines import Machines
 
 
 @pytest.fixture(autouse=True)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.unit.runner.deploying import plan
+from tests.unit.runner.machine import NEW, OLD
+
 from changeover import journal, report
 from changeover.runner.deployment import forward
 from changeover.runner.rollback import back
 
-from .conftest import NEW, OLD
-from .deploying import plan
-
 if TYPE_CHECKING:
-    from .conftest import Desk, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
 WARNING = "warning: 2 WebSockets of {} ended without a close frame"
 

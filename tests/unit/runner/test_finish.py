@@ -6,6 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.runner.desk import failed
+from tests.unit.runner.machine import NEW, OLD
 
 from changeover import steps
 from changeover.remote.failures import HostUnreachable
@@ -13,10 +15,9 @@ from changeover.runner.deployment import bake, finish
 from changeover.runner.fleet import survey
 from changeover.runner.rollback import back
 
-from .conftest import NEW, OLD, failed
-
 if TYPE_CHECKING:
-    from .conftest import Desk, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
 
 def test_the_old_colours_are_removed_and_the_live_one_stays(desk: Desk, machines: Machines) -> None:

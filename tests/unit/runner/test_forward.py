@@ -6,16 +6,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.runner.deploying import deploy, plan
+from tests.unit.runner.desk import failed
+from tests.unit.runner.machine import NEW, OLD
 
 from changeover.errors import CheckRed, Mixed, RolledBack
 from changeover.remote.failures import HostSilent, SessionLost
 from changeover.runner.deployment import forward
 
-from .conftest import NEW, OLD, failed
-from .deploying import deploy, plan
-
 if TYPE_CHECKING:
-    from .conftest import Desk, Event, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machine import Event
+    from tests.unit.runner.machines import Machines
 
 
 @pytest.fixture(autouse=True)

@@ -7,17 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.runner.deploying import deploy, on_new, plan
+from tests.unit.runner.desk import failed
+from tests.unit.runner.machine import NEW, OLD
 
 from changeover.errors import CheckRed, Interrupted
 from changeover.runner.deployment import forward, stages
 from changeover.runner.lease import takeover
 from changeover.runner.rollback import back
 
-from .conftest import NEW, OLD, failed
-from .deploying import deploy, on_new, plan
-
 if TYPE_CHECKING:
-    from .conftest import Desk, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ from changeover.runner.backups import freshness
 from changeover.runner.fleet import survey
 
 if TYPE_CHECKING:
-    from .conftest import Desk, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
 NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
 CREATE = "changeover backup create --env demo"

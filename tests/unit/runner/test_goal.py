@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.runner.desk import failed
+from tests.unit.runner.machine import NEW, OLD
 
 from changeover import steps
 from changeover.runner.fleet import survey
@@ -14,10 +16,9 @@ from changeover.runner.rollback import back, goal
 from changeover.runner.rollback import ends as way_ends
 from changeover.runner.rollback.way import Way
 
-from .conftest import NEW, OLD, failed
-
 if TYPE_CHECKING:
-    from .conftest import Desk, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
 OLDER, AGAIN = "0.9.0-99999999", "1.0.0-cccccccc"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.postgres.moments import until
+from tests.unit.runner.desk import failed
 
 from changeover.executors import lease
 from changeover.executors.lease import Heartbeat, LeaseTaken, LeaseUnrenewed
@@ -15,13 +16,12 @@ from changeover.runner import by_hand
 from changeover.runner.deployment import finish
 from changeover.runner.rollback import back
 
-from .conftest import failed
-
 if TYPE_CHECKING:
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
+
     from changeover.errors import ChangeoverError
     from changeover.runner.run import Run
-
-    from .conftest import Desk, Machines
 
 LIFE_SECONDS = 1.5
 

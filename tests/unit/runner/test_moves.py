@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from tests.unit.runner.test_survey import state
 
 from changeover.runner.fleet.moves import Move, moves
-
-from .test_survey import state
 
 SIX, SEVEN, EIGHT = "6.0.0-66666666", "7.0.0-77777777", "8.0.0-88888888"
 

@@ -6,6 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.runner.desk import failed
+from tests.unit.runner.machine import NEW, OLD, Machine
+from tests.unit.runner.test_away import context
 
 from changeover.errors import Mixed
 from changeover.runner.fleet import catch_up, survey
@@ -13,11 +16,9 @@ from changeover.runner.lease import takeover
 from changeover.runner.page import by_hand
 from changeover.runner.rollback import back
 
-from .conftest import NEW, OLD, Machine, failed
-from .test_away import context
-
 if TYPE_CHECKING:
-    from .conftest import Desk, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
 FENCE = {"since": "then", "why": "two does not answer", "deployment": "d"}
 WISH = {"by": "a", "reason": "", "since": "then", "deployment": "d", "allow": [], "tester": False}

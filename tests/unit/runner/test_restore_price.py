@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.runner.machine import NEW, OLD
 
 from changeover.executors.backup.records import Proof
 from changeover.plan import finalization
@@ -17,12 +18,11 @@ from changeover.runner.deployment import finish, stages
 from changeover.runner.fleet import survey
 from changeover.verdict import Verdict
 
-from .conftest import NEW, OLD
-
 if TYPE_CHECKING:
-    from changeover.estimate import Estimate
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
-    from .conftest import Desk, Machines
+    from changeover.estimate import Estimate
 
 RESTORE = Verdict(kind="restore", because="it takes away")
 INSTANT = Verdict(kind="instant", because="it only adds")

@@ -6,6 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.runner.desk import failed
+from tests.unit.runner.machine import NEW, OLD
+from tests.unit.runner.test_undoing import proved
 
 from changeover.executors import migrate
 from changeover.executors.migrate.failures import StatementFailed
@@ -14,19 +17,17 @@ from changeover.runner.rollback import back
 from changeover.runner.undo import by_hand
 from changeover.runner.undo import judgement as undoing
 
-from .conftest import NEW, OLD, failed
-from .test_undoing import proved
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
     from changeover.database import Database
     from changeover.executors.migrate.ledger import MigrationRow
     from changeover.migrations.tightening import Demand
     from changeover.verdict import Verdict
-
-    from .conftest import Desk, Machines
 
 FREE = "3.0.0/contract/001_free"
 DEMAND = "NOT NULL for users.email"

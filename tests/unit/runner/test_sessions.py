@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.unit.runner.deploying import plan
+
 from changeover.runner.deployment import forward
 from changeover.runner.rollback import back
 
-from .deploying import plan
-
 if TYPE_CHECKING:
-    from .conftest import Desk, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
 APPS, ALL = {"one": 1, "two": 1}, {"one": 1, "three": 1, "two": 1}
 

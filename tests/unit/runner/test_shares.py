@@ -7,6 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.runner.deploying import plan
+from tests.unit.runner.machine import NEW, OLD
 
 from changeover import steps
 from changeover.errors import Interrupted, Mixed, RolledBack
@@ -17,11 +19,10 @@ from changeover.remote.failures import SessionLost
 from changeover.runner.deployment import forward, shares
 from changeover.runner.lease import takeover
 
-from .conftest import NEW, OLD
-from .deploying import plan
-
 if TYPE_CHECKING:
-    from .conftest import Desk, Machine, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machine import Machine
+    from tests.unit.runner.machines import Machines
 
 Event = dict[str, Any]
 MANY: Event = {"requests": 200, "errors": 0, "milliseconds": {"5": 200}}

@@ -15,7 +15,8 @@ from changeover.runner.fleet.agreement import Unconfirmed, settled
 from changeover.runner.fleet.host_state import HostState
 
 if TYPE_CHECKING:
-    from .conftest import Desk, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
 OLD, NEW = "7.0.0-aaaaaaaa", "8.0.0-bbbbbbbb"
 LEASE = {"owner": "ann@desk", "reason": "deploy 8.0.0", "since": "then", "expires": "soon"}

@@ -6,15 +6,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.runner.desk import failed
+from tests.unit.runner.machine import NEW, OLD, Machine
 
 from changeover.errors import Mixed
 from changeover.runner.lease import interruption, takeover
 from changeover.runner.rollback import back
 
-from .conftest import NEW, OLD, Machine, failed
-
 if TYPE_CHECKING:
-    from .conftest import Desk, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
 OLDER = "0.9.0-99999999"
 LEASE = {

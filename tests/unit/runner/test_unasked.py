@@ -7,6 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.runner.deploying import plan
+from tests.unit.runner.desk import failed
+from tests.unit.runner.machine import MOMENT, NEW, OLD
+from tests.unit.runner.test_takeover import LEASE
+from tests.unit.runner.test_undoing import RENAME, proved
 
 from changeover.errors import Failed, Mixed
 from changeover.executors import migrate
@@ -21,13 +26,9 @@ from changeover.runner.rollback import back
 from changeover.runner.undo import by_hand
 from changeover.verdict import Kind, Verdict
 
-from .conftest import MOMENT, NEW, OLD, failed
-from .deploying import plan
-from .test_takeover import LEASE
-from .test_undoing import RENAME, proved
-
 if TYPE_CHECKING:
-    from .conftest import Desk, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
 FIRST, SECOND = "3.0.0/expand/001_a", "3.0.0/expand/002_b"
 FILES = {

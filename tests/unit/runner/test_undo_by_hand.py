@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.runner.desk import failed
 
 from changeover.executors import migrate
 from changeover.executors.backup.rehearsal import Clone, Look
@@ -12,13 +13,12 @@ from changeover.outcome import Outcome
 from changeover.runner.undo import by_hand as undo_by_hand
 from changeover.verdict import Verdict
 
-from .conftest import failed
-
 if TYPE_CHECKING:
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
+
     from changeover.database import Database
     from changeover.steps import Backup
-
-    from .conftest import Desk, Machines
 
 DROP = "3.0.0/contract/001_names"
 ROWS, PRINTS = {"public.users": 4}, {"public.users": "a"}

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.unit.runner.machine import MOMENT
+
 from changeover.executors import migrate
 from changeover.executors.migrate import Rehearsals, Undo
 from changeover.migrations.folder import load
 from changeover.runner.deployment import forecast
 from changeover.runner.undo import judgement as undoing
 
-from .conftest import MOMENT
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import pytest
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
     from changeover.migrations.records import Migration
     from changeover.verdict import Verdict
-
-    from .conftest import Desk, Machines
 
 RENAME = "ALTER TABLE users RENAME TO people"
 FILES = {

@@ -8,6 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.runner.desk import failed
+from tests.unit.runner.machine import MOMENT, NEW, OLD
 
 from changeover import steps
 from changeover.colour import version_of
@@ -18,10 +20,9 @@ from changeover.runner.undo import in_rollback as undone
 from changeover.runner.undo import judgement as undoing
 from changeover.verdict import Verdict
 
-from .conftest import MOMENT, NEW, OLD, failed
-
 if TYPE_CHECKING:
-    from .conftest import Desk, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
 RENAME, CONTRACT = "3.0.0/expand/001_rename", "3.0.0/contract/001_names"
 BOTH = ("expand", "backfill")

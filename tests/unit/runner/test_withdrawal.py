@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.runner.deploying import deploy
+from tests.unit.runner.desk import failed
 
 from changeover.remote.failures import SessionLost
 from changeover.runner.lease import takeover
 
-from .conftest import failed
-from .deploying import deploy
-
 if TYPE_CHECKING:
-    from .conftest import Desk, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
 
 @pytest.fixture(autouse=True)
