@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -25,6 +24,7 @@ from changeover.lab.identity import (
 )
 
 from .live import LIVE_SNAPSHOT, User, back_to_live, condition, make_live, make_root
+from .processes import processes_naming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -141,18 +141,6 @@ class Lab:
     def hosts(self) -> dict[str, dict[str, Any]]:
         """The hosts by name: address, groups, state, pid."""
         return {host["name"]: host for host in self.status()["hosts"]}
-
-
-def processes_naming(text: str) -> list[str]:
-    """Return the ids and words of all processes with this text in their command line."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            with contextlib.suppress(OSError):
-                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                if text in words:
-                    found.append(f"{entry.name} {words}")
-    return found
 
 
 def own_lab(purpose: str, **environment: str) -> Lab:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
+from tests.postgres.adopting import CONTRACT, EXPANDED, lineage, make, refused, standing
 from tests.postgres.own_server import connect
 
 from changeover.executors import migrate
@@ -22,59 +22,8 @@ if TYPE_CHECKING:
 
     Release = Callable[..., MigrationFolder]
 
+__all__ = ["lineage", "standing"]
 pytestmark = pytest.mark.postgres
-
-FIRST = {
-    "expand/001_users.sql": "CREATE TABLE users (id bigint PRIMARY KEY, old text)",
-    "expand/001_users.verify.sql": "SELECT to_regclass('users') IS NOT NULL",
-}
-SECOND = {
-    "expand/001_name.sql": "ALTER TABLE users ADD COLUMN name text;\n"
-    "CREATE INDEX CONCURRENTLY users_name ON users (name)",
-    "expand/001_name.verify.sql": "SELECT to_regclass('users_name') IS NOT NULL",
-    "backfill/001_name.sql": "-- changeover: batch table=users key=id\n"
-    "UPDATE users SET name = 'none' WHERE name IS NULL AND id BETWEEN $1 AND $2",
-    "backfill/001_name.verify.sql": "SELECT NOT EXISTS (SELECT FROM users WHERE name IS NULL)",
-    "contract/001_old.sql": "ALTER TABLE users DROP COLUMN old",
-    "contract/001_old.verify.sql": "SELECT NOT EXISTS (SELECT FROM pg_attribute"
-    " WHERE attrelid = 'users'::regclass AND attname = 'old')",
-}
-SCHEMA = """
-    CREATE TABLE users (id bigint PRIMARY KEY, old text, name text);
-    CREATE INDEX users_name ON users (name);
-    INSERT INTO users VALUES (1, 'x', 'Ann');
-"""
-EXPANDED = ("1.0.0/expand/001_users", "2.0.0/expand/001_name", "2.0.0/backfill/001_name")
-CONTRACT = "2.0.0/contract/001_old"
-
-
-@pytest.fixture
-def lineage(release: Release) -> list[MigrationFolder]:
-    return [release(FIRST, "1.0.0"), release(SECOND, "2.0.0")]
-
-
-@pytest.fixture
-def standing(shop: Shop) -> Shop:
-    """Give a shop whose schema somebody else made, as its owner."""
-    make(shop, SCHEMA)
-    return shop
-
-
-def make(shop: Shop, text: str) -> None:
-    with connect(shop.owner) as connection:
-        connection.execute(text.encode())
-
-
-def untouched(shop: Shop) -> bool:
-    return shop.value("SELECT to_regnamespace('changeover') IS NULL") is True
-
-
-def refused(shop: Shop, folders: list[MigrationFolder], *trust: str) -> proof.BaselineUnproved:
-    with pytest.raises(proof.BaselineUnproved) as caught:
-        migrate.examine(shop.owner, folders, trust=trust)
-    assert caught.value.exit_code == 6
-    assert untouched(shop)
-    return caught.value
 
 
 def test_what_is_there_is_written_as_applied_and_never_run(
@@ -225,89 +174,6 @@ def test_a_verify_that_a_later_contract_made_false_says_which(
     assert (found.release, found.trusted) == ("2.0.1", EXPANDED[:1])
 
 
-def test_a_ledger_that_has_begun_is_left_alone(
-    standing: Shop, lineage: list[MigrationFolder]
-) -> None:
-    migrate.adopt(standing.owner, lineage)
-    before = standing.rows("SELECT * FROM changeover.migration")
-
-    for attempt in (migrate.examine, migrate.adopt):
-        with pytest.raises(proof.LedgerBegun, match=r"3 migrations already, adopted as 2\.0\.0"):
-            attempt(standing.owner, lineage)
-
-    assert proof.LedgerBegun.exit_code == 2
-    assert standing.rows("SELECT * FROM changeover.migration") == before
-
-
-def test_a_ledger_that_ran_its_migrations_itself_has_no_baseline(
-    shop: Shop, lineage: list[MigrationFolder]
-) -> None:
-    assert migrate.began(shop.owner) is None
-    migrate.apply(shop.owner, lineage[0])
-
-    assert migrate.began(shop.owner) is None
-    with pytest.raises(proof.LedgerBegun, match=r"1 migration already$"):
-        migrate.examine(shop.owner, lineage)
-
-
-@pytest.mark.parametrize(
-    ("trust", "leaf"), [(("2.0.0/expand/009_x",), proof.TrustMisplaced), ((), proof.NothingToAdopt)]
-)
-def test_what_cannot_be_meant_is_a_usage_error(
-    trust: tuple[str, ...], leaf: type[Exception], standing: Shop, lineage: list[MigrationFolder]
-) -> None:
-    with pytest.raises(leaf) as caught:
-        migrate.examine(standing.owner, lineage if trust else [], trust=trust)
-
-    assert getattr(caught.value, "exit_code", 0) == 2
-    assert untouched(standing)
-
-
-def test_the_proof_is_taken_again_in_the_transaction_that_writes(
-    standing: Shop, lineage: list[MigrationFolder]
-) -> None:
-    migrate.examine(standing.owner, lineage)
-    standing.rows("DROP INDEX users_name")
-
-    with pytest.raises(proof.BaselineUnproved):
-        migrate.adopt(standing.owner, lineage)
-
-    assert standing.value("SELECT count(*) FROM changeover.migration") == 0
-
-
-def test_all_of_it_is_written_or_nothing(standing: Shop, lineage: list[MigrationFolder]) -> None:
-    standing.rows("""
-        CREATE FUNCTION stop() RETURNS event_trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            IF to_regclass('changeover.baseline') IS NOT NULL THEN RAISE EXCEPTION 'no room'; END IF;
-        END $$;
-        CREATE EVENT TRIGGER stop ON ddl_command_end EXECUTE FUNCTION stop()
-    """)
-
-    with pytest.raises(failures.LedgerUnusable) as caught:
-        migrate.adopt(standing.owner, lineage)
-
-    assert "no room" in str(caught.value.cause)
-    assert standing.value("SELECT count(*) FROM changeover.migration") == 0
-    standing.rows("DROP EVENT TRIGGER stop")
-    assert migrate.adopt(standing.owner, lineage).release == "2.0.0"
-
-
-def test_an_older_hand_is_fenced_and_the_app_reads_nothing(
-    standing: Shop, lineage: list[MigrationFolder]
-) -> None:
-    owner, app = standing.owner.user, standing.app.user
-    standing.rows(f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner} GRANT SELECT ON TABLES TO {app}")
-    migrate.adopt(standing.owner, lineage, fence=8)
-    standing.rows("DELETE FROM changeover.statement; DELETE FROM changeover.migration")
-
-    with pytest.raises(failures.RunnerFenced):
-        migrate.adopt(standing.owner, lineage, fence=7)
-
-    readable = f"SELECT has_table_privilege('{app}', 'changeover.baseline', 'SELECT')"
-    assert standing.value(readable) is False
-
-
 KINDS: Mapping[str, str] = {
     "DROP VIEW seen": "table seen",
     "DROP INDEX numbers_n": "index numbers_n",
@@ -352,14 +218,3 @@ def test_each_kind_of_thing_is_looked_for(shop: Shop, release: Release) -> None:
 
     said = str(refused(shop, [folder], "1.0.0/expand/001_all").cause).splitlines()
     assert sorted(line.partition(" is not there")[0] for line in said) == sorted(KINDS.values())
-
-
-def test_a_table_that_stays_locked_ends_it_with_nothing_changed(
-    standing: Shop, lineage: list[MigrationFolder]
-) -> None:
-    with psycopg.connect(**standing.admin.parameters()) as blocker:  # type: ignore[arg-type]
-        blocker.execute("LOCK TABLE users")
-        with pytest.raises(failures.ConnectionLost, match="kept it waiting"):
-            migrate.examine(standing.owner, lineage)
-
-    assert untouched(standing)
