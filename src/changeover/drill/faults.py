@@ -84,6 +84,29 @@ RESTART = """\
 timeout 60 systemctl restart postgresql
 timeout 60 sh -c 'until pg_isready --quiet; do sleep 0.1; done'"""
 BROKEN_SITE = "/etc/nginx/sites-enabled/changeover-drill.conf"
+
+
+def _ended(name: str, says: str, step: str, number: signal.Signals, then: str) -> Fault:
+    """Return the fault that ends the controller by a signal; a verb goes on from there."""
+    end = INTERRUPTED if number in {signal.SIGINT, signal.SIGTERM} else -number
+    ends, typed = frozenset({end}), {end: then}
+    return Fault(name=name, says=says, step=step, signal=number, ends=ends, then=typed)
+
+
+def _restarted(name: str, when: str, step: str, ends: frozenset[int]) -> Fault:
+    """Return the fault that restarts PostgreSQL."""
+    return Fault(
+        name=f"restart-database-{name}",
+        says=f"PostgreSQL is restarted {when}",
+        step=step,
+        group="db",
+        strike=RESTART,
+        cost="PostgreSQL is restarted",
+        lingers=POOL_SECONDS,
+        ends=ends,
+    )
+
+
 FAULTS = (
     # First: later VERSION lies on the hosts, and nothing of it has to be sent or written.
     Fault(
@@ -96,37 +119,29 @@ FAULTS = (
         heal=UNFILL,
         ends=frozenset({OLD_SERVES}),
     ),
-    Fault(
-        name="kill-before-switch",
-        says="the controller is killed while the new colour starts",
-        step="start",
-        signal=signal.SIGKILL,
-        ends=frozenset({-signal.SIGKILL}),
-        then={-signal.SIGKILL: "resume"},
+    _ended(
+        "kill-before-switch",
+        "the controller is killed while the new colour starts",
+        "start",
+        signal.SIGKILL,
+        "resume",
     ),
-    Fault(
-        name="kill-after-switch",
-        says="the controller is killed after users were moved, before that is confirmed",
-        step="smoke",
-        signal=signal.SIGKILL,
-        ends=frozenset({-signal.SIGKILL}),
-        then={-signal.SIGKILL: "abort"},
+    _ended(
+        "kill-after-switch",
+        "the controller is killed after users were moved, before that is confirmed",
+        "smoke",
+        signal.SIGKILL,
+        "abort",
     ),
-    Fault(
-        name="interrupt",
-        says="Ctrl-C while the new colour is looked at",
-        step="preview",
-        signal=signal.SIGINT,
-        ends=frozenset({INTERRUPTED}),
-        then={INTERRUPTED: "abort"},
+    _ended(
+        "interrupt", "Ctrl-C while the new colour is looked at", "preview", signal.SIGINT, "abort"
     ),
-    Fault(
-        name="terminate",
-        says="a job of CI is cancelled while the bundle is placed",
-        step="place",
-        signal=signal.SIGTERM,
-        ends=frozenset({INTERRUPTED}),
-        then={INTERRUPTED: "resume"},
+    _ended(
+        "terminate",
+        "a job of CI is cancelled while the bundle is placed",
+        "place",
+        signal.SIGTERM,
+        "resume",
     ),
     Fault(
         name="two-controllers",
@@ -142,36 +157,11 @@ FAULTS = (
         cuts=True,
         ends=frozenset({DONE, OLD_SERVES, RED}),
     ),
-    Fault(
-        name="restart-database-in-backup",
-        says="PostgreSQL is restarted while it is backed up",
-        step="backup",
-        group="db",
-        strike=RESTART,
-        cost="PostgreSQL is restarted",
-        lingers=POOL_SECONDS,
-        ends=frozenset({DONE, OLD_SERVES, RED}),
+    _restarted("in-backup", "while it is backed up", "backup", frozenset({DONE, OLD_SERVES, RED})),
+    _restarted(
+        "at-start", "while the new colour starts", "start", frozenset({DONE, OLD_SERVES, RED})
     ),
-    Fault(
-        name="restart-database-at-start",
-        says="PostgreSQL is restarted while the new colour starts",
-        step="start",
-        group="db",
-        strike=RESTART,
-        cost="PostgreSQL is restarted",
-        lingers=POOL_SECONDS,
-        ends=frozenset({DONE, OLD_SERVES, RED}),
-    ),
-    Fault(
-        name="restart-database-after-switch",
-        says="PostgreSQL is restarted after users were moved",
-        step="smoke",
-        group="db",
-        strike=RESTART,
-        cost="PostgreSQL is restarted",
-        lingers=POOL_SECONDS,
-        ends=frozenset({DONE, BACK}),
-    ),
+    _restarted("after-switch", "after users were moved", "smoke", frozenset({DONE, BACK})),
     Fault(
         name="break-nginx",
         says="Nginx has a configuration that it would not load",

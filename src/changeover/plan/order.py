@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from changeover import steps
@@ -210,17 +210,9 @@ def _migrations(situation: Situation, target: Target) -> list[steps.AnyStep]:
 
 
 def _place(situation: Situation, target: Target) -> list[steps.AnyStep]:
-    return [
-        steps.Place(
-            id="place",
-            guide=_guide(target, "place"),
-            hosts=situation.app_hosts,
-            undo="the bundle stays on the hosts, inert",
-            colour=target.colour,
-            digest=target.digest,
-            bundle=target.bundle,
-        )
-    ]
+    placing = target.placing(situation.app_hosts)
+    undo = "the bundle stays on the hosts, inert"
+    return [replace(placing, guide=_guide(target, "place"), undo=undo)]
 
 
 def _migrator(situation: Situation, target: Target, host: str) -> dict[str, Any]:

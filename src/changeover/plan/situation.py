@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from changeover.steps import Place
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -42,6 +44,12 @@ class Target:
         """What the lease is taken for, as hosts keep it."""
         option = f" --canary {self.canary_option}" if self.canary_option else ""
         return f"deploy {self.version}{option}"
+
+    def placing(self, hosts: tuple[str, ...]) -> Place:
+        """Return the step that puts its bundle on hosts, where it stays inert."""
+        return Place(
+            id="place", hosts=hosts, colour=self.colour, digest=self.digest, bundle=self.bundle
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from changeover.agent import names
 from changeover.agent.colour import environment_file, units
 from changeover.agent.failure import ActionError
 from changeover.agent.system import durable
+from changeover.agent.system.confinement import CONFINED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,40 +21,17 @@ if TYPE_CHECKING:
 STOP_SECONDS = 30
 # A user of its own, made for the run: the app's processes are another user's, and read nothing of it.
 PROPERTIES = (
-    "Type=exec",
+    *CONFINED,
     # What it ended with is to be seen by whoever looks next.
     "RemainAfterExit=yes",
     "DynamicUser=yes",
-    "KillMode=mixed",
     f"TimeoutStopSec={STOP_SECONDS}",
-    "StandardInput=null",
-    "UMask=0077",
-    "LimitCORE=0",
     "LimitNOFILE=65536",
     "TasksMax=512",
-    "NoNewPrivileges=yes",
     "CapabilityBoundingSet=",
     "KeyringMode=private",
-    "LockPersonality=yes",
-    "PrivateDevices=yes",
-    "PrivateTmp=yes",
-    "ProtectClock=yes",
-    "ProtectControlGroups=yes",
-    "ProtectHome=yes",
-    "ProtectHostname=yes",
-    "ProtectKernelLogs=yes",
-    "ProtectKernelModules=yes",
-    "ProtectKernelTunables=yes",
-    "ProtectProc=invisible",
-    "ProtectSystem=strict",
     "InaccessiblePaths=-/etc/changeover -/var/lib/changeover -/var/backups -/run/changeover",
     "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
-    "RestrictNamespaces=yes",
-    "RestrictRealtime=yes",
-    "RestrictSUIDSGID=yes",
-    "SystemCallArchitectures=native",
-    "SystemCallErrorNumber=EPERM",
-    "SystemCallFilter=@system-service",
     "SystemCallFilter=~@privileged @resources",
     "Environment=HOME=/tmp",
 )

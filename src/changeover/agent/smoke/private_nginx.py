@@ -18,6 +18,7 @@ from changeover.agent.colour import masking, units
 from changeover.agent.failure import ActionError
 from changeover.agent.smoke import private_configuration
 from changeover.agent.system import durable
+from changeover.agent.system.confinement import CONFINED
 from changeover.agent.traffic import nginx
 
 if TYPE_CHECKING:
@@ -34,37 +35,14 @@ SHOWN_LINES = 5
 SHOWN = 2000
 # No network at all: a listener that was left over can take no port of the host.
 PROPERTIES = (
-    "Type=exec",
-    "KillMode=mixed",
+    *CONFINED,
     f"TimeoutStopSec={STOP_SECONDS}",
-    "StandardInput=null",
-    "UMask=0077",
-    "LimitCORE=0",
     "LimitNOFILE=16384",
     "TasksMax=64",
-    "NoNewPrivileges=yes",
     "CapabilityBoundingSet=CAP_CHOWN CAP_SETGID CAP_SETUID CAP_DAC_OVERRIDE CAP_KILL",
-    "LockPersonality=yes",
     "MemoryDenyWriteExecute=yes",
-    "PrivateDevices=yes",
     "PrivateNetwork=yes",
-    "PrivateTmp=yes",
-    "ProtectClock=yes",
-    "ProtectControlGroups=yes",
-    "ProtectHome=yes",
-    "ProtectHostname=yes",
-    "ProtectKernelLogs=yes",
-    "ProtectKernelModules=yes",
-    "ProtectKernelTunables=yes",
-    "ProtectProc=invisible",
-    "ProtectSystem=strict",
     "RestrictAddressFamilies=AF_UNIX",
-    "RestrictNamespaces=yes",
-    "RestrictRealtime=yes",
-    "RestrictSUIDSGID=yes",
-    "SystemCallArchitectures=native",
-    "SystemCallErrorNumber=EPERM",
-    "SystemCallFilter=@system-service",
 )
 
 

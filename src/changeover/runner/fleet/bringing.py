@@ -145,13 +145,7 @@ class Bringing:
                 f"changeover catch-up --env {self.run.environment.name}",
                 host=host.name,
             )
-        step = steps.Place(
-            id="place",
-            hosts=(host.name,),
-            colour=colour,
-            digest=target.digest,
-            bundle=target.bundle,
-        )
+        step = target.placing((host.name,))
 
         def act() -> Outcome:
             sent = place.upload(self.run.whole, [host], bundle, self.run.report)

@@ -63,13 +63,7 @@ def undo(context: Context, version: str) -> str:
         undoing = partial(steps.UndoOwn, hosts=apps[:1], colour=target.colour, version=version)
         for step in (
             by_hand.backup(host, live),
-            steps.Place(
-                id="place",
-                hosts=apps,
-                colour=target.colour,
-                digest=target.digest,
-                bundle=target.bundle,
-            ),
+            target.placing(apps),
             undoing(id="rehearse", clone=True),
             undoing(id="undo", final=True),
         ):

@@ -81,13 +81,7 @@ def _own(
         apps = tuple(each.name for each in run.app_hosts)
         for step in (
             by_hand.backup(host, live),
-            steps.Place(
-                id="place",
-                hosts=apps,
-                colour=target.colour,
-                digest=target.digest,
-                bundle=target.bundle,
-            ),
+            target.placing(apps),
             steps.RehearseOwn(
                 id="rehearse", hosts=(found.host,), colour=target.colour, version=version
             ),

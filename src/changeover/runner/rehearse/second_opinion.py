@@ -24,8 +24,6 @@ MANY_ROWS = 100_000
 MANY_BYTES = 100_000_000
 MEGABYTE = 1_000_000
 
-NOBODY = "meets no table that is there"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighed:
@@ -37,7 +35,7 @@ class Weighed:
         kind: The statement.
         rule: Squawk's name for it.
         message: What it says.
-        because: What was measured, or what the statement meets.
+        because: What was measured, or what the statement meets; ``None`` where no table of it is there.
     """
 
     weight: Literal["warning", "note"]
@@ -45,7 +43,7 @@ class Weighed:
     kind: str
     rule: str
     message: str
-    because: str
+    because: str | None
 
     @property
     def text(self) -> str:
@@ -82,10 +80,14 @@ def opinion(
         for place in [(migration.id, statement.number)]
     ]
     met = sorted(
-        (each for each in found if each.because != NOBODY), key=lambda each: each.weight == "note"
+        (each for each in found if each.because is not None), key=lambda each: each.weight == "note"
     )
     alone = len(found) - len(met)
-    left = (f"note: squawk has {counted(alone, 'remark')} on what {NOBODY}",) if alone else ()
+    left = (
+        (f"note: squawk has {counted(alone, 'remark')} on what meets no table that is there",)
+        if alone
+        else ()
+    )
     return (*(each.text for each in met), *left)
 
 
@@ -130,11 +132,11 @@ def _took(found: Measured) -> tuple[bool, str]:
     )
 
 
-def _met(found: StatementPreview | None) -> tuple[bool, str]:
+def _met(found: StatementPreview | None) -> tuple[bool, str | None]:
     """Judge by what it meets, where nothing was measured."""
     there = [target for target in found.targets if target.exists] if found else []
     if not there:
-        return False, NOBODY
+        return False, None
     worst = max(there, key=lambda target: (target.rows or 0, target.size_bytes))
     rows = "rows not counted" if worst.rows is None else f"about {counted(worst.rows, 'row')}"
     heavy = (worst.rows or 0) >= MANY_ROWS or worst.size_bytes >= MANY_BYTES

@@ -36,13 +36,7 @@ def ways(
     target = forecast.target(run)
     hosts = tuple(host.name for host in run.app_hosts)
     placing = (
-        steps.Place(
-            id="place",
-            hosts=hosts,
-            colour=target.colour,
-            digest=target.digest,
-            bundle=target.bundle,
-        ),
+        target.placing(hosts),
         steps.Start(id="start", hosts=hosts, colour=target.colour, seconds=START_SECONDS),
         steps.PreviewSmoke(id="preview", hosts=hosts, colour=target.colour, version=version),
     )

@@ -1,0 +1,28 @@
+"""What systemd keeps from a program that a unit of the agent's runs once: the rest of the host."""
+
+CONFINED = (
+    "Type=exec",
+    "KillMode=mixed",
+    "StandardInput=null",
+    "UMask=0077",
+    "LimitCORE=0",
+    "NoNewPrivileges=yes",
+    "LockPersonality=yes",
+    "PrivateDevices=yes",
+    "PrivateTmp=yes",
+    "ProtectClock=yes",
+    "ProtectControlGroups=yes",
+    "ProtectHome=yes",
+    "ProtectHostname=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelTunables=yes",
+    "ProtectProc=invisible",
+    "ProtectSystem=strict",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+    "SystemCallArchitectures=native",
+    "SystemCallErrorNumber=EPERM",
+    "SystemCallFilter=@system-service",
+)
