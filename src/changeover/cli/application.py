@@ -55,6 +55,7 @@ VERBS = (
     Verb("backup", "backup", "app", "Create, prove, list and restore backups.", SAFETY),
     Verb("db", "db", "app", "Show, plan, lint, rehearse, adopt and run migrations.", SAFETY),
     Verb("lock", "lock", "app", "Show or take over the lock.", SAFETY),
+    Verb("fence", "fence", "fence", "Keep users from one app host.", SAFETY),
     Verb("maintenance", "maintenance", "app", "Show users a page in place of the app.", SAFETY),
     Verb("env", "env", "app", "Show environment values, or what changes.", PLATFORM),
     Verb("provision", "provision", "provision", "Bring hosts to their platform state.", PLATFORM),
