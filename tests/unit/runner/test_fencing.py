@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.runner.desk import failed
+from tests.unit.runner.test_away import FENCE, context, fenced, old_is_live
 
 from changeover.runner.fleet import catch_up, fencing
 
-from .conftest import failed
-from .test_away import FENCE, context, fenced, old_is_live
-
 if TYPE_CHECKING:
-    from .conftest import Desk, Machines
+    from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machines import Machines
 
 __all__ = ["old_is_live"]
 
