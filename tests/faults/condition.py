@@ -52,7 +52,7 @@ RAN = (
 )
 # What differs where the power went once the deployment was confirmed, and why.
 WITHOUT_POWER = (
-    (r"- \S+ (entry|listens) /run/", "it goes with the power"),
+    (r"- \S+ (entry|listens|file|link) /run/", "it goes with the power"),
     (r"- \S+ (process|unit) ", "a boot brings back the live colour alone, which the load sees"),
     (
         r"\+ \S+ file /var/lib/changeover/\S+/lock\.json ",

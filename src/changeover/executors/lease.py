@@ -43,7 +43,7 @@ def lock(fleet: Fleet, hosts: Sequence[Host], reason: str, seconds: int, *, stea
         least = {"at_least": fleet.beyond[host.name] + 1} if host.name in fleet.beyond else {}
         return [action(name, **asked, **least), action("state")]
 
-    answers = on_each(fleet, hosts, request)
+    answers = on_each(fleet, hosts, request, again=True)
     for host, replies in answers.replies.items():
         fleet.fences[host] = int(replies[name].result["number"])
         fleet.seen[host] = dict(replies["state"].result)
@@ -96,7 +96,7 @@ def _held(fleet: Fleet, host: str, error: AgentFailed) -> LockHeld:
 def unlock(fleet: Fleet, hosts: Sequence[Host]) -> Answers:
     """Give the lease back on the hosts where it was taken."""
     held = [host for host in hosts if host.name in fleet.fences]
-    answers = on_each(fleet, held, lambda _: [action("unlock")])
+    answers = on_each(fleet, held, lambda _: [action("unlock")], again=True)
     for name in answers.replies:
         fleet.fences.pop(name, None)
     return answers

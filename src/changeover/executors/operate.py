@@ -160,7 +160,7 @@ def drain(fleet: Fleet, hosts: Sequence[Host], step: Drain) -> tuple[Outcome, Dr
         requests.append(action("prune", keep=list(step.keep)))
         return requests
 
-    results = on_each(fleet, hosts, actions).each("stop")
+    results = on_each(fleet, hosts, actions, again=True).each("stop")
     slowest = max((int(result.get("stopped_ms", 0)) for result in results.values()), default=0)
     ended = Drained.of(result.get("websockets") or {} for result in results.values())
     says = f"{step.colour} drained in {slowest} ms{ended.words and f', {ended.words}'}"
@@ -172,7 +172,7 @@ def revert(fleet: Fleet, hosts: Sequence[Host], step: Revert) -> tuple[Outcome, 
     """Rename back on every host at once, starting the colour first where it no longer runs."""
     where = {"to": step.colour} if step.colour else {"of": step.of or fleet.deployment}
     request = action("revert", closing_seconds=step.closing_seconds, **where)
-    answers = on_each(fleet, hosts, lambda _: [request])
+    answers = on_each(fleet, hosts, lambda _: [request], again=True)
     results = [dict(replies["revert"].result) for replies in answers.replies.values()]
     slowest = max((int(result.get("switch_us", 0)) for result in results), default=0)
     reloads = sum(bool(result.get("reloaded")) for result in results)
@@ -202,7 +202,7 @@ def stop(
     # An older agent knows no page, and whoever goes back takes any agent.
     behind = {"shut": True} if shut else {}
     request = action("stop", colour=colour, drain_seconds=seconds, **behind)
-    return on_each(fleet, hosts, lambda _: [request])
+    return on_each(fleet, hosts, lambda _: [request], again=True)
 
 
 def retire(fleet: Fleet, hosts: Sequence[Host], step: Retire) -> Outcome:
@@ -218,7 +218,7 @@ def retire(fleet: Fleet, hosts: Sequence[Host], step: Retire) -> Outcome:
 def withdraw(fleet: Fleet, hosts: Sequence[Host], deployment: str | None) -> Answers:
     """Have each host remove what a deployment put there that is taken back."""
     of = {"of": deployment} if deployment else {}
-    return on_each(fleet, hosts, lambda _: [action("withdraw", **of)])
+    return on_each(fleet, hosts, lambda _: [action("withdraw", **of)], again=True)
 
 
 def contract_begins(fleet: Fleet, hosts: Sequence[Host], colour: str) -> None:

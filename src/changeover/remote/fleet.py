@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from changeover import agent_archive
 from changeover.errors import ChangeoverError
 from changeover.remote import hearing
+from changeover.remote.failures import HostSilent, HostUnreachable, SessionLost
 from changeover.remote.line import Line
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ def on_each(
     actions: Callable[[Host], Sequence[Action]],
     *,
     fresh: bool = False,
+    again: bool = False,
     give_up: float = hearing.GIVE_UP_SECONDS,
 ) -> Answers:
     """Run actions on every host at once and wait for all of them, whatever each one answers.
@@ -154,14 +156,30 @@ def on_each(
         hosts: Which of them.
         actions: What each is asked.
         fresh: Connect anew first.
+        again: Ask a host once more whose session ended early: the actions may be done twice, and
+            that end does not say that the host is lost.
         give_up: After how many silent seconds a host is lost.
     """
     replies: dict[str, dict[str, Reply]] = {}
     errors: dict[str, ChangeoverError] = {}
 
+    leaving = threading.Event()
+
+    def ask(host: Host) -> dict[str, Reply]:
+        try:
+            return call(fleet, host, actions(host), fresh=fresh, give_up=give_up)
+        except SessionLost as lost:
+            if not again or leaving.is_set() or isinstance(lost, HostSilent):
+                raise
+            try:
+                return call(fleet, host, actions(host), fresh=fresh, give_up=give_up)
+            except HostUnreachable as unreached:
+                # What the first session began may be done all the same.
+                raise lost from unreached
+
     def one(host: Host) -> None:
         try:
-            replies[host.name] = call(fleet, host, actions(host), fresh=fresh, give_up=give_up)
+            replies[host.name] = ask(host)
         except ChangeoverError as error:
             error.host = error.host or host.name
             errors[host.name] = error
@@ -172,6 +190,7 @@ def on_each(
             for each in asked:
                 each.result()
         except KeyboardInterrupt:
+            leaving.set()
             _leave(fleet, asked)
             raise
     return Answers(replies, errors)

@@ -8,7 +8,6 @@ from changeover import steps
 from changeover.errors import ChangeoverError
 from changeover.plan.order import LEASE_SECONDS
 from changeover.release import load_releases
-from changeover.remote.failures import HostSilent, SessionLost
 from changeover.runner import endings
 from changeover.runner.back import recovery
 from changeover.runner.backups import restore_price
@@ -19,7 +18,6 @@ from changeover.runner.page import everywhere
 from changeover.runner.undo import judgement as undoing
 
 if TYPE_CHECKING:
-    from changeover.outcome import Outcome
     from changeover.plan.order import Plan
     from changeover.runner.run import Event, Run
     from changeover.verdict import Verdict
@@ -105,7 +103,7 @@ def _recovered(
 def _told(run: Run, step: steps.Drain | steps.Unlock) -> None:
     """Do what comes after the confirmation; where it is red, it is told and undoes nothing."""
     try:
-        run.step(step, lambda: _once_more(run, step))
+        run.step(step, lambda: apply(run, step))
     except Exception as error:  # noqa: BLE001 - nothing is worth taking a confirmed version back
         lost = (
             f"{step.colour} is not warm for a rollback"
@@ -114,13 +112,3 @@ def _told(run: Run, step: steps.Drain | steps.Unlock) -> None:
         )
         why = endings.known(error).message
         run.note({"type": "warning", "says": f"warning: {lost}: {why}"})
-
-
-def _once_more(run: Run, step: steps.Drain | steps.Unlock) -> Outcome:
-    """Do what may be done twice; a session that ended early does not say that its host is lost."""
-    try:
-        return apply(run, step)
-    except HostSilent:
-        raise
-    except SessionLost:
-        return apply(run, step)

@@ -188,7 +188,8 @@ class Way:
                 ends.append(action("stop", colour=left, drain_seconds=DRAIN_SECONDS))
             return [*ends, action("unlock")]
 
-        answers = on_each(self.run.fleet, retreat.but(self.hosts, self.behind), actions)
+        hosts = retreat.but(self.hosts, self.behind)
+        answers = on_each(self.run.fleet, hosts, actions, again=True)
         stopped: dict[str, list[Event]] = {}
         for name, replies in answers.replies.items():
             self.run.fleet.fences.pop(name, None)
