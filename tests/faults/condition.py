@@ -26,6 +26,7 @@ DIFFERS = (
         r"\1",
         "a journal tells of the kill, and of what came after it",
     ),
+    (r"(reverted|rebooted|deadman)(?=\\\")", "BACK", "which of them came first to send users back"),
     (r"(\.lock \S+ \S+) .*", r"\1", "what the last holder of a lock said of itself"),
     (
         r"(file /var/backups/changeover/\S+ \S+ \S+) .*",
@@ -111,17 +112,19 @@ def taken_back(
         whole = (Counter(found) - Counter(colour)).elements()
         found = [line for line in whole if line in before or not re.match(RAN, line)]
     known = {line for line in after if re.match(KEPT_BACK[-1][0], line)}
-    kept = [
-        line
-        for line in found
-        if line not in before
-        and any(re.match(pattern, line) for pattern, _ in KEPT_BACK)
-        and (line in known or not re.match(KEPT_BACK[-1][0], line))
-    ]
-    proved = sum("/proved.json " in line for line in kept)
-    unproved = sum(line.endswith("/ID drwxr-x--- 0:105") for line in kept) - proved
-    lines = differences(_unmoved(before), _unmoved(line for line in found if line not in kept))
-    return lines + ["+ a backup that is not proved"] * unproved
+    beyond = Counter(found) - Counter(before)
+    kept = Counter({line: count for line, count in beyond.items() if _is_kept(line, known)})
+    proved = sum(count for line, count in kept.items() if "/proved.json " in line)
+    made = sum(count for line, count in kept.items() if line.endswith("/ID drwxr-x--- 0:105"))
+    lines = differences(_unmoved(before), _unmoved((Counter(found) - kept).elements()))
+    return lines + ["+ a backup that is not proved"] * (made - proved)
+
+
+def _is_kept(line: str, known: Iterable[str]) -> bool:
+    patterns = [pattern for pattern, _ in KEPT_BACK]
+    return any(re.match(each, line) for each in patterns) and (
+        line in known or not re.match(patterns[-1], line)
+    )
 
 
 def left_by_power(lines: Iterable[str]) -> list[str]:

@@ -123,6 +123,18 @@ def deadman_killed(machine: Machine, number: int, deployment: str) -> bool:
     return code == 9
 
 
+def test_what_a_dead_man_was_told_before_the_boot_is_gone_once_that_is_taken_back(
+    proxied: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = two(proxied)
+    proxied.do("switch", "d1", colour=new, deadman_seconds=9, closing_seconds=0)
+    power_cut(proxied, monkeypatch, 1)
+
+    proxied.do("revert", "d2", to=old, closing_seconds=0)
+
+    assert list((proxied.root / "var/lib/changeover/sample").glob("deadman-*")) == []
+
+
 def test_behind_a_page_a_boot_starts_neither_version_until_one_is_told_to_serve(
     proxied: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from changeover.agent import names
 from changeover.agent.system import clock, durable
-from changeover.agent.traffic import boot
+from changeover.agent.traffic import boot, deadman
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,6 +113,9 @@ def settled(call: Call) -> Record:
     """Return the record, brought in line with a reboot, and write it down where that changed it."""
     record = read(call.places)
     now = seen(call.places)
+    if record.pending and not now.pending:
+        # Its timer went with the boot that it was armed in.
+        deadman.forget(call, record.pending.deployment)
     return record if now == record else save(call.places, now)
 
 
