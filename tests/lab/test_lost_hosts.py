@@ -103,6 +103,12 @@ def mend(lab: Lab, host: str) -> None:
     )
 
 
+def power_off(lab: Lab, host: str) -> None:
+    """Take a host's power, and wait until it is gone."""
+    on_console(lab, host, "systemctl poweroff --force --force &")
+    eventually(UP_SECONDS, f"{host} is up", lambda: lab.hosts[host]["state"] != "running")
+
+
 def live(lab: Lab) -> dict[str, str]:
     """Return the version that each app host sends users to."""
     link = "readlink /run/nox-api/current"
@@ -118,7 +124,10 @@ def run(lab: Lab, *words: str, status: int) -> Event:
 
 
 def deploy(lab: Lab, step: str, act: Callable[[], object], *words: str) -> tuple[int, list[Event]]:
-    """Deploy 8.0.0, do something when a step begins for the first time; return exit code and events."""
+    """Deploy 8.0.0, do something when a step begins for the first time; return exit code and events.
+
+    The controller stands still meanwhile, so that it is done before the step is.
+    """
     events: list[Event] = []
     begun: set[str] = set()
     with lab.begin("deploy", "8.0.0", "--yes", *words, "--env", str(lab.inventory)) as process:
@@ -128,9 +137,12 @@ def deploy(lab: Lab, step: str, act: Callable[[], object], *words: str) -> tuple
                 if events[-1]["type"] == "step-intent" and step not in begun:
                     begun.add(str(events[-1]["step"]))
                     if step in begun:
+                        process.send_signal(signal.SIGSTOP)
                         act()
+                        process.send_signal(signal.SIGCONT)
         except BaseException:
             process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGCONT)
             raise
     return process.returncode, events
 
@@ -153,8 +165,7 @@ def test_a_host_that_is_lost_at_the_switch_meets_no_user_until_it_is_caught_up(o
     code, events = deploy(old, "switch", lambda: cut(old, "app2"), "--unreachable", "skip")
     assert code == 0, events[-1]
 
-    on_console(old, "app2", "systemctl poweroff --force --force &")
-    eventually(UP_SECONDS, "app2 is up", lambda: old.hosts["app2"]["state"] != "running")
+    power_off(old, "app2")
     old.up("fleet")
     serving(old)
     on_console(old, "lb1", "systemctl restart haproxy")
@@ -222,3 +233,21 @@ def test_one_host_that_is_lost_after_its_rename_goes_back_by_itself(old: Lab) ->
 
     mend(old, "app2")
     assert run(old, "rollback", "--to", "7.0.0", status=0)["message"].startswith("nothing to do")
+
+
+def test_a_host_that_boots_before_confirm_is_proved_and_holds_no_lease(old: Lab) -> None:
+    code, events = deploy(old, "confirm", lambda: power_off(old, "app2"))
+
+    error = events[-1]
+    assert (code, error["host"]) == (4, "app2"), error
+    old.up("fleet")
+    serving(old)
+    assert live(old) == {"app1": "7.0.0", "app2": "7.0.0"}
+
+    assert "changeover rollback --to 7.0.0" in error["next"]
+    assert (
+        run(old, "rollback", "--to", "7.0.0", status=0)["message"] == "7.0.0 serves again, proved"
+    )
+    told = old.changeover("status", "--json", "--env", str(old.inventory)).stdout.splitlines()
+    hosts = [event for event in map(json.loads, told) if event["type"] == "host"]
+    assert [host["lock"] for host in hosts] == [None] * 4
