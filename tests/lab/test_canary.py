@@ -11,12 +11,11 @@ import pytest
 from tests.faults import releases
 
 from .clients import BUCKETS, Clients
-from .live import CHECKOUT, LIVE, back_to_live
+from .live import CHECKOUT, LIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from .conftest import Lab
     from .live import User
 
 pytestmark = pytest.mark.lab
@@ -24,13 +23,6 @@ SAME, SLOW = "7.0.6", "7.0.7"
 # Only who asks as these clients do gets it slowly: neither health nor the preview is red.
 SLOW_FOR_CLIENTS = """\
 return request.headers['user-agent'] === 'client' ? setTimeout(go, 1000) : go();"""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def left_as_found(live_single: Lab) -> Iterator[None]:
-    """Give the host back as the other tests expect it."""
-    yield
-    back_to_live(live_single)
 
 
 @pytest.fixture

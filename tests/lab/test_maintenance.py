@@ -11,13 +11,10 @@ import pytest
 import yaml
 
 from .clients import Connection, ask
-from .live import APP, CHECKOUT, LIVE, back_to_live
+from .live import APP, CHECKOUT, LIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .clients import Answer
-    from .conftest import Lab
     from .live import User
 
 pytestmark = pytest.mark.lab
@@ -26,13 +23,6 @@ VERSION = "9.0.0"
 NOTED = r"/var/lib/changeover/nox-api/(agent[.]lock|fence[.]json|journal[.]jsonl)$"
 # Red from outside alone, so that it is the last step before the confirmation.
 RED = {"id": "never", "request": "GET /health", "expect": {"status": 418}, "preview": False}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def left_as_found(live_single: Lab) -> Iterator[None]:
-    """Give the host back as the other tests expect it."""
-    yield
-    back_to_live(live_single)
 
 
 def answered(user: User, **headers: str) -> Answer:
