@@ -146,7 +146,7 @@ def listening(root: Path, colour: str, kind: str) -> ThreadingUnixStreamServer:
     directory.mkdir(parents=True, exist_ok=True)
     server = ThreadingUnixStreamServer(str(directory / f"{kind}.sock"), Colour)
     (directory / f"{kind}.sock").chmod(0o666)
-    server.colour = colour  # type: ignore[attr-defined]
+    server.colour = colour if kind == "http" else f"{colour} {kind}"  # type: ignore[attr-defined]
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     return server
 
@@ -212,10 +212,22 @@ def test_everything_of_a_client_goes_to_its_colour_but_what_asks_for_the_host(
 
     assert served.ask("/a%2Fb?q=1&r=%20", body="x", **mine)[0] == "new /a%2Fb?q=1&r=%20"
     upgraded = served.ask("/ws", Upgrade="websocket", Connection="Upgrade", **mine)
-    assert upgraded == ("", None, "new /ws")
+    assert upgraded == ("", None, "new ws /ws")
     assert served.ask("/static/style.css", **mine) == ("new", None, None)
     assert served.ask("/static/style.css") == ("old", None, None)
     assert served.ask("/health", **mine)[0] == "old /health"
+
+
+def test_while_connections_close_each_path_has_the_socket_that_it_always_has(
+    served: Served,
+) -> None:
+    paths = ("/ws", "/wsx", "/api", "/health")
+    before = [served.ask(path, body="x")[0] for path in paths]
+    (served.root / "run/closing").touch()
+
+    assert [served.ask(path, body="x")[0] for path in paths] == before
+    assert before[:2] == ["old ws /ws", "old /wsx"]
+    assert served.ask("/ws", Upgrade="websocket", Connection="Upgrade")[2] == "old ws /ws"
 
 
 def test_a_share_is_over_by_one_rename_and_what_is_on_its_way_is_answered(served: Served) -> None:

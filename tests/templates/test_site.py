@@ -98,12 +98,12 @@ def test_plain_http_of_version_7_is_served_without_a_promise_of_tls() -> None:
     assert "proxy_pass" in locations(secure)["/"]
 
 
-def test_only_the_websocket_may_be_silent_for_long() -> None:
+def test_only_what_is_on_the_path_of_websockets_may_be_silent_for_long() -> None:
     _, secure = servers(site("8.0.0"))
 
     long = {name for name, body in locations(secure).items() if "86400s" in body}
 
-    assert long == {"= /ws"}
+    assert long == {"= /ws", "@closing_websocket"}
     assert "proxy_set_header Upgrade $http_upgrade;" in locations(secure)["= /ws"]
 
 
