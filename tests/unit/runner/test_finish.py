@@ -10,6 +10,7 @@ from tests.unit.runner.desk import failed
 from tests.unit.runner.machine import NEW, OLD
 
 from changeover import steps
+from changeover.executors.backup import rehearsal as clones
 from changeover.remote.failures import HostUnreachable
 from changeover.runner.deployment import bake, finish
 from changeover.runner.fleet import survey
@@ -26,6 +27,27 @@ def test_the_old_colours_are_removed_and_the_live_one_stays(desk: Desk, machines
     assert end["message"] == "3.0.0 is final"
     assert [machines[name].placed for name in ("one", "two")] == [[NEW], [NEW]]
     assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("reason", "withdrawn"),
+    [("finalize", ["d0"]), ("finalize early: it is tried", ["d0"]), ("deploy 3.0.0", [])],
+)
+def test_what_the_backup_of_one_that_was_cut_off_left_is_taken_away(
+    desk: Desk,
+    machines: Machines,
+    monkeypatch: pytest.MonkeyPatch,
+    reason: str,
+    withdrawn: list[str],
+) -> None:
+    taken: list[str] = []
+    monkeypatch.setattr(clones, "withdraw", lambda _, deployment: taken.append(deployment))
+    lock = {"owner": "ann", "reason": reason, "deployment": "d0", "expired": True}
+    machines["three"].lock = lock
+
+    finish.walk(finish.prepare(desk.context))
+
+    assert taken == withdrawn
 
 
 def test_what_was_removed_is_told_where_it_cannot_be_written_down(

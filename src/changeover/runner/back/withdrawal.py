@@ -39,7 +39,7 @@ def withdraw(
     needed = own_back.stands(run, version_of(goal) if goal else None, left)
     _colours(run, hosts, None if needed else deployment)
     if deployment is not None:
-        _backup(run, deployment)
+        backup(run, deployment)
 
 
 def halves(run: Run, error: ChangeoverError) -> None:
@@ -57,7 +57,7 @@ def halves(run: Run, error: ChangeoverError) -> None:
     """
     if isinstance(error, SessionLost):
         _colours(run, run.app_hosts, None)
-        _backup(run, run.fleet.deployment)
+        backup(run, run.fleet.deployment)
 
 
 def _colours(run: Run, hosts: Sequence[Host], deployment: str | None) -> None:
@@ -65,7 +65,12 @@ def _colours(run: Run, hosts: Sequence[Host], deployment: str | None) -> None:
         _tell(run, error, f"what the deployment placed stays on {error.host}, inert")
 
 
-def _backup(run: Run, deployment: str) -> None:
+def backup(run: Run, deployment: str) -> None:
+    """Take away the backup of a run that is over, where it is not proved, and what was made of it.
+
+    Raises:
+        LeaseTaken: The database's host is another run's by now.
+    """
     host = database.database_host(run.environment, run.app)
     if host is None or host.name not in run.fleet.fences:
         return

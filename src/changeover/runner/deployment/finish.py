@@ -85,7 +85,19 @@ def prepare(context: Context, *, early: str | None = None) -> Stage:
     )
     reason = "finalize" if early is None else f"{EARLY}{early}"
     priced = restore_price.priced(run, situation)
-    return Stage(run=run, plan=finalization.finalize(priced, tuple(sorted(old)), reason))
+    plan = finalization.finalize(priced, tuple(sorted(old)), reason)
+    return Stage(run=run, plan=plan, cut_off=_cut_off(states.values()))
+
+
+def _cut_off(states: Iterable[HostState]) -> tuple[str, ...]:
+    """Return the finalizations that hosts still hold a lease of."""
+    locks = [state.lock for state in states if state.lock]
+    found = {str(each.get("deployment")) for each in locks if _is_ours(str(each.get("reason")))}
+    return tuple(sorted(found))
+
+
+def _is_ours(reason: str) -> bool:
+    return reason == "finalize" or reason.startswith(EARLY)
 
 
 def _contract_begun(run: Run, states: Iterable[HostState], live: str) -> bool:
@@ -161,7 +173,7 @@ def walk(stage: Stage) -> Event:
     with run.holding(run.lease_hosts):
         for step in plan.steps:
             try:
-                _step(run, plan, step)
+                _step(stage, step)
             except KeyboardInterrupt as error:
                 raise _interrupted(run, plan, step) from error
             except ChangeoverError as error:
@@ -189,11 +201,14 @@ def _way_back(run: Run, plan: Plan) -> str:
     return f"; the way back: {found.kind}: {found.because}"
 
 
-def _step(run: Run, plan: Plan, step: steps.AnyStep) -> None:
+def _step(stage: Stage, step: steps.AnyStep) -> None:
+    run, plan = stage.run, stage.plan
     run.step(step, lambda: _act(run, plan, step))
     if isinstance(step, steps.Lock):
         again = f"changeover status --env {run.environment.name}"
         agreement.refuse_overtaken(run.fleet, run.app_hosts, plan.situation.live, hint=again)
+        for earlier in stage.cut_off:
+            withdrawal.backup(run, earlier)
 
 
 def _act(run: Run, plan: Plan, step: steps.AnyStep) -> Outcome:

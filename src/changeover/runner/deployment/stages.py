@@ -26,10 +26,17 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One version on the way: the run that goes there and its plan."""
+    """One version on the way: the run that goes there and its plan.
+
+    Args:
+        run: The run.
+        plan: Its plan.
+        cut_off: Earlier runs for the same that were cut off, whose backups are of no use.
+    """
 
     run: Run
     plan: order.Plan
+    cut_off: tuple[str, ...] = ()
 
 
 def route(context: Context, version: str, *, direct: bool, alone: bool = False) -> tuple[str, ...]:
