@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover.agent.backup import store
-from changeover.agent.backup.store import Store
 from changeover.agent.failure import ActionError
+from changeover.agent.postgres import room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ def test_a_disk_that_fills_during_the_dump_leaves_no_backup(
         """CREATE TABLE noise AS SELECT md5(n::text) || md5((n + 1)::text) AS line
         FROM generate_series(1, 200000) n"""
     )
-    monkeypatch.setattr(Store, "room", lambda *_: None)
+    monkeypatch.setattr(room, "require_free", lambda *_: None)
     with pytest.raises(ActionError, match="pg_dump ended with exit code 1") as caught:
         small.create()
     assert "No space left on device" in str(caught.value.cause)

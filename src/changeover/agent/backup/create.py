@@ -146,7 +146,7 @@ def _dump(store: Store, session: Session, wish: Wish, partial: Path) -> Record:
     if facts["standby"]:
         raise ActionError("standby", "this server is a standby: a backup is taken on the primary")
     program, version = _tool(store, session, facts["version"])
-    room = Room(store, session, store.root)
+    room = Room(session, store.root)
     room.ask(facts["bytes"], "the dump")
     partial.mkdir(mode=0o700)
     give(partial, 0o700, owner=tools.SYSTEM_USER)

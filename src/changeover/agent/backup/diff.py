@@ -211,5 +211,5 @@ def _schema(store: Store, kept: str) -> list[str]:
         with store.lock():
             place = scratch(store)
             texts = [side_database.settled(store, session, text, place, settings) for text in texts]
-    one, other = (definition_secrets.shown(store, text).splitlines() for text in texts)
+    one, other = (definition_secrets.shown(store.root, text).splitlines() for text in texts)
     return list(difflib.unified_diff(one, other, n=1, lineterm=""))[NAMED_LINES:]

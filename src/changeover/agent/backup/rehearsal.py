@@ -51,7 +51,7 @@ def begin(store: Store, backup: str, *, jobs: int = 0) -> Record:
         side_database.drop(session, clone)
         settings = manifest["settings"] | {"tablespace": None}  # that of what it is copied from
         made = properties.read(session, side) or {}
-        room = Room(store, session, properties.tablespace(session, side, made)["place"])
+        room = Room(session, properties.tablespace(session, side, made)["place"])
         room.ask(size, "the rehearsal's clone")
         copy = f"{_copy(session, side, clone, size)};\n"
         try:
@@ -85,7 +85,7 @@ def look(store: Store, backup: str) -> Record:
     schema = content.schema(store.server, program, clone, f"--exclude-schema={LEDGER}", major=major)
     with Session(store.server, clone) as inside:
         tables, sequences = _contents(inside), content.sequences(inside)
-    shown = definition_secrets.shown(store, schema)
+    shown = definition_secrets.shown(store.root, schema)
     return {"schema": shown, "tables": _own(tables), "sequences": _own(sequences)}
 
 
@@ -100,7 +100,7 @@ def live_schema(store: Store) -> Record:
     program = store.server.program("pg_dump", major)
     option = f"--exclude-schema={LEDGER}"
     schema = content.schema(store.server, program, store.database, option, major=major)
-    return {"schema": definition_secrets.shown(store, schema)}
+    return {"schema": definition_secrets.shown(store.root, schema)}
 
 
 def _contents(session: Session) -> Record:

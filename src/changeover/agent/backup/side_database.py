@@ -100,7 +100,7 @@ def restore(
     roles.require(session, manifest)
     drop(session, side)
     tablespace = properties.tablespace(session, store.database, manifest["settings"])
-    room = Room(store, session, tablespace["place"])
+    room = Room(session, tablespace["place"])
     room.ask(needed(manifest), "the restore beside the live one")
     begun = time.monotonic()
     try:
@@ -214,6 +214,8 @@ def settled(store: Store, session: Session, wanted: str, scratch: str, settings:
 def _difference(store: Store, wanted: str, found: str) -> str:
     import difflib  # noqa: PLC0415 - only a failure needs it
 
-    one, other = (definition_secrets.shown(store, text).splitlines() for text in (wanted, found))
+    one, other = (
+        definition_secrets.shown(store.root, text).splitlines() for text in (wanted, found)
+    )
     lines = difflib.unified_diff(one, other, "dump", "restored", n=1, lineterm="")
     return "\n".join(list(lines)[:40])

@@ -122,17 +122,6 @@ class Store:
                     time.sleep(0.1)
             yield file.fileno()
 
-    def room(self, directory: Path, needed: int, purpose: str) -> None:
-        """Refuse to begin what would fill a disk.
-
-        Raises:
-            ActionError: ``disk-too-small`` with the bytes needed and free.
-        """
-        free = shutil.disk_usage(directory).free
-        if free < needed:
-            message = f"{purpose} needs {needed} bytes in {directory}, {free} are free"
-            raise ActionError("disk-too-small", message, needed=needed, free=free)
-
 
 def _digest(text: str, letters: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:letters]

@@ -9,17 +9,16 @@ from __future__ import annotations
 import json
 import re
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from changeover.agent.backup import side_database
 from changeover.agent.physical import pgbackrest
 from changeover.agent.postgres.session import Session
 
 if TYPE_CHECKING:
-    from changeover.agent.backup.store import Store
+    from changeover.agent.backup.store import Record, Store
     from changeover.agent.physical.pgbackrest import Archive
 
-Record = dict[str, Any]
 # The timeline, the high and the low word; in the repository pgBackRest adds a digest.
 SEGMENT = re.compile(r"(?:^|/)[0-9A-F]{8}([0-9A-F]{8})([0-9A-F]{8})(?:-[0-9a-f]{40}|$)")
 WORD_BYTES = 1 << 32

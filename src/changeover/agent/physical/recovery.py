@@ -9,13 +9,13 @@ from __future__ import annotations
 import datetime as dt
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from changeover.agent.backup import create, price, side_database
 from changeover.agent.backup.store import now, read_sealed, write_sealed
 from changeover.agent.failure import ActionError
 from changeover.agent.physical import pgbackrest, scratch, state
-from changeover.agent.postgres.room import Room
+from changeover.agent.postgres.room import Room, require_free
 from changeover.agent.postgres.session import Session
 from changeover.agent.postgres.tools import literal
 from changeover.agent.system import durable
@@ -23,10 +23,9 @@ from changeover.agent.system import durable
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from changeover.agent.backup.store import Store
+    from changeover.agent.backup.store import Record, Store
     from changeover.agent.physical.pgbackrest import Archive
 
-Record = dict[str, Any]
 DRILLED = "drilled.json"
 # Since this version a target that the log does not reach ends the recovery.
 STOPS_SINCE = 13
@@ -83,7 +82,7 @@ def recover(store: Store, archive: Archive, wanted: str, backup: str) -> Record:
     """
     begun = time.monotonic()
     target, room = _agreed(store, archive, wanted)
-    store.room(room, needed(store, target, copies=3), "the recovery beside the live cluster")
+    require_free(room, needed(store, target, copies=3), "the recovery beside the live cluster")
     label, options = target.backup["label"], target.options
     with scratch.cluster(store, archive, label, options) as (then, oldest):
         recovered = round(time.monotonic() - begun, 2)
@@ -105,7 +104,7 @@ def drill(store: Store, archive: Archive, wanted: str) -> Record:
     """
     begun = time.monotonic()
     target, room = _agreed(store, archive, wanted)
-    store.room(room, needed(store, target, copies=0), "the drill beside the live cluster")
+    require_free(room, needed(store, target, copies=0), "the drill beside the live cluster")
     label, options = target.backup["label"], target.options
     with scratch.cluster(store, archive, label, options) as (then, oldest):
         recovered = time.monotonic()
@@ -228,7 +227,7 @@ def needed(store: Store, target: Target, *, copies: int) -> int:
     place = scratch.directory(store).parent
     with Session(store.server, store.database) as session:
         sizes = session.row(SIZES)
-        spare = Room(store, session, place).spare()
+        spare = Room(session, place).spare()
     whole = max(int(target.backup["info"]["size"]), int(sizes["every"]))
     return int(whole * scratch.GROWTH) + copies * int(sizes["own"]) + spare
 

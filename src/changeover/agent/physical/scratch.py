@@ -184,7 +184,7 @@ def started(store: Store, root: Path) -> Iterator[Server]:
     with Session(store.server, side_database.MAINTENANCE) as session:
         settings = {str(row["name"]): str(row["setting"]) for row in session.rows(TAKEN_OVER)}
         program = store.server.program("postgres", session.major)
-        room = Room(store, session, root)
+        room = Room(session, root)
     for name in ("postgresql.conf", "pg_ident.conf"):
         _write(root / name, "")
     _write(root / "pg_hba.conf", "local all postgres peer\n")

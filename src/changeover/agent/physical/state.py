@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from changeover.agent.backup import side_database
 from changeover.agent.backup.store import now, read_sealed, write_sealed
@@ -14,10 +14,9 @@ from changeover.agent.postgres.session import Session
 from changeover.agent.postgres.tools import literal
 
 if TYPE_CHECKING:
-    from changeover.agent.backup.store import Store
+    from changeover.agent.backup.store import Record, Store
     from changeover.agent.physical.pgbackrest import Archive
 
-Record = dict[str, Any]
 POINTS = "points.json"
 # Where Debian has the server write, and what it prints the archive's command's words to.
 SERVER_LOGS = Path("/var/log/postgresql")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from changeover.agent.backup.store import Record
+    from changeover.agent.postgres.session import Record
 
 HASHES = f"""
 SELECT {NAMED} AS name, json_object_agg(a.attname, format('coalesce(' || CASE

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from changeover.agent.backup.store import Store
 
 KEY = "definitions.key"
 KEY_BYTES = 32
@@ -77,13 +76,18 @@ def hidden(text: str, mark: Callable[[str], str]) -> str:
     return OPTIONS.sub(lambda found: OPTION.sub(option, found[0]), text)
 
 
-def shown(store: Store, text: str) -> str:
-    """Return definitions for people, files and other hosts; what is compared later is marked the same."""
+def shown(root: Path, text: str) -> str:
+    """Return definitions for people, files and other hosts; what is compared later is marked the same.
+
+    Args:
+        root: Where the app's key for these marks is kept.
+        text: The definitions.
+    """
     key: list[bytes] = []
 
     def mark(value: str) -> str:
         if not key:
-            key.append(_key(store.root))
+            key.append(_key(root))
         digest = hmac.new(key[0], value.encode(errors="surrogateescape"), hashlib.sha256)
         return f"(hidden {digest.hexdigest()[:MARK_LETTERS]})"
 

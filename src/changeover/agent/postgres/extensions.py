@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from changeover.agent.backup.store import Record
-    from changeover.agent.postgres.session import Session
+    from changeover.agent.postgres.session import Record, Session
 
 VERSIONS = "SELECT extname AS name, extversion AS version FROM pg_extension"
 TABLES = """

@@ -13,8 +13,7 @@ from changeover.agent.postgres.tools import identifier, literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from changeover.agent.backup.store import Record
-    from changeover.agent.postgres.session import Session
+    from changeover.agent.postgres.session import Record, Session
 
 # What nobody wrote: a generated value, a default that is a constant, and what rows from before the
 # column was added were given without being written.

@@ -14,8 +14,7 @@ from changeover.agent.postgres.tools import identifier, literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from changeover.agent.backup.store import Record
-    from changeover.agent.postgres.session import Session
+    from changeover.agent.postgres.session import Record, Session
 
 BUILTIN_SINCE = 17
 DEFAULT = "pg_default"

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
-    from changeover.agent.backup.store import Record
-    from changeover.agent.postgres.session import Session
+    from changeover.agent.postgres.session import Record, Session
 
 NAMED = """
 SELECT DISTINCT r.rolname AS name FROM pg_shdepend s

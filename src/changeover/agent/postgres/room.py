@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from changeover.agent.failure import ActionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from changeover.agent.backup.store import Store
     from changeover.agent.postgres.session import Session
 
 LOG = """
@@ -24,18 +26,28 @@ pg_size_bytes(coalesce(current_setting('wal_keep_size', true), '0'))) AS most"""
 RESERVE_BYTES = 128 << 20
 
 
+def require_free(directory: Path, needed: int, purpose: str) -> None:
+    """Refuse to begin what would fill a disk.
+
+    Raises:
+        ActionError: ``disk-too-small`` with the bytes needed and free.
+    """
+    free = shutil.disk_usage(directory).free
+    if free < needed:
+        message = f"{purpose} needs {needed} bytes in {directory}, {free} are free"
+        raise ActionError("disk-too-small", message, needed=needed, free=free)
+
+
 class Room:
     """The file systems of a server, and one more that something is about to grow on.
 
     Args:
-        store: The app's backups.
         session: A session of the live server.
         place: A directory where it grows; the server's data directory by default.
     """
 
-    def __init__(self, store: Store, session: Session, place: Path | None = None) -> None:
+    def __init__(self, session: Session, place: Path | None = None) -> None:
         facts = session.row(LOG)
-        self._store = store
         self._data = Path(str(facts["data"]))
         self._log = self._data / "pg_wal"
         self._most_log = int(facts["most"])
@@ -53,7 +65,7 @@ class Room:
         """
         for directory, kept in self._kept():
             own = needed if directory == self.place else 0
-            self._store.room(directory, own + kept, purpose)
+            require_free(directory, own + kept, purpose)
 
     def watch(self, purpose: str) -> None:
         """Refuse to go on where less is free than the live server may still write.
@@ -62,7 +74,7 @@ class Room:
             ActionError: ``disk-too-small`` with the bytes that are to stay free, and those that are.
         """
         for directory, kept in self._kept():
-            self._store.room(directory, kept, f"the live server, beside {purpose} that has grown,")
+            require_free(directory, kept, f"the live server, beside {purpose} that has grown,")
 
     def spare(self) -> int:
         """Return the bytes of the place's file system that are the live server's alone."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 Row = dict[str, Any]
+Record = dict[str, Any]
 # Row text depends on these, and a fingerprint must be the same in every database and session.
 SETTINGS = """
 SET statement_timeout = 0; SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = 0;

@@ -14,7 +14,7 @@ from changeover.agent.postgres.session import Session
 from changeover.agent.postgres.tools import identifier, literal
 
 if TYPE_CHECKING:
-    from changeover.agent.backup.store import Record
+    from changeover.agent.postgres.session import Record
 
 # For pg_dump and pg_restore alike; it keeps the password of a publisher out of backups, too.
 WITHOUT = "--no-subscriptions"
