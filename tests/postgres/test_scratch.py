@@ -97,7 +97,7 @@ def test_what_a_killed_run_left_is_gone_before_room_is_asked_for(
     root.mkdir()
     (root / "left").write_text("as much as a whole cluster")
     there: list[bool] = []
-    monkeypatch.setattr(Store, "room", lambda *_: there.append(root.exists()))
+    monkeypatch.setattr(recovery, "require_free", lambda *_: there.append(root.exists()))
 
     assert scratch.left(store) == len("as much as a whole cluster")
     recovery.drill(store, archive, now(archive))

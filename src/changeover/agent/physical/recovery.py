@@ -78,7 +78,7 @@ def recover(store: Store, archive: Archive, wanted: str, backup: str) -> Record:
 
     Raises:
         ActionError: ``target-future``, ``target-too-early``, ``target-unknown``; ``disk-too-small``;
-            as of ``physical_scratch.cluster`` and ``backup_create.create``.
+            as of ``scratch.cluster`` and ``create.create``.
     """
     begun = time.monotonic()
     target, room = _agreed(store, archive, wanted)

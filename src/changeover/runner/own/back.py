@@ -71,7 +71,7 @@ def judged(
 ) -> Judged | None:
     """Judge the way back of the database from a version to an older one; ``None`` where no own migrator ran.
 
-    Takes what ``undoing.in_the_way`` takes, and raises what it raises.
+    Takes what ``judgement.in_the_way`` takes, and raises what it raises.
     """
     rows = _changed(environment, app, releases, version, left)
     if not rows:
@@ -84,7 +84,7 @@ def stood(
 ) -> tuple[OwnFact, ...]:
     """Return what a verdict has to know of own migrators that ran and changed something, in that order.
 
-    Takes what ``undoing.in_the_way`` takes, and raises what it raises.
+    Takes what ``judgement.in_the_way`` takes, and raises what it raises.
     """
     return _facts(_changed(environment, app, releases, version, left), releases)
 
