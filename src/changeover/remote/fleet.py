@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from changeover import agent_archive
 from changeover.errors import ChangeoverError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from changeover.remote.line import Reply
 
 Action = dict[str, Any]
+T = TypeVar("T")
 Event = dict[str, Any]
 PROTOCOL = 1
 # A person who interrupts is answered; the hosts go on to the end of the action at hand by themselves.
@@ -193,7 +194,12 @@ def on_each(
             leaving.set()
             _leave(fleet, asked)
             raise
-    return Answers(replies, errors)
+    return Answers(_ordered(hosts, replies), _ordered(hosts, errors))
+
+
+def _ordered(hosts: Sequence[Host], found: Mapping[str, T]) -> dict[str, T]:
+    """Return what hosts said in their order, whoever was first: what is told of it stays the same."""
+    return {host.name: found[host.name] for host in hosts if host.name in found}
 
 
 def _leave(fleet: Fleet, asked: Sequence[Future[None]]) -> None:

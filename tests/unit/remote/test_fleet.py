@@ -138,3 +138,27 @@ def fleet_of(
         report=report,
         connect=connect,
     )
+
+
+def test_what_hosts_said_is_told_in_their_order_whoever_was_first(project: Project) -> None:
+    hosts = project.environment.hosts_in("app")
+    ended = threading.Event()
+
+    class Failing(Line):
+        def __init__(self, environment: Environment, host: Host) -> None:
+            super().__init__(environment, host)
+            self.host = host
+
+        def agent(self, *_: object, **__: object) -> list[Reply]:
+            if self.host.name == hosts[-1].name:
+                ended.set()
+            else:
+                assert ended.wait(60)
+            raise HostUnreachable("no answer", hint="look", host=self.host.name)
+
+    answers = on_each(
+        fleet_of(project.environment, Failing, print), hosts, lambda _: [action("state")]
+    )
+
+    assert list(answers.errors) == [host.name for host in hosts]
+    assert len(hosts) > 1

@@ -238,3 +238,42 @@ def test_an_abort_ends_a_share_before_anything_else(
     acts = [name for host, name in machines.order if host == "one" and name != "state"]
     assert acts.index("canary_end") < acts.index("revert")
     assert set(clients.percent.values()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("held", "begun"),
+    [
+        ({"one": 50, "two": 50}, [50]),
+        ({"one": 50, "two": 5}, [5, 50]),
+        ({"one": 50}, [5, 50]),
+        ({"one": 50, "two": 50, "of": 9}, [5, 50]),
+    ],
+    ids=["both", "one of them less", "one of them none", "of another deployment"],
+)
+def test_who_goes_on_while_hosts_hold_a_share_begins_with_that_one(
+    desk: Desk, machines: Machines, clients: Clients, held: dict[str, int], begun: list[int]
+) -> None:
+    run = desk.run()
+    of = "another" if "of" in held else run.fleet.deployment
+    for name in ("one", "two"):
+        state = machines[name]._state  # noqa: SLF001
+        share = {"deployment": of, "colour": NEW, "percent": held.get(name), "at": "then"}
+        told = {"canary": share if name in held else None}
+
+        def answer(action: Event, state: Any = state, told: Event = told) -> Event:  # noqa: ANN401
+            return {**state(action), **told}
+
+        object.__setattr__(machines[name], "_state", answer)
+    asked: list[int] = []
+    begin = clients._canary  # noqa: SLF001
+
+    def noted(action: Event) -> Event:
+        asked.append(action["percent"])
+        return begin(machines["one"], action)
+
+    object.__setattr__(machines["one"], "_canary", noted)
+
+    forward.walk(run, canaried(5, 50), steal=True)
+
+    assert asked == begun
+    assert machines.live == [NEW, NEW]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from changeover.errors import CheckRed
-from changeover.executors import canary
+from changeover.executors import canary, operate
 from changeover.outcome import Outcome
 from changeover.policy import gates
 from changeover.policy.canary import EVERYBODY
@@ -50,6 +50,8 @@ def share(
         CanaryRed, CanaryIdle: A gate is red; both colours' figures are in the message.
         ChangeoverError: A host does not do as it is told.
     """
+    if _passed(run, step):
+        return Outcome(says=f"a larger share is on {step.colour} still", changed=False)
     results = canary.begin(run.fleet, run.app_hosts, step).each("canary")
     if any(result["live"] for result in results.values()):
         canary.end(run.fleet, run.app_hosts).check()
@@ -62,6 +64,22 @@ def share(
         watching.look()
         if watching.over():
             return Outcome(says=watching.words, figures=watching.figures)
+
+
+def _passed(run: Run, step: Canary) -> bool:
+    """Tell whether every host holds a larger share that an earlier run of this deployment began.
+
+    It was begun once this one had passed: whoever goes on in time sends no client back and forth.
+    """
+    if not any(run.fleet.seen.get(host.name, {}).get("canary") for host in run.app_hosts):
+        return False
+    states = operate.states(run.fleet, run.app_hosts).each("state")
+    held = [state.get("canary") or {} for state in states.values()]
+    mine = (run.fleet.deployment, step.colour)
+    return all(
+        (each.get("deployment"), each.get("colour")) == mine and each["percent"] > step.percent
+        for each in held
+    )
 
 
 @dataclass(slots=True)
