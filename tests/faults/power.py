@@ -18,7 +18,7 @@ CAUSE = "the only host is off"
 # A host without power has no process left after less.
 LOOKS, LOOK_SECONDS = 60, 0.5
 # What ran the host is there for a moment longer than what ran on it.
-ENDING_SECONDS = 2.0
+ENDING_SECONDS = 5.0
 
 
 @dataclass(kw_only=True)

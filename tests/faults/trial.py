@@ -217,7 +217,9 @@ def _ended(
     stage: Stage, moment: Moment, verb: Verb, struck: Ended
 ) -> tuple[list[Ended], int, tuple[str, ...]]:
     """End what was begun; return how, how much of it was by hand, and what may be there then."""
-    whole = struck.code in {0, 1, 3} and "changeover abort" not in struck.said
+    # What nothing takes back is ended by the same command, unless it was done.
+    codes = {0, 1, 3} if verb.back else {0}
+    whole = struck.code in codes and "changeover abort" not in struck.said
     if moment.kind in HOST and whole:
         return [], 0, {0: ("after",), 1: ("inert",), 3: ("inert",)}[struck.code]
     words = verb.forward if moment.way == "forward" or verb.back is None else verb.back
