@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from .condition import differences, left_by_power, taken_back
+from .condition import but_proved, differences, left_by_power, taken_back
 from .controller import STRUCK
 
 if TYPE_CHECKING:
@@ -237,4 +237,4 @@ def _ended(
 def _differs(wanted: Conditions, name: str, found: Sequence[str]) -> list[str]:
     if name in {"before", "inert"}:
         return taken_back(wanted["before"], wanted["after"], found, inert=name == "inert")
-    return differences(wanted[name], found)
+    return but_proved(differences(wanted[name], found))
