@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from changeover.runner.lease.holder import ALIVE_SECONDS
 
 from .condition import but_proved, differences, left_by_power, taken_back
 from .controller import STRUCK
@@ -228,6 +231,9 @@ def _ended(
     if last.code == 2 and BEGUN_NOTHING in last.said:
         return ended, 0, ("before", "after")
     if last.code == 2 and CONFIRMED in last.said:
+        if moment.root != "first":
+            # Only the controller that began it knows that its process is gone; others wait, as told.
+            time.sleep(ALIVE_SECONDS)
         ended.append(stage.run("rollback", root=moment.root))
         return ended, int(ended[-1].code != 0), ("back",)
     wanted = "after" if words == verb.forward else "before"

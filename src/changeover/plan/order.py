@@ -24,7 +24,8 @@ START_SECONDS = 60
 FENCE_DRAIN_SECONDS = 10
 DEADMAN_SECONDS = 120
 # How long a reload of Nginx waits at most for connections from before it to end, after users were
-# sent on. Nginx keeps an idle one for 15 s, so 16 s lose none; a rollback does not wait for them.
+# sent on. Nginx keeps an idle one for 15 s, so 16 s lose none; an abort waits for them, too, a
+# rollback does not.
 CLOSING_SECONDS = 16.0
 ROLLBACK_CLOSING_SECONDS = 0.5
 

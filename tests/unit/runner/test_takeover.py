@@ -10,6 +10,7 @@ from tests.unit.runner.desk import failed
 from tests.unit.runner.machine import NEW, OLD, Machine
 
 from changeover.errors import Mixed
+from changeover.plan.order import CLOSING_SECONDS
 from changeover.runner.lease import interruption, takeover
 from changeover.runner.rollback import back
 
@@ -102,6 +103,22 @@ def test_what_users_were_sent_back_to_is_proved(desk: Desk, machines: Machines) 
     assert isinstance(error, Mixed)
     assert "and is not proved: 1 of 1 smoke checks are red: health" in error.message
     assert error.hint == "changeover smoke --env demo shows what users get"
+
+
+def test_a_reload_waits_for_connections_as_long_as_a_deployment_does(
+    desk: Desk, machines: Machines
+) -> None:
+    asked: list[float] = []
+
+    def revert(action: dict[str, Any]) -> dict[str, Any]:
+        asked.append(action["closing_seconds"])
+        return dict(Machine._revert(machines["one"], action))  # noqa: SLF001 - the same machine
+
+    object.__setattr__(machines["one"], "_revert", revert)
+
+    abort(desk)
+
+    assert asked == [CLOSING_SECONDS]
 
 
 def test_the_database_host_is_not_needed(desk: Desk, machines: Machines) -> None:

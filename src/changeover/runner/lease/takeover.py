@@ -168,7 +168,7 @@ class _Taking:
             hosts=tuple(host.name for host in self.app_hosts),
             colour=self.goal,
             of=str(self.pending["deployment"]) if self.pending else None,
-            closing_seconds=order.ROLLBACK_CLOSING_SECONDS,
+            closing_seconds=order.CLOSING_SECONDS,
         )
         if self.goal is not None:
             goal, lost = version_of(self.goal), self.seen.lost
