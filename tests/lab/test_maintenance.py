@@ -31,13 +31,15 @@ def answered(user: User, **headers: str) -> Answer:
 
 
 def in_its_place(user: User) -> str:
-    """Write a release that takes the live one's place and is red once it is live; return its root."""
+    """Write a release that takes the live one's place, breaks its schema, and is red once it is live."""
     directory = user.root / "extra" / APP / VERSION
     shutil.copytree(CHECKOUT / "apps" / APP / "releases/8.0.0", directory)
     document = yaml.safe_load((directory / "release.yml").read_text())
     document |= {"version": VERSION, "follows": [LIVE], "direct": [], "strategy": "maintenance"}
     document |= {"smoke": [RED], "manual": []}
     (directory / "release.yml").write_text(yaml.safe_dump(document, sort_keys=False))
+    gone = "ALTER TABLE authentication_logs DROP COLUMN user_agent;\n"
+    (directory / "migrations/expand/007_user_agent_gone.sql").write_text(gone)
     return str(user.root / "extra")
 
 
@@ -74,15 +76,40 @@ def events(stream: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.splitlines()]
 
 
-def test_what_is_red_behind_the_page_ends_with_the_old_version_alone_and_the_page_gone(
+def signed_in(user: User) -> list[str]:
+    query = "SELECT request_id FROM authentication_logs WHERE user_agent = 'somebody'"
+    asked = f'cd / && runuser -u postgres -- psql -XAtq -d nox_api -c "{query}"'
+    return user.lab.ssh("host1", asked).splitlines()
+
+
+def sign_in(user: User, identity: str) -> None:
+    with contextlib.closing(Connection(user.lab.hosts["host1"]["address"])) as connection:
+        body = json.dumps({"provider": "google", "login_hint": "somebody@lab.test"})
+        headers = {"Content-Type": "application/json", "User-Agent": "somebody"}
+        connection.request("POST", "/api/auth/login", body, {**headers, "X-Request-Id": identity})
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()[:9]) == (200, b'{"token":')
+
+
+def test_what_is_red_behind_the_page_ends_with_the_old_version_and_every_row_from_before_it(
     user: User,
 ) -> None:
-    run = user.run("deploy", VERSION, "--yes", "--json", CHANGEOVER_RELEASES=in_its_place(user))
+    words = ("deploy", VERSION, "--yes")
+    done: list[str] = []
+    with user.start(*words, CHANGEOVER_RELEASES=in_its_place(user)) as process:
+        for line in process.stdout or ():
+            last = json.loads(line)
+            if last["type"] == "step-done":
+                done.append(last["step"])
+                if last["step"] == "backup":
+                    sign_in(user, "after-the-first-backup")
 
-    assert run.returncode == 3, run.stdout + run.stderr
-    done = [event["step"] for event in events(run.stdout) if event["type"] == "step-done"]
-    assert done.index("maintenance-on") < done.index("stop") < done.index("switch")
-    assert done[done.index("switch") + 1 :] == ["start-old", "revert", "smoke", "maintenance-off"]
+    assert process.returncode == 3, last
+    assert done.index("maintenance-on") < done.index("stop") < done.index("backup-again")
+    assert done.index("backup-again") < done.index("expand") < done.index("switch")
+    back = done[done.index("switch") + 1 :]
+    assert back == ["restore", "start-old", "revert", "smoke", "maintenance-off"]
+    assert signed_in(user) == ["after-the-first-backup"]
     told = events(user.run("status", "--json").stdout)
     (state,) = (each for each in told if each["type"] == "host")
     assert state["live"].startswith(f"{LIVE}-")
