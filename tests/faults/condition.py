@@ -60,8 +60,11 @@ WITHOUT_POWER = (
         "a lease that nobody renews ends by itself",
     ),
 )
-# What is not compared there: it goes with what these migrations add.
+# What is not compared there as it stands: it goes with what these migrations add.
 MOVED_BACK = (r"\S+ schema ", r"\S+ rows \S+ /\* all \*/", r'\\"ended\\": \{[^}]*\}')
+# It says how the lines of a schema follow each other: a part of what is added has an order of its own.
+ORDER = r"\S+ schema in order "
+BACKUP = r"\S+ entry \S+/ID "
 
 
 def condition(lab: Lab, database: str, app: str, rows: Sequence[str] = ()) -> list[str]:
@@ -115,8 +118,9 @@ def taken_back(
     beyond = Counter(found) - Counter(before)
     kept = Counter({line: count for line, count in beyond.items() if _is_kept(line, known)})
     proved = sum(count for line, count in kept.items() if "/proved.json " in line)
-    made = sum(count for line, count in kept.items() if line.endswith("/ID drwxr-x--- 0:105"))
+    made = sum(count for line, count in kept.items() if re.match(BACKUP, line))
     lines = differences(_unmoved(before), _unmoved((Counter(found) - kept).elements()))
+    lines += _unknown_schema(before, after, found)
     return lines + ["+ a backup that is not proved"] * (made - proved)
 
 
@@ -131,8 +135,26 @@ def but_proved(lines: Sequence[str]) -> list[str]:
     """Return what differs beyond backups that are proved: a run that goes on anew makes another."""
     backups = [line for line in lines if re.match(r"\+ " + KEPT_BACK[0][0], line)]
     proved = sum("/proved.json " in line for line in backups)
-    made = sum(line.endswith("/ID drwxr-x--- 0:105") for line in backups)
+    made = sum(bool(re.match(rf"\+ {BACKUP}", line)) for line in backups)
     return [line for line in lines if line not in backups or made > proved]
+
+
+def _unknown_schema(before: Sequence[str], after: Sequence[str], found: Sequence[str]) -> list[str]:
+    """Return what of a schema is neither from before nor from after, and what both have and it lacks.
+
+    A part of what is added may be there: the beginning of a column's line is such a part.
+    """
+    was, comes, there = _schema(before), _schema(after), _schema(found)
+    strange = {line for line in there if not any(one.startswith(line) for one in was | comes)}
+    gone = {line for line in was & comes if line not in there}
+    return [f"- {line}" for line in sorted(gone)] + [f"+ {line}" for line in sorted(strange)]
+
+
+def _schema(lines: Iterable[str]) -> set[str]:
+    whole, *_ = MOVED_BACK
+    return {
+        line.rstrip(",") for line in lines if re.match(whole, line) and not re.match(ORDER, line)
+    }
 
 
 def left_by_power(lines: Iterable[str]) -> list[str]:

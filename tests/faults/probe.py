@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import pwd
+import socket
 import stat
 import subprocess
 import sys
@@ -28,7 +29,9 @@ FOLDERS = (
     "/run/systemd/transient",
     "/var/lib/changeover",
     "/var/backups/changeover",
+    "/var/lib/haproxy",
 )
+BALANCER = Path("/run/haproxy/admin.sock")
 LONGEST = 1 << 20
 TEXT_KINDS = (".json", ".service", ".timer", ".conf", ".env")
 UNITS = (f"{APP}-*", "changeover-*")
@@ -144,6 +147,20 @@ def sockets() -> list[str]:
     return [f"listens {name}" for name in (*names, *ports)]
 
 
+def balancer() -> list[str]:
+    """Return a line for each server of a balancer: whether it is out of use by command."""
+    if not BALANCER.exists():
+        return []
+    with socket.socket(socket.AF_UNIX) as asked:
+        asked.settimeout(10)
+        asked.connect(str(BALANCER))
+        asked.sendall(b"show servers state\n")
+        told = b"".join(iter(lambda: asked.recv(1 << 16), b"")).decode()
+    header, *rows = [line.removeprefix("# ").split() for line in told.splitlines()[1:] if line]
+    each = [dict(zip(header, row, strict=False)) for row in rows]
+    return [f"server {one['be_name']}/{one['srv_name']} {one['srv_admin_state']}" for one in each]
+
+
 def ask(query: str, database: str = "postgres") -> list[str]:
     """Return the rows of a query, as the server's administrator."""
     os.chdir("/")
@@ -173,5 +190,5 @@ def database() -> list[str]:
 
 
 if __name__ == "__main__":
-    lines = [*files(), *units(), *processes(), *sockets()]
+    lines = [*files(), *units(), *processes(), *sockets(), *balancer()]
     sys.stdout.write(json.dumps(sorted([*lines, *(database() if DATABASE else [])])))

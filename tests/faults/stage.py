@@ -196,8 +196,11 @@ class Stage:
 
     @contextlib.contextmanager
     def load(self, rate: int) -> Iterator[dict[str, int]]:
-        """Write all the while; give what came of it, filled in at the end."""
-        found = {"sent": 0, "failed": 0, "off": 0, "lost": 0}
+        """Write all the while; give what came of it, filled in at the end.
+
+        ``ended`` is 1 where the client was there no more by then.
+        """
+        found = {"sent": 0, "failed": 0, "off": 0, "lost": 0, "ended": 0}
         if not rate:
             yield found
             return
@@ -206,6 +209,7 @@ class Stage:
         try:
             yield found
         finally:
+            found["ended"] = int(client.poll() is not None)
             client.send_signal(signal.SIGTERM)
             client.communicate(timeout=60)
         requests = history.read(records).requests

@@ -193,27 +193,34 @@ def attempt(
     stage.prepare(snapshot or verb.snapshot)
     with stage.load(rate) as load:
         begin(stage, verb)
-        struck = strike(stage, moment, verb.words)
+        struck, met = strike(stage, moment, verb.words)
         ended, by_hand, target = _ended(stage, moment, verb, struck)
         there = stage.condition()
         differs = min((_differs(wanted, name, there) for name in target), key=len)
-        if moment.kind in CONTROLLER and STRUCK not in struck.said:
-            differs.append("+ a run that was not struck")
         if moment.kind.startswith("off") and struck.code == 0:
             differs = left_by_power(differs)
+        if not met:
+            differs.append("+ a run that was not struck")
+    if load.get("ended"):
+        differs.append("+ a load that ended by itself: nobody knows what users saw then")
     return Found(struck=struck, ended=ended, differs=differs, load=load, by_hand=by_hand)
 
 
-def strike(stage: Stage, moment: Moment, words: Sequence[str]) -> Ended:
-    """Run a command that is struck at the moment; the fault is gone afterwards."""
+def strike(stage: Stage, moment: Moment, words: Sequence[str]) -> tuple[Ended, bool]:
+    """Run a command that is struck at the moment; return how it ended, and whether it was struck.
+
+    The fault is gone afterwards.
+    """
     if moment.kind in CONTROLLER:
         when, signals = CONTROLLER[moment.kind]
-        return stage.run(*words, strike=(when, str(moment.number), signals))
+        struck = stage.run(*words, strike=(when, str(moment.number), signals))
+        return struck, STRUCK in struck.said
     what, at = HOST[moment.kind]
     stage.arm(what, at, moment.number)
     struck = stage.run(*words)
-    stage.disarm()
-    return struck
+    passed = stage.disarm()[at]
+    # What has counted goes with the power.
+    return struck, bool(stage.power.gone) if what == "off" else passed >= moment.number
 
 
 def _ended(

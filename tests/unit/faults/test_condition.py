@@ -1,0 +1,116 @@
+"""What a struck run left is compared: the tables excuse what they name, and nothing beside it."""
+
+from __future__ import annotations
+
+import pytest
+from tests.faults.condition import comparable, differences, left_by_power, taken_back
+
+BACKUP = "host1 entry /var/backups/changeover/shop/ID drwxr-x--- 0:105"
+PROVED = "host1 file /var/backups/changeover/shop/ID/proved.json -rw------- 0:0"
+MIGRATION = "host1 migration|2.0.0/expand/001_tags|2.0.0|expand|abc|applied|1"
+BEFORE = [
+    "host1 link /run/shop/current -> 1.0.0-aaaaaaaa",
+    'host1 file /var/lib/changeover/shop/live.json -rw------- 0:0 "{\\"pending\\": null}"',
+    "host1 schema CREATE TABLE public.orders (",
+    "host1 schema     id bigint NOT NULL",
+    "host1 schema );",
+    "host1 schema in order 11",
+]
+COLOUR = ["host1 entry /opt/shop/releases/2.0.0-bbbbbbbb drwxr-xr-x 0:0"]
+AFTER = [
+    "host1 link /run/shop/current -> 2.0.0-bbbbbbbb",
+    *BEFORE[1:3],
+    "host1 schema     id bigint NOT NULL,",
+    "host1 schema     tags text[] DEFAULT '{}'::text[]",
+    "host1 schema );",
+    "host1 schema in order 22",
+    MIGRATION,
+    *COLOUR,
+    BACKUP,
+    PROVED,
+]
+
+
+def changed(instead: str, line: str) -> list[str]:
+    return [instead if each == line else each for each in BEFORE]
+
+
+def test_what_is_as_before_does_not_differ() -> None:
+    assert taken_back(BEFORE, AFTER, BEFORE) == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [BACKUP, PROVED],
+        [MIGRATION, "host1 schema     tags text[] DEFAULT '{}'::text[]"],
+        [MIGRATION, "host1 schema     tags text[]"],
+        ["host1 file /var/lib/changeover/shop/agent.lock -rw------- 0:0"],
+    ],
+)
+def test_a_proved_backup_and_what_migrations_add_may_stay(more: list[str]) -> None:
+    assert taken_back(BEFORE, AFTER, [*BEFORE, *more]) == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        BACKUP,
+        "host1 link /run/shop/next -> 2.0.0-bbbbbbbb",
+        "host1 unit Id=changeover-deadman-shop-1.timer ActiveState=active",
+        "host1 timer changeover-deadman-shop-1.timer",
+        "host1 process node src/server.js",
+        "host1 session changeover of shop_owner shop",
+        "host1 advisory lock 77",
+        "host1 invalid index orders_tags",
+        "host1 database shop_side of shop_owner open true limit -1",
+        "host1 migration|2.0.0/expand/001_tags|2.0.0|expand|abc|running|1",
+        "host1 schema CREATE TABLE public.half (",
+        "host1 server app/host1 1",
+        COLOUR[0],
+    ],
+)
+def test_what_is_left_beyond_that_differs(more: str) -> None:
+    assert taken_back(BEFORE, AFTER, [*BEFORE, more]) != []
+
+
+@pytest.mark.parametrize("line", [each for each in BEFORE if " in order " not in each])
+def test_what_is_missing_differs(line: str) -> None:
+    assert taken_back(BEFORE, AFTER, [each for each in BEFORE if each != line]) != []
+
+
+def test_a_schema_that_is_of_neither_side_differs() -> None:
+    found = changed("host1 schema     id integer NOT NULL", BEFORE[3])
+
+    assert taken_back(BEFORE, AFTER, found) == [
+        "- host1 schema     id bigint NOT NULL",
+        "+ host1 schema     id integer NOT NULL",
+    ]
+
+
+def test_a_colour_may_stay_where_it_is_whole_and_inert() -> None:
+    assert taken_back(BEFORE, AFTER, [*BEFORE, *COLOUR], inert=True) == []
+    part = "host1 entry /opt/shop/releases/2.0.0-bbbbbbbb/part drwxr-xr-x 0:0"
+    whole = [*AFTER, part]
+
+    assert taken_back(BEFORE, whole, [*BEFORE, *COLOUR], inert=True) != []
+
+
+def test_only_what_each_run_has_of_its_own_is_made_equal() -> None:
+    line = "h file /var/lib/changeover/shop/live.json -rw 0:0 20260115T101500-3fa2c1 2026-01-15T10:15:00Z"
+
+    assert comparable(line) == "h file /var/lib/changeover/shop/live.json -rw 0:0 ID TIME"
+    assert differences([comparable(line)], [comparable(line.replace("live", "lost"))]) != []
+
+
+def test_the_power_takes_nothing_of_a_disk() -> None:
+    gone = [
+        "- h listens /run/shop/http.sock",
+        "+ h file /var/lib/changeover/shop/lock.json -rw 0:0 x",
+    ]
+    lost = [
+        "- h file /var/lib/changeover/shop/live.json -rw 0:0 x",
+        "+ h listens /run/shop/http.sock",
+    ]
+
+    assert left_by_power([*gone, *lost]) == lost
