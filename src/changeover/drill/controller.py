@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 Event = dict[str, Any]
 CAUSE_LINES = 20
 END_SECONDS = 120
+# No trial's command takes as long: one that does hangs, which is what a drill is to find.
+LONGEST_SECONDS = 3600.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,13 +36,23 @@ class Controller:
     process: subprocess.Popen[str]
     events: list[Event] = field(default_factory=list)
 
-    def follow(self, step: str | None = None, strike: Callable[[], object] = lambda: None) -> int:
+    def follow(
+        self,
+        step: str | None = None,
+        strike: Callable[[], object] = lambda: None,
+        seconds: float = LONGEST_SECONDS,
+    ) -> int:
         """Read what it tells to its end, and strike once, as soon as a step has begun.
+
+        Args:
+            step: The step.
+            strike: What is done then.
+            seconds: After how long it is killed.
 
         Returns:
             Its exit code; negative for a signal that ended it.
         """
-        with self.process, _drained(self.process) as said:
+        with self.process, _drained(self.process) as said, _killed_after(seconds, self.process):
             struck = False
             for line in self.process.stdout or ():
                 self.events.append(_event(line))
@@ -95,6 +108,17 @@ def end(controller: Controller) -> None:
         except subprocess.TimeoutExpired:
             controller.process.kill()
             controller.process.communicate()
+
+
+@contextlib.contextmanager
+def _killed_after(seconds: float, process: subprocess.Popen[str]) -> Iterator[None]:
+    late = threading.Timer(seconds, process.kill)
+    late.daemon = True
+    late.start()
+    try:
+        yield
+    finally:
+        late.cancel()
 
 
 class _drained:  # noqa: N801 - reads as what it does to a process

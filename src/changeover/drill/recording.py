@@ -65,11 +65,14 @@ class Recording:
                 )
             time.sleep(PAUSE_SECONDS)
 
-    def further(self, requests: int) -> None:
-        """Wait until so many more requests are over, or for a minute."""
+    def further(self, requests: int) -> bool:
+        """Wait until so many more requests are over, for a minute at most; tell whether they are."""
         wanted, deadline = self.lines + requests, time.monotonic() + BEGIN_SECONDS
-        while self.lines < wanted and time.monotonic() < deadline:
+        while self.lines < wanted:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                return False
             time.sleep(PAUSE_SECONDS)
+        return True
 
     def end(self) -> History:
         """End the load and return all of it."""

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from changeover.release import App
 
 CUT_SECONDS = 30
+# OpenSSH calls a session's process sshd up to 9.7, and sshd-session from then on.
+CUT = "pkill -x -u $(id -u) 'sshd|sshd-session'"
+# How ssh ends whose session does.
+LOST = 255
 # So many requests are answered after the last command, so that what it left is seen.
 LAST_REQUESTS = 20
 
@@ -182,7 +186,9 @@ class _Strike:
         if fault.signal:
             self._deploying.signal(fault.signal)
         if fault.cuts:
-            _cut_ssh(self._setting.environment, self._setting.environment.hosts_in("app")[0])
+            host = self._setting.environment.hosts_in("app")[0]
+            if not _cut_ssh(self._setting.environment, host):
+                self._trial.red.append(f"no SSH session to {host.name} was ended")
         if self._shell:
             self._shell.run(fault.strike.replace("{app}", self._setting.app.app))
             if not fault.heal:
@@ -211,18 +217,19 @@ class _Strike:
             )
 
 
-def _cut_ssh(environment: Environment, host: Host) -> None:
-    """End every session of the deploy user on a host, the one that asks for it among them."""
+def _cut_ssh(environment: Environment, host: Host) -> bool:
+    """End every session of the deploy user on a host; tell whether the one that asks for it was ended."""
     with tempfile.TemporaryDirectory(prefix="changeover-drill-") as folder:
         config = Path(folder) / "ssh_config"
         config.write_text(access.ssh_config(environment, Path(folder)))
-        subprocess.run(
-            ["ssh", "-F", str(config), f"{host.name}-deploy", "pkill -x -u $(id -u) sshd"],
+        asked = subprocess.run(
+            ["ssh", "-F", str(config), f"{host.name}-deploy", CUT],
             capture_output=True,
             stdin=subprocess.DEVNULL,
             timeout=CUT_SECONDS,
             check=False,
         )
+    return asked.returncode == LOST
 
 
 def _back(setting: Setting, trial: Trial, before: str) -> None:
@@ -236,7 +243,8 @@ def _back(setting: Setting, trial: Trial, before: str) -> None:
 
 
 def _judged(setting: Setting, trial: Trial, load: Recording, before: str) -> None:
-    load.further(LAST_REQUESTS)
+    if not load.further(LAST_REQUESTS):
+        trial.red.append("the load ended before the trial did: nobody knows what users saw then")
     history = load.end()
     trial.judgement = judge(
         history,
