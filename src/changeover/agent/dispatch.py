@@ -12,6 +12,7 @@ from changeover.agent.colour import place, processes, retire
 from changeover.agent.failure import ActionError
 from changeover.agent.journal import Journal, told, written
 from changeover.agent.parameters import Parameters
+from changeover.agent.system import reserve
 from changeover.agent.system.clock import stamp
 from changeover.agent.traffic import canary, contracted, fence, maintenance, switch
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     Function = Callable[[Call, Parameters], Result]
 
 WAY_BACK = {"revert", "canary_end"}
+TAKING = {"lock", "steal"}
 READING_APART = {
     *(
         "backup_archive",
@@ -164,12 +166,7 @@ def _one(
     )
     if action.name in LEASING:
         record.begins(action)
-        function = LEASING[action.name]
-        return (
-            _guarded(function, call, action)
-            if action.name == "renew"
-            else _journaled(function, call, action)
-        )
+        return _leased(call, action)
     if action.name in RENEWING:
         record.begins(action)
         lease.check(call)
@@ -182,9 +179,22 @@ def _one(
         lease.check(call)
         return result
     record.begins(action)
-    with turn.taken(call, action.name, way_back=action.name in WAY_BACK) as acting:
+    back = action.name in WAY_BACK
+    with turn.taken(call, action.name, way_back=back) as acting:
         lease.check(acting)
+        if back:
+            return reserve.with_room(host.root, lambda: _journaled(function, acting, action))
         return _journaled(function, acting, action)
+
+
+def _leased(call: Call, action: Action) -> Result:
+    function, root = LEASING[action.name], call.host.root
+    if action.name == "renew":
+        return _guarded(function, call, action)
+    result = reserve.with_room(root, lambda: _journaled(function, call, action))
+    if action.name in TAKING:
+        reserve.keep(root)
+    return result
 
 
 def _reads(name: str) -> bool:

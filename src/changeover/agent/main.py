@@ -14,12 +14,14 @@ from changeover.agent.call import Call
 from changeover.agent.failure import ActionError
 from changeover.agent.journal import Journal
 from changeover.agent.protocol import Replies
+from changeover.agent.system import reserve
 from changeover.agent.system.program import Programs
 from changeover.agent.traffic import deadman, share, switch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from changeover.agent.call import Result
     from changeover.agent.host import Host
     from changeover.agent.protocol import Request
 
@@ -130,10 +132,14 @@ def _watch(version: str, app: str, deployment: str) -> int:
 def _take_back(present: Host, call: Call) -> int:
     journal = Journal(present.places(call.app.name).state / "journal.jsonl")
     about = {"deployment": call.deployment, "id": deadman.ENTRY, "action": deadman.ENTRY}
+
+    def take_back(acting: Call) -> Result:
+        journal.append({"phase": "intent", **about})
+        return switch.take_back(acting)
+
     try:
         with turn.taken(call, deadman.ENTRY, way_back=switch.awaited(call)) as acting:
-            journal.append({"phase": "intent", **about})
-            result = switch.take_back(acting)
+            result = reserve.with_room(present.root, lambda: take_back(acting))
     except ActionError as error:
         journal.append({"phase": "failed", **about, **error.as_fields()})
         print(error.message, error.cause or "", file=sys.stderr)  # noqa: T201 - systemd logs it
