@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from changeover.errors import ChangeoverError, CheckRed, Failed, Interrupted, Mixed
 from changeover.executors import lease
+from changeover.remote.failures import AgentFailed
 from changeover.remote.fleet import action, on_each
 
 if TYPE_CHECKING:
@@ -99,6 +100,12 @@ def reasons(lost: Mapping[str, ChangeoverError]) -> Sequence[str]:
         error.message if host in error.message else f"{host}: {error.message}"
         for host, error in lost.items()
     ]
+
+
+def after(error: ChangeoverError, then: str) -> str:
+    """Return what to type once what a host itself names is done, where it names something."""
+    own = error.detail.get("hint") if isinstance(error, AgentFailed) else None
+    return f"{own}, then {then}" if own else then
 
 
 def look(run: Run) -> str:

@@ -10,7 +10,7 @@ from tests.unit.runner.desk import failed
 from tests.unit.runner.machine import NEW, OLD
 
 from changeover.errors import Interrupted, Mixed
-from changeover.remote.failures import HostUnreachable
+from changeover.remote.failures import AgentFailed, HostUnreachable
 from changeover.runner.rollback import back
 
 if TYPE_CHECKING:
@@ -126,6 +126,23 @@ def test_where_no_host_goes_back_the_new_version_is_said_to_serve(
     assert (error.exit_code, machines["one"].live) == (4, NEW)
     assert error.message == "no host went back to 1.0.0: one: unhealthy"
     assert error.hint == f"changeover rollback --to {OLD} --env demo"
+
+
+def test_what_keeps_a_host_from_going_back_comes_before_the_same_command(
+    desk: Desk, machines: Machines
+) -> None:
+    said = {"hint": "correct other.conf on this host"}
+
+    def refuse() -> None:
+        raise AgentFailed("Nginx refuses other.conf", hint="", error="nginx-invalid", detail=said)
+
+    for name in ("one", "two"):
+        machines[name].on("revert", refuse)
+
+    error = failed(lambda: rollback(desk))
+
+    again = f"changeover rollback --to {OLD} --env demo"
+    assert error.hint == f"correct other.conf on this host, then {again}"
 
 
 def test_users_go_back_from_a_version_that_this_checkout_lacks(

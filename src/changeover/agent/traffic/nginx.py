@@ -75,15 +75,20 @@ def check(call: Call, candidate: Path | None) -> None:
         said = finished.said.replace(f"{sites}/", "sites-enabled/").replace(
             str(trial), "nginx.conf"
         )
-        raise ActionError("nginx-invalid", f"Nginx refuses {_at_fault(said, app)}", cause=said)
+        raise _refused(said, app)
 
 
-def _at_fault(said: str, app: str) -> str:
-    """Return what ``nginx -t`` stopped at: another's file is not the release's fault."""
+def _refused(said: str, app: str) -> ActionError:
+    """Return what ``nginx -t`` stopped at: another's file is not the release's fault, nor mended by it."""
     named = NAMED.search(said)
     if named is None or named[1].endswith(f"sites-enabled/{app}.conf"):
-        return "the release's site"
-    return f"{named[1]}, which is not of this release"
+        return ActionError("nginx-invalid", "Nginx refuses the release's site", cause=said)
+    return ActionError(
+        "nginx-invalid",
+        f"Nginx refuses {named[1]}, which is not of this release",
+        cause=said,
+        hint=f"correct {named[1]} on this host, or take it away, until nginx -t is green",
+    )
 
 
 @contextlib.contextmanager

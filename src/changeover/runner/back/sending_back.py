@@ -59,7 +59,8 @@ def send_back(
             message += (
                 f"; {', '.join(mended.undone)} is undone, which {plan.version} may not run without"
             )
-        return endings.mixed(run, message, second, hint=endings.look(run))
+        hint = endings.after(second, endings.look(run))
+        return endings.mixed(run, message, second, hint=hint)
     if version and not first:
         mended = mend(run, version, plan.version)
     return arrived(run, plan, red, error, behind, mended, resumed=resumed)

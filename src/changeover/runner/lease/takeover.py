@@ -243,6 +243,7 @@ class _Taking:
                     f"start {lost}, or where it never comes back take it out of the inventory,"
                     f" then changeover abort --env {name} again"
                 )
+            hint = endings.after(error, hint)
             return endings.mixed(self.run, message, error, hint=hint, goes_on=True)
         if self.lost_apps:
             return self._half(f"{self._said}, and is not proved: {error.message}")

@@ -91,7 +91,8 @@ def failed(way: Way, error: ChangeoverError) -> ChangeoverError:
 def _went_nowhere(way: Way, error: ChangeoverError) -> ChangeoverError:
     """End where no host answered that it went back; what users need where they stay is applied again."""
     message = f"no host went back to {way.version}: {error.message}"
-    hint = f"changeover rollback --to {way.colour} --env {way.run.environment.name}"
+    again = f"changeover rollback --to {way.colour} --env {way.run.environment.name}"
+    hint = endings.after(error, again)
     if names := undone.needed(way.undo):
         if undone.all_stayed(way.run, way.app_hosts, way.live):
             return _put_back(way, error, message)
