@@ -47,6 +47,8 @@ def lock(fleet: Fleet, hosts: Sequence[Host], reason: str, seconds: int, *, stea
     for host, replies in answers.replies.items():
         fleet.fences[host] = int(replies[name].result["number"])
         fleet.seen[host] = dict(replies["state"].result)
+        if before := replies[name].result.get("from"):
+            fleet.overtaken[host] = dict(before)
     if not answers.errors:
         return
     _let_go(fleet, [host for host in hosts if host.name in answers.errors], asked, answers.errors)

@@ -45,6 +45,7 @@ class Fleet:
         beyond: The number by host that a lease's has to exceed: a host that was made anew counts
             from 1 again, what it guards does not.
         seen: What each host said of itself right after its lease was taken.
+        overtaken: The lease by host that ours followed: nobody gave it back.
         sessions: How many requests each host was sent; renewals of the lease are not among them.
         connect: Opens the kept connection to a host.
         lines: The kept connections by host; several fleets of one command may share them.
@@ -60,6 +61,7 @@ class Fleet:
     fences: dict[str, int] = field(default_factory=dict)
     beyond: dict[str, int] = field(default_factory=dict)
     seen: dict[str, Event] = field(default_factory=dict)
+    overtaken: dict[str, Event] = field(default_factory=dict)
     sessions: Counter[str] = field(default_factory=Counter)
     connect: Callable[[Environment, Host], Line] = Line
     lines: dict[str, Line] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from changeover.errors import ChangeoverError, Interrupted
 from changeover.executors import lease
 from changeover.plan.order import LEASE_SECONDS
 from changeover.runner import database, endings
+from changeover.runner.back import withdrawal
 from changeover.runner.fleet import away, survey
 from changeover.runner.lease import holder
 
@@ -70,6 +71,7 @@ def leased(
     try:
         holder.take(run, hosts, reason, LEASE_SECONDS, steal=False)
         with run.holding(hosts):
+            withdrawal.overtaken(run)
             # From here on what was done is told, whatever becomes of the journal.
             run.unstoppable = True
             yield run

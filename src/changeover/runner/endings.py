@@ -32,7 +32,7 @@ def mixed(
     Where the same verb ``goes_on``, the lease is left to expire: the hosts know what it was for.
     """
     if goes_on:
-        _let_expire(run)
+        let_expire(run)
     else:
         lease.unlock(run.fleet, run.lease_hosts)
     end = run.end("mixed", Mixed.exit_code, message)
@@ -59,7 +59,7 @@ def interrupted(run: Run, message: str, *, hint: str, free: bool) -> Interrupted
     if free:
         lease.unlock(run.fleet, run.lease_hosts)
     else:
-        _let_expire(run)
+        let_expire(run)
     end = run.end("interrupted", Interrupted.exit_code, message)
     return Interrupted(str(end["message"]), hint=hint)
 
@@ -69,12 +69,12 @@ def known(error: Exception) -> ChangeoverError:
     return error if isinstance(error, ChangeoverError) else unexpected(error)
 
 
-def _let_expire(run: Run) -> None:
+def let_expire(run: Run) -> None:
     """Have the lease end by itself in a second, and say on the hosts whose it was."""
     held = [host for host in run.lease_hosts if host.name in run.fleet.fences]
-    on_each(run.fleet, held, lambda _: [action("renew", ttl_seconds=LAST_SECONDS)])
-    for host in held:
-        run.fleet.fences.pop(host.name, None)
+    told = on_each(run.fleet, held, lambda _: [action("renew", ttl_seconds=LAST_SECONDS)])
+    for name in told.replies:
+        run.fleet.fences.pop(name, None)
 
 
 def unexpected(error: Exception) -> Failed:

@@ -4,6 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from changeover.agent.backup import swap
+from changeover.agent.backup.store import Store
+from changeover.agent.postgres.tools import Server
+
 if TYPE_CHECKING:
     from tests.postgres.backup.conftest import Site
 
@@ -47,3 +51,18 @@ def test_a_proved_backup_stays_and_its_database_goes(site: Site) -> None:
 
     assert (gone["dropped"], gone["removed"]) == ([f"{site.shop.name}_verify_one"], False)
     assert (beside(site), backups(site)) == ([], ["one"])
+
+
+def test_nothing_goes_while_a_restore_is_unfinished_that_may_need_it(site: Site) -> None:
+    site.create()
+    site.act("backup_verify", backup="one", keep=True)
+    store = Store(
+        root=site.backups, app="shop", database=site.shop.name, server=Server(socket="", port=0)
+    )
+    facts = {"backup": "one", "at": "2026-01-01T00:00:00Z", "deployment": "d"}
+    number = site.shop.value("SELECT oid::int FROM pg_database WHERE datname = current_database()")
+    swap.begin(store, facts | {"live": site.shop.name, "live_oid": 0, "side_oid": number})
+
+    assert site.act("backup_withdraw", backup="one")["skipped"]
+
+    assert beside(site) == ["_verify_one"]

@@ -43,6 +43,7 @@ class Machine:
     restored: Event = field(default_factory=lambda: dict(RESTORED))
     lock: Event | None = None
     nonce: str = ""
+    deployment: str = ""
     reachable: bool = True
     asked: list[str] = field(default_factory=list)
     left_open: int = 0
@@ -66,7 +67,7 @@ class Machine:
     def answer(self, request: Event) -> list[Reply]:
         if self.older and request["agent"]:
             raise AgentOutdated(f"{self.name} is older", hint="provision", host=self.name)
-        replies = []
+        replies, self.deployment = [], str(request["deployment"])
         for action in request["actions"]:
             name = action["action"]
             if name in self.before:
@@ -132,13 +133,14 @@ class Machine:
                 error="lock-held",
                 detail={"holder": self.lock},
             )
-        self.lock = {"reason": action["reason"], "owner": action["owner"]}
-        self.nonce = str(action["nonce"])
-        return {"number": max(7, action.get("at_least", 0))}
+        return self._steal(action)
 
     def _steal(self, action: Event) -> Event:
-        self.lock = None
-        return self._lock(action)
+        before = self.lock if self.nonce != action["nonce"] else None
+        named = {"reason": action["reason"], "owner": action["owner"]}
+        self.lock = {**named, "deployment": self.deployment}
+        self.nonce = str(action["nonce"])
+        return {"number": max(7, action.get("at_least", 0)), "from": before}
 
     def _renew(self, action: Event) -> Event:
         if self.lock:

@@ -11,7 +11,7 @@ from tests.unit.runner.machine import NEW, OLD
 
 from changeover import steps
 from changeover.executors.backup import rehearsal as clones
-from changeover.remote.failures import HostUnreachable
+from changeover.remote.failures import HostUnreachable, SessionLost
 from changeover.runner.deployment import bake, finish
 from changeover.runner.fleet import survey
 from changeover.runner.rollback import back
@@ -31,7 +31,13 @@ def test_the_old_colours_are_removed_and_the_live_one_stays(desk: Desk, machines
 
 @pytest.mark.parametrize(
     ("reason", "withdrawn"),
-    [("finalize", ["d0"]), ("finalize early: it is tried", ["d0"]), ("deploy 3.0.0", [])],
+    [
+        ("finalize", ["d0"]),
+        ("finalize early: it is tried", ["d0"]),
+        ("deploy 3.0.0", ["d0"]),
+        ("abort 3.0.0 of d1", ["d1"]),
+        ("backup create 3.0.0", []),
+    ],
 )
 def test_what_the_backup_of_one_that_was_cut_off_left_is_taken_away(
     desk: Desk,
@@ -48,6 +54,48 @@ def test_what_the_backup_of_one_that_was_cut_off_left_is_taken_away(
     finish.walk(finish.prepare(desk.context))
 
     assert taken == withdrawn
+
+
+def test_one_whose_host_lost_its_power_is_gone_on_with_at_once(
+    desk: Desk, machines: Machines
+) -> None:
+    one = machines["one"]
+    one.on("retire", one.lose)
+    error = failed(lambda: finish.walk(finish.prepare(desk.context, early="it leaks")))
+    assert (
+        error.hint == "when one answers, changeover finalize --early 'it leaks' --env demo goes on"
+    )
+    one.before.clear()
+    one.reachable = True
+    assert one.lock is not None
+
+    assert finish.walk(finish.prepare(desk.context))["message"] == "3.0.0 is final"
+
+    assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+
+
+def test_what_a_backup_left_on_a_host_that_was_off_is_taken_away_by_the_next_run(
+    desk: Desk, machines: Machines
+) -> None:
+    """The host is back before the lease is given back, and after what was left was to go."""
+    one, three = machines["one"], machines["three"]
+    one.on("retire", break_off)
+    three.on("backup_withdraw", lambda: three.refuse("agent-busy"))
+    error = failed(lambda: finish.walk(finish.prepare(desk.context)))
+    assert error.hint == "when three answers, changeover finalize --env demo goes on"
+    assert three.lock is not None
+    assert three.lock["expired"]
+    one.before.clear()
+    three.before.clear()
+
+    finish.walk(finish.prepare(desk.context))
+
+    assert three.asked.count("backup_withdraw") == 1
+    assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+
+
+def break_off() -> None:
+    raise SessionLost("one broke off", hint="look", host="one")
 
 
 def test_what_was_removed_is_told_where_it_cannot_be_written_down(

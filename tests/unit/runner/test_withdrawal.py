@@ -48,7 +48,8 @@ def test_a_host_that_is_lost_is_told_and_taken_back_at_once_when_it_answers(
     error = failed(lambda: deploy(desk))
 
     assert (
-        "1.0.0 serves; two does not answer, and what was begun there is not taken" in error.message
+        "1.0.0 serves; two does not answer as asked, and what was begun there is not taken"
+        in error.message
     )
     assert "nothing is half done" not in error.message
     assert error.hint.startswith("when two answers, changeover abort --env demo takes back")
@@ -59,6 +60,24 @@ def test_a_host_that_is_lost_is_told_and_taken_back_at_once_when_it_answers(
 
     assert takeover.abort(desk.context, force=False)["outcome"] == "done"
     assert two.withdrawn == [held]
+
+
+def test_what_stays_where_a_host_is_back_before_the_lease_is_given_back_is_told_and_taken_later(
+    desk: Desk, machines: Machines
+) -> None:
+    three = machines["three"]
+    machines["two"].on("start", break_off)
+    three.on("backup_withdraw", lambda: three.refuse("agent-busy"))
+
+    error = failed(lambda: deploy(desk))
+
+    assert "nothing is half done" not in error.message
+    assert error.hint.startswith("when three answers, changeover abort --env demo takes back")
+    machines["two"].before.clear()
+    three.before.clear()
+
+    assert deploy(desk).startswith("3.0.0 serves")
+    assert three.asked.count("backup_withdraw") == 1
 
 
 def test_one_that_told_what_is_wrong_has_cleared_up_itself(desk: Desk, machines: Machines) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover.agent.backup import manifests, rehearsal
+from changeover.agent.backup import manifests, rehearsal, swap
 from changeover.agent.backup.store import PARTIAL
 from changeover.agent.system import durable
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def withdraw(store: Store, backup: str) -> Record:
     """Drop a backup's databases beside the live one, and the backup itself unless it is proved.
 
+    While a restore is unfinished nothing goes: what it needs may be among them.
+
     Args:
         store: The app's backups.
         backup: Which one; it need not be there.
@@ -27,7 +29,7 @@ def withdraw(store: Store, backup: str) -> Record:
         ``dropped``, the databases; ``removed``, whether the backup went.
     """
     final = store.path(backup)
-    if not store.root.is_dir():
+    if not store.root.is_dir() or swap.read(store) is not None:
         return {"dropped": [], "removed": False, "skipped": True}
     dropped = rehearsal.end(store, backup)["dropped"]
     with store.lock():

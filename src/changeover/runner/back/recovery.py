@@ -158,19 +158,18 @@ def _before_switch(
             return running
     if "start" in begun:
         operate.stop(run.fleet, run.app_hosts, plan.colour, sending_back.STOP_SECONDS)
-    if red.id not in UNLEASED:
-        withdrawal.halves(run, error)
+    left = [] if red.id in UNLEASED else withdrawal.halves(run, error)
     if serving and red.id not in UNLEASED:
         mended = mend(run, serving, plan.version)
         if mended.undone or (mended.error and (mended.judged or _breaks(plan, begun))):
-            return _mended(run, plan, mended, f"{red.id}: {error.message}; {said}", error)
-    held = lease.unlock(run.fleet, run.lease_hosts).errors
+            return _mended(run, plan, mended, f"{red.id}: {error.message}; {said}", error, left)
+    held = withdrawal.let_go(run, left)
     if red.id in UNLEASED:
         error.message = f"{error.message}; nothing was changed"
     elif isinstance(red, steps.MigrateOwn):
         error.message = f"{red.id}: {error.message}; {said}"
     elif held or error.exit_code == Failed.exit_code:
-        error.message = f"{red.id}: {error.message}; {said}{_left(run, error, serving, list(held))}"
+        error.message = f"{red.id}: {error.message}; {said}{_left(run, error, serving, held)}"
     run.end("mixed" if isinstance(error, Mixed) else "failed", error.exit_code, error.message)
     return error
 
@@ -185,7 +184,7 @@ def _left(run: Run, error: ChangeoverError, serving: str | None, held: Sequence[
         f"changeover resume --env {name} goes on"
     )
     boots = f": it comes back on {serving} when it boots" if serving else ""
-    return f"; {hosts} does not answer, and what was begun there is not taken back{boots}"
+    return f"; {hosts} does not answer as asked, and what was begun there is not taken back{boots}"
 
 
 def _breaks(plan: Plan, begun: set[str]) -> bool:
@@ -195,7 +194,12 @@ def _breaks(plan: Plan, begun: set[str]) -> bool:
 
 
 def _mended(
-    run: Run, plan: Plan, mended: Mended, message: str, error: ChangeoverError
+    run: Run,
+    plan: Plan,
+    mended: Mended,
+    message: str,
+    error: ChangeoverError,
+    left: Sequence[str],
 ) -> ChangeoverError:
     """End where users stayed on a version that could not live with what stood in the database."""
     if mended.error is not None:
@@ -208,7 +212,7 @@ def _mended(
         smoke = f"changeover smoke --env {run.environment.name} shows what users get"
         message = f"{message}, and is not proved: {second.message}{mended.words}"
         return endings.mixed(run, message, second, hint=smoke)
-    lease.unlock(run.fleet, run.lease_hosts)
+    withdrawal.let_go(run, left)
     error.message = f"{message}, proved{mended.words}"
     run.end("failed", error.exit_code, error.message)
     return error

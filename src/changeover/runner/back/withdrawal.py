@@ -10,7 +10,8 @@ from changeover.executors import backup as backups
 from changeover.executors import lease, operate
 from changeover.executors.backup import rehearsal as clones
 from changeover.remote.failures import SessionLost
-from changeover.runner import database
+from changeover.runner import database, endings
+from changeover.runner.lease import holder
 from changeover.runner.own import back as own_back
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def withdraw(
     run: Run, hosts: Sequence[Host], deployment: str | None, *, goal: str | None, left: str
-) -> None:
+) -> list[str]:
     """Take away the colours, uploads and unproved backup of a deployment; what cannot go is told.
 
     Args:
@@ -32,17 +33,33 @@ def withdraw(
         goal: The colour that is gone back to.
         left: The version that is left.
 
+    Returns:
+        The hosts where some of it stays.
+
     Raises:
         LeaseTaken: A host is another run's by now.
     """
     # The undo of what its own migrator did is in its code.
     needed = own_back.stands(run, version_of(goal) if goal else None, left)
-    _colours(run, hosts, None if needed else deployment)
+    stays = _colours(run, hosts, None if needed else deployment)
     if deployment is not None:
-        backup(run, deployment)
+        stays += backup(run, deployment)
+    return list(dict.fromkeys(stays))
 
 
-def halves(run: Run, error: ChangeoverError) -> None:
+def overtaken(run: Run) -> None:
+    """Take away what the backups left of runs that are over, and whose leases nobody gave back.
+
+    Raises:
+        LeaseTaken: The database's host is another run's by now.
+    """
+    locks = run.fleet.overtaken.values()
+    runs = {holder.interrupted(lock) for lock in locks if holder.backs_up(lock)}
+    for each in sorted(filter(None, runs - {run.fleet.deployment})):
+        backup(run, each)
+
+
+def halves(run: Run, error: ChangeoverError) -> list[str]:
     """Take away what an agent left half made that did not tell how it ended.
 
     One that tells it has cleared up itself, and what it found wrong is to be seen. A colour that is whole
@@ -52,33 +69,60 @@ def halves(run: Run, error: ChangeoverError) -> None:
         run: The run that goes back before its switch, and holds the lease.
         error: What is red.
 
+    Returns:
+        The hosts where some of it stays.
+
     Raises:
         LeaseTaken: A host is another run's by now.
     """
-    if isinstance(error, SessionLost):
-        _colours(run, run.app_hosts, None)
-        backup(run, run.fleet.deployment)
+    if not isinstance(error, SessionLost):
+        return []
+    left = _colours(run, run.app_hosts, None) + backup(run, run.fleet.deployment)
+    return list(dict.fromkeys(left))
 
 
-def _colours(run: Run, hosts: Sequence[Host], deployment: str | None) -> None:
-    for error in operate.withdraw(run.fleet, hosts, deployment).errors.values():
-        _tell(run, error, f"what the deployment placed stays on {error.host}, inert")
+def let_go(run: Run, left: Sequence[str]) -> list[str]:
+    """Give the lease back; where something of this run stays, let it end in a second: that tells of it.
+
+    Args:
+        run: The run, at its end.
+        left: The hosts where something stays.
+
+    Returns:
+        The hosts that somebody has to go on with.
+    """
+    if not left:
+        return list(lease.unlock(run.fleet, run.lease_hosts).errors)
+    endings.let_expire(run)
+    return list(left)
 
 
-def backup(run: Run, deployment: str) -> None:
+def _colours(run: Run, hosts: Sequence[Host], deployment: str | None) -> list[str]:
+    errors = operate.withdraw(run.fleet, hosts, deployment).errors
+    for host, error in errors.items():
+        _tell(run, error, f"what the deployment placed stays on {host}, inert")
+    return list(errors)
+
+
+def backup(run: Run, deployment: str) -> list[str]:
     """Take away the backup of a run that is over, where it is not proved, and what was made of it.
+
+    Returns:
+        The database's host where it stays.
 
     Raises:
         LeaseTaken: The database's host is another run's by now.
     """
     host = database.database_host(run.environment, run.app)
     if host is None or host.name not in run.fleet.fences:
-        return
+        return []
     try:
         clones.withdraw(backups.vault_of(run.fleet), deployment)
     except ChangeoverError as error:
         name = run.environment.name
         _tell(run, error, f"changeover backup prune --env {name} removes what its backup left")
+        return [host.name]
+    return []
 
 
 def _tell(run: Run, error: ChangeoverError, says: str) -> None:

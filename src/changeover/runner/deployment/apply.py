@@ -9,6 +9,7 @@ from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import balance, lease, operate
 from changeover.outcome import Outcome
+from changeover.runner.back import withdrawal
 from changeover.runner.deployment import draining, proof, safety, shares
 from changeover.runner.fleet import away
 from changeover.runner.lease import holder
@@ -40,6 +41,7 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
             return proof.preflight(run, step)
         case steps.Lock():
             holder.take(run, run.lease_hosts, step.reason, step.seconds, steal=steal)
+            withdrawal.overtaken(run)
             return Outcome(says=f"held on {counted(len(run.lease_hosts), 'host')}")
         case steps.Fence():
             return balance.fence(fleet, run.environment.balancers, step)

@@ -86,18 +86,7 @@ def prepare(context: Context, *, early: str | None = None) -> Stage:
     reason = "finalize" if early is None else f"{EARLY}{early}"
     priced = restore_price.priced(run, situation)
     plan = finalization.finalize(priced, tuple(sorted(old)), reason)
-    return Stage(run=run, plan=plan, cut_off=_cut_off(states.values()))
-
-
-def _cut_off(states: Iterable[HostState]) -> tuple[str, ...]:
-    """Return the finalizations that hosts still hold a lease of."""
-    locks = [state.lock for state in states if state.lock]
-    found = {str(each.get("deployment")) for each in locks if _is_ours(str(each.get("reason")))}
-    return tuple(sorted(found))
-
-
-def _is_ours(reason: str) -> bool:
-    return reason == "finalize" or reason.startswith(EARLY)
+    return Stage(run=run, plan=plan)
 
 
 def _contract_begun(run: Run, states: Iterable[HostState], live: str) -> bool:
@@ -177,10 +166,10 @@ def walk(stage: Stage) -> Event:
             except KeyboardInterrupt as error:
                 raise _interrupted(run, plan, step) from error
             except ChangeoverError as error:
-                raise _failed(run, plan.version, step, error) from error
+                raise _failed(run, plan, step, error) from error
             except Exception as error:
                 failure = endings.unexpected(error)
-                raise _failed(run, plan.version, step, failure) from error
+                raise _failed(run, plan, step, failure) from error
     return run.end("done", 0, f"{plan.version} is final{_way_back(run, plan)}")
 
 
@@ -207,8 +196,6 @@ def _step(stage: Stage, step: steps.AnyStep) -> None:
     if isinstance(step, steps.Lock):
         again = f"changeover status --env {run.environment.name}"
         agreement.refuse_overtaken(run.fleet, run.app_hosts, plan.situation.live, hint=again)
-        for earlier in stage.cut_off:
-            withdrawal.backup(run, earlier)
 
 
 def _act(run: Run, plan: Plan, step: steps.AnyStep) -> Outcome:
@@ -222,23 +209,27 @@ def _act(run: Run, plan: Plan, step: steps.AnyStep) -> Outcome:
 
 def _interrupted(run: Run, plan: Plan, step: steps.AnyStep) -> ChangeoverError:
     run.unstoppable = True
-    why = next(_reasons(plan)).partition(EARLY)[2]
-    early = f"--early {shlex.quote(why)} " if why else ""
     return endings.interrupted(
         run,
         f"interrupted at {step.id}: {plan.version} serves all the while",
-        hint=f"changeover finalize {early}--env {run.environment.name} goes on",
+        hint=_again(run, plan),
         free=True,
     )
 
 
-def _failed(run: Run, version: str, step: steps.AnyStep, error: ChangeoverError) -> ChangeoverError:
+def _again(run: Run, plan: Plan) -> str:
+    why = next(_reasons(plan)).partition(EARLY)[2]
+    early = f"--early {shlex.quote(why)} " if why else ""
+    return f"changeover finalize {early}--env {run.environment.name} goes on"
+
+
+def _failed(run: Run, plan: Plan, step: steps.AnyStep, error: ChangeoverError) -> ChangeoverError:
     run.unstoppable = True
     refused = lease.taken(run.fleet, error)
     if refused:
         return endings.taken(run, refused, step.id)
-    withdrawal.halves(run, error)
-    lease.unlock(run.fleet, run.lease_hosts)
-    serves = "nothing was changed" if isinstance(step, steps.Lock) else f"{version} serves"
+    if held := withdrawal.let_go(run, withdrawal.halves(run, error)):
+        error.hint = f"when {', '.join(held)} answers, {_again(run, plan)}"
+    serves = "nothing was changed" if isinstance(step, steps.Lock) else f"{plan.version} serves"
     run.end("failed", error.exit_code, f"{error.message}; {serves}")
     return error

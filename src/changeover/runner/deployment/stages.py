@@ -31,12 +31,10 @@ class Stage:
     Args:
         run: The run.
         plan: Its plan.
-        cut_off: Earlier runs for the same that were cut off, whose backups are of no use.
     """
 
     run: Run
     plan: order.Plan
-    cut_off: tuple[str, ...] = ()
 
 
 def route(context: Context, version: str, *, direct: bool, alone: bool = False) -> tuple[str, ...]:

@@ -74,7 +74,7 @@ def waiting(lock: Event, environment: str) -> str:
         "deploy": f"changeover resume --env {environment} goes on, changeover abort takes it back",
         "abort": f"changeover abort --env {environment} goes on",
         "rollback": f"changeover rollback --env {environment} goes on",
-    }.get(kind, "the same command takes it over")
+    }.get(kind, "the same command takes it over on the machine that it ran on")
     look = f"wait, or look: changeover lock status --env {environment}"
     return f"{look}; where its process is gone, {gone}"
 
@@ -147,6 +147,11 @@ def interrupted(lock: Event) -> str | None:
     kind, _, rest = str(lock.get("reason")).partition(" ")
     of = rest.partition(" of ")[2] if kind == "abort" else lock.get("deployment")
     return str(of) if of else None
+
+
+def backs_up(lock: Event) -> bool:
+    """Tell whether a lease was taken for work that makes a backup for itself alone."""
+    return str(lock.get("reason")).partition(" ")[0] in {"deploy", "abort", "finalize", "db"}
 
 
 def canary_option(lock: Event) -> str | None:

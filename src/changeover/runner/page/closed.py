@@ -227,8 +227,7 @@ def take_back(
         )
         hint = f"changeover abort --env {name} goes on with going back"
         return endings.mixed(run, message, failure, hint=hint, goes_on=True)
-    withdrawal.halves(run, error)
-    lease.unlock(run.fleet, run.lease_hosts)
+    withdrawal.let_go(run, withdrawal.halves(run, error))
     if red.id not in SWITCHED:
         message = f"{red.id}: {error.message}; {found.live_version} serves again, proved{words}"
         error.message = str(run.end("failed", error.exit_code, message)["message"])
