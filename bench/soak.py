@@ -180,6 +180,8 @@ class Soak:
             time.sleep(WARM_SECONDS)
             yield
             time.sleep(self.rest)
+            if client.poll() is not None:
+                sys.exit("the load ended by itself: nobody knows what users saw then")
         finally:
             token.unlink()
             client.send_signal(signal.SIGTERM)

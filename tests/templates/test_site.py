@@ -136,3 +136,22 @@ def test_while_closing_every_server_ends_its_connections(version: str) -> None:
         found = {n: body for n, body in locations(server).items() if n.startswith("@closing")}
         assert found
         assert all("keepalive_timeout 0;" in body for body in found.values())
+
+
+def test_a_path_means_itself_while_connections_close() -> None:
+    app, found = (
+        release.load_app(CHECKOUT, "nox-api"),
+        release.load_release(CHECKOUT, "nox-api", "8.0.0"),
+    )
+    assert found.nginx
+    assert found.nginx.websocket
+    path = "/live(v2)|a.b*?"
+    proxy = found.nginx.websocket.model_copy(update={"path": path})
+    nginx = found.nginx.model_copy(update={"websocket": proxy})
+
+    text = rendered(CHECKOUT, app, found.model_copy(update={"nginx": nginx}))["site.conf"]
+
+    asked = re.search(r"_closing ~ (\^yes/live\S+)\) \{", text)
+    assert asked
+    assert re.search(asked[1], f"yes{path}")
+    assert not re.search(asked[1], "yes/livev2")
