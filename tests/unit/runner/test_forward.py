@@ -61,6 +61,15 @@ def test_one_host_that_is_ill_behind_the_balancer_takes_all_back(
     assert ("one", "confirm") not in machines.order
 
 
+def test_what_is_confirmed_is_done_where_the_way_back_cannot_be_told(
+    desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forward.own_back, "after_run", lambda *_: break_down())
+
+    assert deploy(desk).startswith("3.0.0 serves; the way back: instant")
+    assert machines.live == [NEW, NEW]
+
+
 @pytest.mark.parametrize("hosts", [("one", "two"), ("two",)])
 def test_a_deployment_that_was_overtaken_while_it_smoked_says_so_and_leaves_it_to_the_other(
     desk: Desk, machines: Machines, hosts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

@@ -185,8 +185,8 @@ def _way_back(run: Run, plan: Plan) -> str:
     try:
         between = {name.partition("/")[0] for name in plan.situation.pending}
         found = undoing.judge(run, plan.version, between)
-    except ChangeoverError as error:
-        return f"; the way back cannot be told: {error.message}"
+    except Exception as error:  # noqa: BLE001 - what cannot be taken back is done
+        return f"; the way back cannot be told: {endings.known(error).message}"
     return f"; the way back: {found.kind}: {found.because}"
 
 

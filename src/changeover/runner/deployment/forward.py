@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from changeover import steps
-from changeover.errors import ChangeoverError
 from changeover.plan.order import LEASE_SECONDS
 from changeover.release import load_releases
 from changeover.runner import endings
@@ -18,6 +17,7 @@ from changeover.runner.page import everywhere
 from changeover.runner.undo import judgement as undoing
 
 if TYPE_CHECKING:
+    from changeover.errors import ChangeoverError
     from changeover.plan.order import Plan
     from changeover.runner.run import Event, Run
     from changeover.verdict import Verdict
@@ -64,14 +64,15 @@ def _persistently(run: Run, plan: Plan, step: steps.AnyStep, *, steal: bool) -> 
 
 def _verdict(run: Run, plan: Plan) -> Verdict:
     """Return what going back costs from here; the rehearsal may have proved more than was known."""
-    planned = own_back.after_run(run, plan.situation.live_version, plan.situation.verdict)
-    if plan.situation.own or planned.kind not in {"revert", "restore"}:
-        return planned
+    planned = plan.situation.verdict
     try:
+        planned = own_back.after_run(run, plan.situation.live_version, planned)
+        if plan.situation.own or planned.kind not in {"revert", "restore"}:
+            return planned
         releases = load_releases(run.root, run.app.app)
         between = undoing.later(releases, plan.version, plan.situation.live_version)
         found = undoing.judge(run, plan.version, between)
-    except ChangeoverError:
+    except Exception:  # noqa: BLE001 - the version serves and is confirmed, whatever cannot be told
         return planned
     # The ledger of migrations does not know of an own migrator that ran before.
     return planned if found.kind == "instant" else found
