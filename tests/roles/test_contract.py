@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from changeover.agent.traffic import move
+from changeover.plan import order
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.parent for path in (CHECKOUT / "roles").glob("*/tasks"))
 OURS = {path.stem for path in (CHECKOUT / "playbooks/library").glob("*.py")}
@@ -141,3 +144,11 @@ def test_readmes_say_what_the_specs_say() -> None:
     )
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_nginx_keeps_no_idle_connection_for_longer_than_a_reload_waits() -> None:
+    kept = options(CHECKOUT / "roles/nginx")["nginx_keepalive_timeout"]["choices"]
+
+    assert max(int(each.removesuffix("s")) for each in kept) < min(
+        move.CLOSING_SECONDS, order.CLOSING_SECONDS
+    )

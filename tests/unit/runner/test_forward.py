@@ -64,7 +64,7 @@ def test_one_host_that_is_ill_behind_the_balancer_takes_all_back(
 def test_what_is_confirmed_is_done_where_the_way_back_cannot_be_told(
     desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forward.own_back, "after_run", lambda *_: break_down())
+    monkeypatch.setattr("changeover.runner.own.back.after_run", lambda *_: break_down())
 
     assert deploy(desk).startswith("3.0.0 serves; the way back: instant")
     assert machines.live == [NEW, NEW]
