@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.runner.desk import failed
 from tests.unit.runner.machine import NEW, OLD
-from tests.unit.runner.test_undoing import proved
+from tests.unit.runner.undo.test_judgement import proved
 
 from changeover.executors import migrate
 from changeover.executors.migrate.failures import StatementFailed

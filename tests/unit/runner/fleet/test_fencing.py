@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.runner.desk import failed
-from tests.unit.runner.test_away import FENCE, context, fenced, old_is_live
+from tests.unit.runner.fleet.test_away import FENCE, context, fenced, old_is_live
 
 from changeover.runner.fleet import catch_up, fencing
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.runner.deploying import plan
 from tests.unit.runner.desk import failed
+from tests.unit.runner.lease.test_takeover import LEASE
 from tests.unit.runner.machine import MOMENT, NEW, OLD
-from tests.unit.runner.test_takeover import LEASE
-from tests.unit.runner.test_undoing import RENAME, proved
+from tests.unit.runner.undo.test_judgement import RENAME, proved
 
 from changeover.errors import Failed, Mixed
 from changeover.executors import migrate

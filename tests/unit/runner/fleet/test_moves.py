@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from tests.unit.runner.test_survey import state
+from tests.unit.runner.fleet.test_survey import state
 
 from changeover.runner.fleet.moves import Move, moves
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.runner.desk import failed
+from tests.unit.runner.fleet.test_away import context
 from tests.unit.runner.machine import NEW, OLD, Machine
-from tests.unit.runner.test_away import context
 
 from changeover.errors import Mixed
 from changeover.runner.fleet import catch_up, survey

@@ -9,7 +9,7 @@ from changeover.plan.situation import Situation, Target
 from changeover.runner.deployment import forecast, stages
 from changeover.verdict import Verdict
 
-NOX_API = Path(__file__).parents[3] / "apps" / "nox-api" / "releases"
+NOX_API = Path(__file__).parents[4] / "apps" / "nox-api" / "releases"
 TARGET = Target(
     version="8.0.0",
     colour="8.0.0-bbbbbbbb",
