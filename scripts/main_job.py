@@ -131,6 +131,8 @@ def move(job: Job, records: Path) -> None:
         job.run("rollback")
         job.run("smoke")
         time.sleep(2)
+        if load.poll() is not None:
+            sys.exit("the load ended by itself: nobody knows what users saw then")
     finally:
         load.terminate()
         load.wait(timeout=30)
