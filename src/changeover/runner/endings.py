@@ -64,6 +64,12 @@ def interrupted(run: Run, message: str, *, hint: str, free: bool) -> Interrupted
     return Interrupted(str(end["message"]), hint=hint)
 
 
+def gave_up(run: Run, error: ChangeoverError, second: ChangeoverError) -> ChangeoverError:
+    """End where going back could not be done to its end, for a reason nobody thought of."""
+    message = f"{error.message}; going back stopped half way: {second.message}"
+    return mixed(run, message, second, hint=look(run))
+
+
 def known(error: Exception) -> ChangeoverError:
     """Return a failure as one that can be recovered from and told, whatever it is."""
     return error if isinstance(error, ChangeoverError) else unexpected(error)

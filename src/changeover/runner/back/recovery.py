@@ -10,6 +10,7 @@ from changeover.executors import lease, operate
 from changeover.plan import behind_page
 from changeover.runner import endings
 from changeover.runner.back import retreat, sending_back, unshared, withdrawal
+from changeover.runner.fleet import survey
 from changeover.runner.own import back as own_back
 from changeover.runner.own import migrator as own
 from changeover.runner.own.left import OwnMigratorRuns
@@ -85,12 +86,6 @@ def _before_switch_again(
     return sending_back.send_back(run, plan, red, error, resumed=True)
 
 
-def gave_up(run: Run, error: ChangeoverError, second: ChangeoverError) -> ChangeoverError:
-    """End where going back could not be done to its end, for a reason nobody thought of."""
-    message = f"{error.message}; going back stopped half way: {second.message}"
-    return endings.mixed(run, message, second, hint=endings.look(run))
-
-
 def _states(run: Run) -> list[dict[str, Any]]:
     answers = operate.states(run.fleet, run.app_hosts)
     return [dict(replies["state"].result) for replies in answers.replies.values()]
@@ -151,7 +146,7 @@ def _before_switch(
 ) -> ChangeoverError:
     begun = {step.id for step in plan.steps[: plan.steps.index(red) + 1]}
     serving = plan.situation.live_version
-    said = f"{serving} serves" if serving else "nothing was live and nothing is"
+    said = survey.unmoved(run.fleet, run.app_hosts, serving, error)
     if isinstance(red, steps.MigrateOwn) and not isinstance(error, OwnMigratorRuns):
         running = _migrator_cut_off(run, plan, error, said)
         if running is not None:

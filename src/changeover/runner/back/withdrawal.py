@@ -9,7 +9,7 @@ from changeover.errors import ChangeoverError
 from changeover.executors import backup as backups
 from changeover.executors import lease, operate
 from changeover.executors.backup import rehearsal as clones
-from changeover.remote.failures import SessionLost
+from changeover.remote.failures import AgentFailed, SessionLost
 from changeover.runner import database, endings
 from changeover.runner.lease import holder
 from changeover.runner.own import back as own_back
@@ -101,7 +101,7 @@ def _colours(run: Run, hosts: Sequence[Host], deployment: str | None) -> list[st
     errors = operate.withdraw(run.fleet, hosts, deployment).errors
     for host, error in errors.items():
         _tell(run, error, f"what the deployment placed stays on {host}, inert")
-    return list(errors)
+    return [host for host, error in errors.items() if not _unknown(error)]
 
 
 def backup(run: Run, deployment: str) -> list[str]:
@@ -123,6 +123,11 @@ def backup(run: Run, deployment: str) -> list[str]:
         _tell(run, error, f"changeover backup prune --env {name} removes what its backup left")
         return [host.name]
     return []
+
+
+def _unknown(error: ChangeoverError) -> bool:
+    """Tell whether the agent is too old to do it, now and at the next try."""
+    return isinstance(error, AgentFailed) and error.error == "unknown-action"
 
 
 def _tell(run: Run, error: ChangeoverError, says: str) -> None:

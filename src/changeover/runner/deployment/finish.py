@@ -230,6 +230,8 @@ def _failed(run: Run, plan: Plan, step: steps.AnyStep, error: ChangeoverError) -
         return endings.taken(run, refused, step.id)
     if held := withdrawal.let_go(run, withdrawal.halves(run, error)):
         error.hint = f"when {', '.join(held)} answers, {_again(run, plan)}"
-    serves = "nothing was changed" if isinstance(step, steps.Lock) else f"{plan.version} serves"
+    serves = "nothing was changed"
+    if not isinstance(step, steps.Lock):
+        serves = survey.unmoved(run.fleet, run.app_hosts, plan.version, error)
     run.end("failed", error.exit_code, f"{error.message}; {serves}")
     return error

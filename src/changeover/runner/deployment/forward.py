@@ -11,12 +11,14 @@ from changeover.runner import endings
 from changeover.runner.back import recovery
 from changeover.runner.backups import restore_price
 from changeover.runner.deployment.apply import apply
-from changeover.runner.fleet import agreement, away
+from changeover.runner.fleet import agreement, away, survey
 from changeover.runner.own import back as own_back
 from changeover.runner.page import everywhere
 from changeover.runner.undo import judgement as undoing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from changeover.errors import ChangeoverError
     from changeover.plan.order import Plan
     from changeover.runner.run import Event, Run
@@ -28,6 +30,7 @@ def walk(run: Run, plan: Plan, *, steal: bool = False) -> Event:
 
     Raises:
         ChangeoverError: A step was red; its exit code says what serves now.
+        Mixed: It is confirmed, and no app host answers any more.
         Interrupted: A person or the machine stopped the run.
     """
     names = [step.id for step in plan.steps]
@@ -42,9 +45,31 @@ def walk(run: Run, plan: Plan, *, steal: bool = False) -> Event:
             except Exception as error:
                 failure = endings.known(error)
                 raise _recovered(run, plan, step, failure, resumed=steal) from error
+    lost = survey.silent(run.fleet, run.app_hosts) if _held(run) else {}
+    if lost:
+        raise _unanswered(run, plan, lost)
     found = _verdict(run, plan)
     message = f"{plan.version} serves; the way back: {found.kind}: {found.because}"
     return run.end("done", 0, message)
+
+
+def _held(run: Run) -> bool:
+    """Tell whether no app host gave its lease back."""
+    return all(host.name in run.fleet.fences for host in run.app_hosts)
+
+
+def _unanswered(run: Run, plan: Plan, lost: Mapping[str, ChangeoverError]) -> ChangeoverError:
+    """End a deployment that is confirmed where no app host answers any more."""
+    error, name = endings.one_of(lost), run.environment.name
+    message = (
+        f"{plan.version} is confirmed, and no app host answers any more: nobody knows what users get"
+        f" ({error.message}); a boot brings {plan.version} back"
+    )
+    hint = (
+        f"when {error.host} answers, changeover resume --env {name} ends it, "
+        f"changeover rollback --env {name} takes it back"
+    )
+    return endings.mixed(run, message, error, hint=hint, goes_on=True)
 
 
 def _persistently(run: Run, plan: Plan, step: steps.AnyStep, *, steal: bool) -> None:
@@ -98,7 +123,7 @@ def _recovered(
     except KeyboardInterrupt:
         return recovery.interrupted(run, plan, red.id, resumed=resumed, going_back=True)
     except Exception as second:  # noqa: BLE001 - whatever it is, users may be on either version now
-        return recovery.gave_up(run, error, endings.known(second))
+        return endings.gave_up(run, error, endings.known(second))
 
 
 def _told(run: Run, step: steps.Drain | steps.Unlock) -> None:

@@ -10,7 +10,6 @@ from changeover.executors import balance, operate
 from changeover.executors.lease import LeaseTaken, LeaseUnrenewed
 from changeover.plan.situation import Skipped
 from changeover.remote import hearing
-from changeover.remote.failures import HostUnreachable, SessionLost
 from changeover.remote.fleet import Answers
 from changeover.runner.fleet import survey
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from changeover.runner.run import Run
 
 Event = dict[str, Any]
-UNREACHABLE = (HostUnreachable, SessionLost)
 # While some hosts have switched, one that is silent for so long is fenced: an agent beats every 3 s.
 SWITCH_SECONDS = 8.0
 # The strategy under which no host may go on with the old version: it cannot run beside the new one.
@@ -89,7 +87,7 @@ def require_present(run: Run) -> None:
 
 
 def _is_away(error: ChangeoverError) -> bool:
-    return isinstance(error, UNREACHABLE)
+    return isinstance(error, survey.GONE)
 
 
 def _require_balancer(run: Run) -> None:
@@ -171,7 +169,7 @@ def _gone(run: Run, error: ChangeoverError) -> tuple[str, ...]:
 
     One that broke off may be back at once, on the old version: it is fenced before anybody is asked.
     """
-    if isinstance(error, (*UNREACHABLE, LeaseUnrenewed)):
+    if isinstance(error, (*survey.GONE, LeaseUnrenewed)):
         broken = tuple(host.name for host in run.app_hosts if host.name == error.host)
         if broken:
             return broken

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from changeover.executors import operate
+from changeover.remote.failures import HostUnreachable, SessionLost
 from changeover.remote.fleet import Answers, Fleet
 from changeover.runner import endings
 from changeover.runner.fleet import host_state
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from changeover.runner.fleet.host_state import HostState
 
 Event = dict[str, Any]
+GONE = (HostUnreachable, SessionLost)
+# What takes moments on a host that lives; an agent beats every 3 s.
+SILENT_SECONDS = 8.0
 
 
 def host_states(fleet: Fleet, hosts: Sequence[Host]) -> dict[str, HostState]:
@@ -44,6 +48,31 @@ def _fenced(states: Mapping[str, HostState], hosts: Sequence[Host]) -> dict[str,
     said = [(host, entry) for each in states.values() for host, entry in each.fenced.items()]
     known = {host.name for host in hosts}
     return {host: entry for host, entry in said if host in known}
+
+
+def silent(fleet: Fleet, hosts: Sequence[Host]) -> dict[str, ChangeoverError]:
+    """Return why none of the hosts can be reached; empty where one of them says anything."""
+    lost = dict(operate.states(fleet, hosts, give_up=SILENT_SECONDS).errors)
+    reached = len(lost) < len(hosts) or any(not isinstance(why, GONE) for why in lost.values())
+    return {} if reached else lost
+
+
+def unmoved(
+    fleet: Fleet, hosts: Sequence[Host], version: str | None, error: ChangeoverError
+) -> str:
+    """Say what users get where nobody was moved; where no app host answers any more, that alone.
+
+    Args:
+        fleet: Whose hosts they are.
+        hosts: The app hosts.
+        version: What is live there; ``None`` before the first deployment.
+        error: What is red.
+    """
+    if version is None:
+        return "nothing was live and nothing is"
+    if isinstance(error, GONE) and silent(fleet, hosts):
+        return f"users were not moved from {version}"
+    return f"{version} serves"
 
 
 def leased(fleet: Fleet, hosts: Sequence[Host]) -> list[HostState]:

@@ -25,6 +25,8 @@ from changeover.runner.page import closed, everywhere
 from changeover.runner.undo.unasked import Mended, mend
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from changeover.inventory import Host
     from changeover.runner.context import Context
     from changeover.runner.fleet.survey import Seen
@@ -121,6 +123,7 @@ class _Taking:
     behind: dict[str, ChangeoverError] = field(default_factory=dict)
     moved: bool = False
     mended: Mended = field(default_factory=Mended)
+    left: list[str] = field(default_factory=list)
 
     @property
     def hosts(self) -> list[Host]:
@@ -179,12 +182,20 @@ class _Taking:
         for colour in sorted(self.started):
             stop(run, back, colour).check()
         overtaken.end(run, self.hosts, self.seen.states.values())
-        withdrawal.withdraw(run, back, self.deployment, goal=self.goal, left=self.version)
+        self._withdraw(back)
         if self.goal is not None:
             retreat.prove(run, self.goal, back)
+        if self.left:
+            # A host that had lost its power may be there again.
+            self._withdraw([host for host in back if host.name in self.left])
         if self.mended.error is not None and self.mended.judged:
             raise self.mended.error
-        lease.unlock(run.fleet, self.hosts)
+        withdrawal.let_go(run, self.left)
+
+    def _withdraw(self, hosts: Sequence[Host]) -> None:
+        self.left = withdrawal.withdraw(
+            self.run, hosts, self.deployment, goal=self.goal, left=self.version
+        )
 
     def _reopen(self, deployment: str) -> None:
         """Give users the old version in the place of the page."""
@@ -194,10 +205,16 @@ class _Taking:
         overtaken.end(self.run, self.hosts, self.seen.states.values())
         words = closed.reopen(self.run, goal, sorted(self.started), self.version, deployment)
         self.moved, self.mended = True, Mended(otherwise=words)
-        withdrawal.withdraw(
-            self.run, self.app_hosts, self.deployment, goal=self.goal, left=self.version
-        )
-        lease.unlock(self.run.fleet, self.hosts)
+        self._withdraw(self.app_hosts)
+        withdrawal.let_go(self.run, self.left)
+
+    @property
+    def _again(self) -> str:
+        return f"changeover abort --env {self.run.environment.name} again"
+
+    @property
+    def _stays(self) -> str:
+        return f"; what the deployment left on {', '.join(self.left)} is not taken away"
 
     @property
     def _said(self) -> str:
@@ -214,7 +231,8 @@ class _Taking:
         unread = self.mended.error
         unsure = f"; {unread.message}" if unread else ""
         proved = ", proved" if self.goal else ""
-        said = f"{self._said}{proved}{self.mended.words}{unsure}{without}"
+        stays = f"{self._stays}: {self._again}" if self.left else ""
+        said = f"{self._said}{proved}{self.mended.words}{unsure}{stays}{without}"
         goal = version_of(self.goal) if self.goal else None
         return self.run.end("done", 0, said + own_back.stands(self.run, goal, self.version))
 
@@ -224,8 +242,7 @@ class _Taking:
             self.run,
             f"{said}; not known to be back: {lost.host} ({lost.message})",
             lost,
-            hint=f"keep users from {lost.host}; when it answers, "
-            f"changeover abort --env {self.run.environment.name} again",
+            hint=f"keep users from {lost.host}; when it answers, {self._again}",
         )
 
     def failed(self, error: ChangeoverError) -> ChangeoverError:
@@ -235,13 +252,13 @@ class _Taking:
         name = self.run.environment.name
         if not self.moved:
             message = f"the deployment is not taken back: {error.message}"
-            hint = f"changeover status --env {name}, then changeover abort --env {name} again"
+            hint = f"changeover status --env {name}, then {self._again}"
             if self.lost_apps and closed.shown_by(self.seen.apps):
                 # Nobody knows which version writes there: users get the page until that is settled.
                 lost = ", ".join(self.lost_apps)
                 hint = (
                     f"start {lost}, or where it never comes back take it out of the inventory,"
-                    f" then changeover abort --env {name} again"
+                    f" then {self._again}"
                 )
             hint = endings.after(error, hint)
             return endings.mixed(self.run, message, error, hint=hint, goes_on=True)
@@ -252,4 +269,6 @@ class _Taking:
             return endings.mixed(self.run, message, error, hint=error.hint)
         message = f"{self._said}, and is not proved: {error.message}"
         hint = f"changeover smoke --env {name} shows what users get"
-        return endings.mixed(self.run, message, error, hint=hint)
+        if self.left:
+            message, hint = f"{message}{self._stays}", f"{hint}, {self._again} takes that away"
+        return endings.mixed(self.run, message, error, hint=hint, goes_on=bool(self.left))

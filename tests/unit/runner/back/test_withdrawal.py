@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.runner.deploying import deploy
 from tests.unit.runner.desk import failed
+from tests.unit.runner.machine import OLD
 
 from changeover.remote.failures import SessionLost
 from changeover.runner.lease import takeover
 
 if TYPE_CHECKING:
     from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machine import Machine
     from tests.unit.runner.machines import Machines
 
 
@@ -87,3 +89,67 @@ def test_one_that_told_what_is_wrong_has_cleared_up_itself(desk: Desk, machines:
 
     assert [machines[name].withdrawn for name in ("one", "two")] == [[], []]
     assert "backup_withdraw" not in machines["three"].asked
+
+
+@pytest.fixture
+def cut_off(machines: Machines) -> None:
+    """Leave a deployment that was cut off before its switch."""
+    for machine in machines.machines.values():
+        machine.lock = {"reason": "deploy 3.0.0", "deployment": "d", "expired": True}
+
+
+@pytest.mark.usefixtures("cut_off")
+def test_a_way_back_takes_away_what_it_could_not_where_the_host_is_there_again_once_it_is_proved(
+    desk: Desk, machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = machines["two"]
+    two.on("withdraw", two.lose)
+    monkeypatch.setattr("changeover.runner.back.retreat.prove", lambda *_: comes_back(two))
+
+    end = takeover.abort(desk.context, force=False)
+
+    assert end["message"] == f"{OLD} is live on one, two, as before the deployment, proved"
+    assert two.withdrawn == ["d"]
+    assert two.lock is None
+
+
+def comes_back(machine: Machine) -> None:
+    machine.before.clear()
+    machine.reachable = True
+
+
+@pytest.mark.usefixtures("cut_off")
+def test_a_way_back_that_is_not_proved_is_ended_by_the_same_command(
+    desk: Desk, machines: Machines
+) -> None:
+    two = machines["two"]
+    two.on("withdraw", lambda: two.refuse("agent-busy"))
+    for name in ("one", "two"):
+        # A version with a check, and nothing answers it at the demo's address.
+        machines[name].live = machines[name].confirmed = "2.0.0-22222222"
+
+    error = failed(lambda: takeover.abort(desk.context, force=False))
+
+    assert error.exit_code == 4
+    assert error.message.endswith("what the deployment left on two is not taken away")
+    assert error.hint.endswith("changeover abort --env demo again takes that away")
+    comes_back(two)
+    for name in ("one", "two"):
+        machines[name].live = machines[name].confirmed = OLD
+    assert takeover.abort(desk.context, force=False)["outcome"] == "done"
+    assert two.withdrawn == ["d"]
+    assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+
+
+@pytest.mark.usefixtures("cut_off")
+def test_a_way_back_that_is_proved_names_what_stays(desk: Desk, machines: Machines) -> None:
+    two = machines["two"]
+    two.on("withdraw", lambda: two.refuse("agent-busy"))
+
+    end = takeover.abort(desk.context, force=False)
+
+    said = "what the deployment left on two is not taken away: changeover abort --env demo again"
+    assert str(end["message"]).endswith(f"proved; {said}")
+    comes_back(two)
+    assert takeover.abort(desk.context, force=False)["outcome"] == "done"
+    assert two.withdrawn == ["d"]

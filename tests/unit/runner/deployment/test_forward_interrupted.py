@@ -18,6 +18,7 @@ from changeover.runner.rollback import back
 
 if TYPE_CHECKING:
     from tests.unit.runner.desk import Desk
+    from tests.unit.runner.machine import Machine
     from tests.unit.runner.machines import Machines
 
 
@@ -223,3 +224,43 @@ def test_a_way_back_that_reloads_is_told_with_the_waits_before_it(
     error = failed(lambda: forward.walk(desk.run(), replace(found, situation=changed)))
 
     assert "goes back to 1.0.0 by itself within 152 s" in error.message
+
+
+def lose(apps: list[Machine]) -> None:
+    for each in apps:
+        each.lose()
+
+
+def test_nothing_is_said_to_serve_where_no_app_host_answers_once_it_is_confirmed(
+    desk: Desk, machines: Machines
+) -> None:
+    apps = [machines["one"], machines["two"]]
+    apps[0].on("stop", partial(lose, apps))
+
+    error = failed(lambda: deploy(desk))
+
+    assert error.exit_code == 4
+    assert error.message.startswith(
+        "3.0.0 is confirmed, and no app host answers any more: nobody knows what users get (one does"
+    )
+    assert error.hint == (
+        "when one, two answers, changeover resume --env demo ends it, "
+        "changeover rollback --env demo takes it back"
+    )
+    for each in apps:
+        each.before.clear()
+        each.reachable = True
+    assert deploy(desk, resumed=True).startswith("3.0.0 serves")
+    assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+
+
+def test_nothing_is_said_to_serve_where_no_app_host_answers_before_the_switch(
+    desk: Desk, machines: Machines
+) -> None:
+    apps = [machines["one"], machines["two"]]
+    apps[0].on("start", partial(lose, apps))
+
+    error = failed(lambda: deploy(desk))
+
+    assert "users were not moved from 1.0.0; one, two does not answer as asked" in error.message
+    assert "serves" not in error.message
