@@ -57,7 +57,8 @@ def route(context: Context, version: str, *, direct: bool, alone: bool = False) 
     states = away.present(asking)
     context.states, context.left_out = states, asking.left_out
     if alone:
-        holder.refuse_held(states.values(), context.environment.name)
+        name = context.environment.name
+        holder.refuse_held(states.values(), name, asking.journal.path.parent)
     live = agreement.settled(states.values(), context.environment.name)
     before = version_of(live) if live else None
     try:

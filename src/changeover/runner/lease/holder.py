@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Event = dict[str, Any]
 # A live controller renews its lease every 40 s; one that was silent for longer has gone.
 ALIVE_SECONDS = 45
+# Between what a host says and what is made of it.
+ANSWER_SECONDS = 3
 # What a catch-up takes its lease for, before the hosts that it is about.
 CATCH_UP = "catch-up"
 # What a rollback takes its lease for: the colours that it leaves and goes to.
@@ -51,14 +53,23 @@ def refuse_alive(
             )
 
 
-def refuse_held(states: Iterable[HostState], environment: str) -> None:
+def refuse_held(
+    states: Iterable[HostState], environment: str, journals: Path | None = None
+) -> None:
     """Refuse while a deployment is under way.
+
+    Args:
+        states: What the hosts said.
+        environment: The environment's name.
+        journals: Where this controller keeps its journals: a lease that a run left which they say is
+            over is nobody's.
 
     Raises:
         LockHeld: Somebody holds the lease of a host.
     """
     for state in states:
-        if state.lock and not state.lock.get("expired"):
+        left = journals is not None and _over(state.lock or {}, journals)
+        if state.lock and not state.lock.get("expired") and not left:
             raise LockHeld(
                 f"{state.lock.get('owner')} holds the lock: {state.lock.get('reason')}",
                 hint=waiting(state.lock, environment),
@@ -105,13 +116,15 @@ def left_alone(states: Iterable[HostState], journals: Path) -> bool:
 
 
 def left_here(locks: Sequence[Event], journals: Path) -> bool:
-    """Tell whether leases are held, none of them to move users, by runs of this machine that are gone."""
-    gone = [lock for lock in locks if presence.ended(journals, lock.get("deployment"))]
-    return bool(locks) and gone == locks and not any(map(_moves, locks))
+    """Tell whether leases are held, all of them by runs of this machine that are gone and owe nothing.
+
+    One that moves users owes its end: it was done, or took users back.
+    """
+    return bool(locks) and all(_over(lock, journals) or _gone(lock, journals) for lock in locks)
 
 
 def take(run: Run, hosts: Sequence[Host], reason: str, seconds: int, *, steal: bool) -> None:
-    """Take the lease, also from a run of this machine that is gone and that moved no users.
+    """Take the lease, also from a run of this machine that is gone and that left no users on their way.
 
     Raises:
         LockHeld: Somebody holds it who may live.
@@ -178,9 +191,23 @@ def _yields(lock: Event) -> bool:
     return _moves(lock) or ("heartbeat" in lock and str(lock.get("reason")).startswith(CATCH_UP))
 
 
+def _gone(lock: Event, journals: Path) -> bool:
+    return not _moves(lock) and presence.ended(journals, lock.get("deployment"))
+
+
+def _over(lock: Event, journals: Path) -> bool:
+    """Tell whether a lease is of a run of this controller that is over, and was not renewed since.
+
+    Whoever goes on with a run elsewhere takes its lease anew.
+    """
+    ended = presence.over_for(journals, lock.get("deployment"))
+    return ended is not None and "silent" in lock and _silent(lock) >= ended - ANSWER_SECONDS
+
+
 def _alive(lock: Event, journals: Path) -> bool:
     beats = "heartbeat" in lock and not lock.get("expired") and _silent(lock) < ALIVE_SECONDS
-    return beats and not presence.ended(journals, lock.get("deployment"))
+    gone = presence.ended(journals, lock.get("deployment")) or _over(lock, journals)
+    return beats and not gone
 
 
 def _silent(lock: Event) -> float:

@@ -7,6 +7,7 @@ this machine and has ended, however it ended, that is certain at once.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import fcntl
 import os
 import re
@@ -14,10 +15,13 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from changeover import journal
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IDENTITY = re.compile(r"[0-9A-Za-z-]{1,80}")
+OVER = {("deployment-end", "done"), ("deployment-end", "rolled-back")}
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -64,6 +68,27 @@ def ended(directory: Path, deployment: object) -> bool:
             return os.read(handle, 200).decode() == _machine()
     except OSError:
         return False
+
+
+def over_for(directory: Path, deployment: object) -> float | None:
+    """Return how many seconds ago a run of this controller ended that left nothing to go on with.
+
+    ``None`` where its journal is not here or does not say so, as where somebody has gone on with it.
+
+    Args:
+        directory: Where this controller keeps the environment's journals.
+        deployment: The run's id, as a host says it.
+    """
+    if not IDENTITY.fullmatch(str(deployment)):
+        return None
+    try:
+        last = journal.read(directory / f"{deployment}.jsonl")[-1]
+        ended_at = dt.datetime.fromisoformat(str(last.get("at")))
+    except (OSError, IndexError, ValueError):
+        return None
+    if (last.get("type"), last.get("outcome")) not in OVER:
+        return None
+    return (dt.datetime.now(dt.UTC) - ended_at).total_seconds()
 
 
 @contextlib.contextmanager

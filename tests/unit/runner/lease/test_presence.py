@@ -11,6 +11,7 @@ import pytest
 
 from changeover.errors import LockHeld
 from changeover.runner import by_hand
+from changeover.runner.deployment import stages
 from changeover.runner.lease import presence
 from changeover.runner.lease.presence import Presence
 from changeover.runner.rollback import back
@@ -123,3 +124,62 @@ def test_a_lease_of_one_who_may_live_or_who_moved_users_is_left(
 
     assert machines["two"].lock["reason"] == reason
     assert ("changeover resume --env demo goes on" in caught.value.hint) is ("deploy" in reason)
+
+
+def ended(desk: Desk, outcome: str, seconds: float) -> str:
+    """Leave the journal of a run that ended so many seconds ago; return its id."""
+    at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds)
+    run = desk.run()
+    run.note({"type": "deployment-end", "outcome": outcome, "at": at.isoformat()})
+    return run.fleet.deployment
+
+
+@pytest.mark.parametrize("outcome", ["done", "rolled-back"])
+def test_a_lease_that_a_lost_host_kept_of_a_deployment_that_is_over_is_taken(
+    desk: Desk, machines: Machines, outcome: str
+) -> None:
+    over = ended(desk, outcome, seconds=30)
+    machines["two"].lock = lock("deploy 3.0.0", over) | {"silent": 31.0}
+
+    assert stages.route(desk.context, "3.0.0", direct=False, alone=True) == ("3.0.0",)
+    with by_hand.leased(desk.context, "db migrate", "3.0.0", hint="again"):
+        assert machines["two"].lock["reason"] == "db migrate 3.0.0"
+
+    assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+
+
+@pytest.mark.parametrize(("outcome", "silent"), [("failed", 31.0), ("mixed", 31.0), ("done", 5.0)])
+def test_a_lease_of_a_deployment_that_has_to_be_gone_on_with_or_is_elsewhere_is_left(
+    desk: Desk, machines: Machines, outcome: str, silent: float
+) -> None:
+    over = ended(desk, outcome, seconds=30)
+    machines["two"].lock = lock("deploy 3.0.0", over) | {"silent": silent}
+
+    with pytest.raises(LockHeld):
+        stages.route(desk.context, "3.0.0", direct=False, alone=True)
+    with (
+        pytest.raises(LockHeld),
+        by_hand.leased(desk.context, "db migrate", "3.0.0", hint="again"),
+    ):
+        pytest.fail("it was taken")
+
+
+def test_a_run_that_was_gone_on_with_is_not_over(desk: Desk, tmp_path: Path) -> None:
+    over = ended(desk, "done", seconds=30)
+    journals = desk.run().journal.path.parent
+    assert presence.over_for(journals, over) is not None
+    assert presence.over_for(tmp_path, over) is None
+    assert presence.over_for(tmp_path / "deeper", f"../{over}") is None
+
+    desk.context.run(over).note({"type": "deployment-begin"})
+
+    assert presence.over_for(journals, over) is None
+
+
+def test_a_rollback_does_not_wait_for_a_deployment_that_is_over(
+    desk: Desk, machines: Machines
+) -> None:
+    over = ended(desk, "done", seconds=10)
+    machines["two"].lock = lock("deploy 3.0.0", over) | {"silent": 10.0}
+
+    assert back.rollback(desk.context, to=None, backup=None)["message"].startswith("1.0.0 serves")
