@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from changeover.agent import names, running
 from changeover.agent.failure import ActionError
-from changeover.agent.system import clock, durable, filelock
+from changeover.agent.system import clock, durable, filelock, recorded
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -87,7 +87,8 @@ def read(places: Places) -> Lease | None:
         record = json.loads(_path(places).read_bytes())
     except (FileNotFoundError, ValueError):
         return None
-    return Lease(**{**record, "heartbeat": clock.Moment(**record["heartbeat"])})
+    heartbeat = recorded.made(clock.Moment, record["heartbeat"])
+    return recorded.made(Lease, {**record, "heartbeat": heartbeat})
 
 
 def highest(places: Places) -> int:

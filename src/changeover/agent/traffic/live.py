@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from changeover.agent import names
-from changeover.agent.system import clock, durable
+from changeover.agent.system import clock, durable, recorded
 from changeover.agent.traffic import boot, deadman
 
 if TYPE_CHECKING:
@@ -95,10 +95,10 @@ def read(places: Places) -> Record:
     except FileNotFoundError:
         return Record()
     return Record(
-        pending=Pending(**raw["pending"]) if raw["pending"] else None,
-        reverting=Reverting(**raw["reverting"]) if raw["reverting"] else None,
+        pending=recorded.made(Pending, raw["pending"]) if raw["pending"] else None,
+        reverting=recorded.made(Reverting, raw["reverting"]) if raw["reverting"] else None,
         history=tuple(raw["history"]),
-        ended=Ended(**raw["ended"]) if raw["ended"] else None,
+        ended=recorded.made(Ended, raw["ended"]) if raw["ended"] else None,
     )
 
 

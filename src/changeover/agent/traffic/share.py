@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from changeover.agent import alive, beat, names, running
 from changeover.agent.failure import ActionError
-from changeover.agent.system import clock, durable, filelock
+from changeover.agent.system import clock, durable, filelock, recorded
 from changeover.agent.traffic import canary_log
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Share:
 def read(places: Places) -> Share | None:
     """Return the share that is under way, if there is one."""
     try:
-        return Share(**json.loads(_record(places).read_bytes()))
+        return recorded.made(Share, json.loads(_record(places).read_bytes()))
     except FileNotFoundError:
         return None
 
