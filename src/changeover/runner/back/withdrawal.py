@@ -9,6 +9,7 @@ from changeover.errors import ChangeoverError
 from changeover.executors import backup as backups
 from changeover.executors import lease, operate
 from changeover.executors.backup import rehearsal as clones
+from changeover.plan.order import LEASE_SECONDS
 from changeover.remote.failures import AgentFailed, SessionLost
 from changeover.runner import database, endings
 from changeover.runner.lease import holder
@@ -92,7 +93,11 @@ def let_go(run: Run, left: Sequence[str]) -> list[str]:
         The hosts that somebody has to go on with.
     """
     if not left:
-        return list(lease.unlock(run.fleet, run.lease_hosts).errors)
+        kept = lease.unlock(run.fleet, run.lease_hosts).errors
+        for host, error in kept.items():
+            says = f"warning: the lease on {host} ends by itself within {LEASE_SECONDS} s: {error.message}"
+            run.note({"type": "warning", "says": says})
+        return list(kept)
     endings.let_expire(run)
     return list(left)
 

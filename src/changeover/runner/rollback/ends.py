@@ -27,8 +27,10 @@ def end(way: Way) -> Event:
     """Return the event that ends a rollback.
 
     Raises:
-        Mixed: An app host is not known to be back.
+        Mixed: An app host is not known to be back, or none answers any more.
     """
+    if way.silent:
+        raise _unanswered(way)
     if way.lost_apps:
         proved = ", proved" if way.steps else ""
         raise _half(way, f"{way.version} serves again on {retreat.listed(way.back)}{proved}")
@@ -38,6 +40,19 @@ def end(way: Way) -> Event:
     if not way.backup:
         said += own_back.after(way.run, way.version, way.live, way.seen.lost)
     return way.run.end("done", 0, said + _not_asked(way))
+
+
+def _unanswered(way: Way) -> ChangeoverError:
+    """End where users were sent back, which was proved, and no app host answers any more."""
+    lost = endings.one_of(way.silent)
+    return endings.mixed(
+        way.run,
+        f"users were sent back to {way.version}, proved, and no app host answers any more: nobody "
+        f"knows what they get ({lost.message})",
+        lost,
+        hint=f"when {lost.host} answers, changeover rollback --to {way.version} "
+        f"--env {way.run.environment.name} proves it",
+    )
 
 
 def _not_asked(way: Way) -> str:

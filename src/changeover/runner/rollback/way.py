@@ -14,7 +14,7 @@ from changeover.plan.order import LEASE_SECONDS, ROLLBACK_CLOSING_SECONDS
 from changeover.remote.fleet import action, on_each
 from changeover.runner.back import retreat
 from changeover.runner.deployment import draining, safety
-from changeover.runner.fleet import away
+from changeover.runner.fleet import away, survey
 from changeover.runner.lease import holder
 from changeover.runner.page import everywhere
 from changeover.runner.undo import in_rollback as undone
@@ -44,6 +44,7 @@ class Way:
             the database before the version can run, and raises where nothing may move.
         undo: What has to be undone, once that is known.
         behind: The app hosts that did not go back, and why.
+        silent: Why no app host answers any more at the end; empty where one does.
         at: The step it is in.
     """
 
@@ -55,6 +56,7 @@ class Way:
     check: Callable[[], steps.Undo | None] = lambda: None
     undo: steps.Undo | None = None
     behind: dict[str, ChangeoverError] = field(default_factory=dict)
+    silent: dict[str, ChangeoverError] = field(default_factory=dict)
     at: str = "lock"
 
     @property
@@ -198,8 +200,11 @@ class Way:
                 stopped.setdefault(colour, []).append(dict(replies["stop"].result))
         for colour, results in stopped.items():
             draining.tell(self.run, colour, results)
-        for error in answers.errors.values():
-            self.run.note({"type": "warning", "says": f"warning: {error.host}: {error.message}"})
+        for host, error in answers.errors.items():
+            says = f"the lease on {host} ends by itself within {LEASE_SECONDS} s: {error.message}"
+            self.run.note({"type": "warning", "says": f"warning: {says}"})
+        if all(host.name in answers.errors for host in self.back):
+            self.silent = survey.silent(self.run.fleet, self.back)
 
     def _left(self, host: Host) -> str | None:
         """Return the colour that a host leaves; where a move was cut off, the one that it left."""

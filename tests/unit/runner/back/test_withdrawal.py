@@ -153,3 +153,14 @@ def test_a_way_back_that_is_proved_names_what_stays(desk: Desk, machines: Machin
     comes_back(two)
     assert takeover.abort(desk.context, force=False)["outcome"] == "done"
     assert two.withdrawn == ["d"]
+
+
+@pytest.mark.usefixtures("cut_off")
+def test_a_lease_that_a_way_back_cannot_give_back_is_told_with_its_end(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["two"].on("unlock", machines["two"].lose)
+
+    assert takeover.abort(desk.context, force=False)["outcome"] == "done"
+
+    assert "the lease on two ends by itself within 120 s: two does not answer SSH" in desk.says()

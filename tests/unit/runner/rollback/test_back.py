@@ -54,6 +54,31 @@ def test_users_go_back_where_the_controller_can_write_nothing_down(
     assert desk.says().count("this goes on without a journal") == 1
 
 
+def test_nothing_is_said_to_serve_where_no_app_host_answers_at_the_end(
+    desk: Desk, machines: Machines
+) -> None:
+    apps = [machines["one"], machines["two"]]
+    for each in apps:
+        each.on("stop", each.lose)
+
+    error = failed(lambda: rollback(desk))
+
+    assert error.exit_code == 4
+    assert error.message.startswith(
+        "users were sent back to 1.0.0, proved, and no app host answers any more: nobody knows"
+    )
+    assert (
+        error.hint == "when one, two answers, changeover rollback --to 1.0.0 --env demo proves it"
+    )
+    assert "the lease on one ends by itself within 120 s: one does not answer SSH" in desk.says()
+    for each in apps:
+        each.before.clear()
+        each.reachable = True
+        each.lock = {**(each.lock or {}), "heartbeat": "then", "silent": 60.0}
+    assert rollback(desk, to="1.0.0") == "1.0.0 serves again, proved"
+    assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+
+
 def test_a_lost_app_host_is_named_and_the_others_go_back(desk: Desk, machines: Machines) -> None:
     machines["two"].reachable = False
 
