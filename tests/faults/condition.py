@@ -37,7 +37,10 @@ DIFFERS = (
 
 # What else may be there where a deployment was taken back, and why.
 KEPT_BACK = (
-    (r"\S+ (file|entry) /var/backups/changeover/", "a proved backup stays: it may be needed yet"),
+    (
+        r"\S+ (file|entry) /var/backups/changeover/(?!.*\.partial)",
+        "a proved backup stays: it may be needed yet",
+    ),
     (r"\S+ file /var/\S+/(\S+\.)?lock ", "a file that is locked is made once"),
     (
         r"\S+ entry /run/changeover/(\.running-)?[^/ ]+ ",
@@ -47,18 +50,18 @@ KEPT_BACK = (
 )
 # Where a deployment goes back by itself before its switch, its colour may be there, whole and inert.
 INERT = r"\S+ (file|entry|link) (/opt/\S+/releases/|/etc/changeover/\S+\.env |/etc/systemd/system/[^/]+@)"
-# And what it leaves where it ran before: the next start of it clears this away.
-RAN = (
-    r"\S+ (file|entry|link) /run/[^/ ]+/[^/ ]+-[0-9a-f]{8}(/static|/static/static|/drained\.json)? "
-)
+# And what it leaves where it ran before: the next start of it clears this away. It is there while that
+# colour is live, too, but for what the app told of its connections when it ended.
+RAN = r"\S+ (entry|link) /run/[^/ ]+/[^/ ]+-[0-9a-f]{8}(/static|/static/static)? "
+DRAINED = r"\S+ file (/run/[^/ ]+/[^/ ]+-[0-9a-f]{8})/drained\.json -rw-rw---- "
 # What differs where the power went once the deployment was confirmed, and why.
+LEASE = r"\+ \S+ file /var/lib/changeover/\S+/lock\.json "
+LEASE_TOLD = r"the lease .*(ends by itself|was not given back|was not taken)"
+LIVE = r"\S+ link /run/[^/ ]+/current -> (\S+)"
 WITHOUT_POWER = (
     (r"- \S+ (entry|listens|file|link) /run/", "it goes with the power"),
     (r"- \S+ (process|unit) ", "a boot brings back the live colour alone, which the load sees"),
-    (
-        r"\+ \S+ file /var/lib/changeover/\S+/lock\.json ",
-        "a lease that nobody renews ends by itself",
-    ),
+    (LEASE, "a lease that nobody renews ends by itself"),
 )
 # What is not compared there as it stands: it goes with what these migrations add.
 MOVED_BACK = (r"\S+ schema ", r"\S+ rows \S+ /\* all \*/", r'\\"ended\\": \{[^}]*\}')
@@ -113,7 +116,7 @@ def taken_back(
     colour = [line for line in after if line not in before and re.match(INERT, line)]
     if inert and colour and not Counter(colour) - Counter(found):
         whole = (Counter(found) - Counter(colour)).elements()
-        found = [line for line in whole if line in before or not re.match(RAN, line)]
+        found = [line for line in whole if line in before or not _ran(line, after)]
     known = {line for line in after if re.match(KEPT_BACK[-1][0], line)}
     beyond = Counter(found) - Counter(before)
     kept = Counter({line: count for line, count in beyond.items() if _is_kept(line, known)})
@@ -124,6 +127,14 @@ def taken_back(
     return lines + ["+ a backup that is not proved"] * (made - proved)
 
 
+def _ran(line: str, after: Sequence[str]) -> bool:
+    """Tell whether a colour leaves a line in /run that the deployment would have made live."""
+    drained = re.match(DRAINED, line)
+    if drained:
+        return any(f" entry {drained[1]} " in each for each in after)
+    return bool(re.match(RAN, line)) and line in after
+
+
 def _is_kept(line: str, known: Iterable[str]) -> bool:
     patterns = [pattern for pattern, _ in KEPT_BACK]
     return any(re.match(each, line) for each in patterns) and (
@@ -131,12 +142,12 @@ def _is_kept(line: str, known: Iterable[str]) -> bool:
     )
 
 
-def but_proved(lines: Sequence[str]) -> list[str]:
-    """Return what differs beyond backups that are proved: a run that goes on anew makes another."""
+def but_proved(lines: Sequence[str], most: int) -> list[str]:
+    """Return what differs beyond so many proved backups: a run that goes on anew makes another."""
     backups = [line for line in lines if re.match(r"\+ " + KEPT_BACK[0][0], line)]
     proved = sum("/proved.json " in line for line in backups)
     made = sum(bool(re.match(rf"\+ {BACKUP}", line)) for line in backups)
-    return [line for line in lines if line not in backups or made > proved]
+    return [line for line in lines if line not in backups or made > min(proved, most)]
 
 
 def _unknown_schema(before: Sequence[str], after: Sequence[str], found: Sequence[str]) -> list[str]:
@@ -157,10 +168,25 @@ def _schema(lines: Iterable[str]) -> set[str]:
     }
 
 
-def left_by_power(lines: Iterable[str]) -> list[str]:
-    """Return what differs beyond that the power went."""
+def left_by_power(lines: Iterable[str], wanted: Sequence[str], said: str) -> list[str]:
+    """Return what differs beyond that the power went.
+
+    A boot brings back the live colour, with all of it. A lease may be there yet where the run has said so.
+
+    Args:
+        lines: What differs.
+        wanted: What would be there with the power.
+        said: All that the run said.
+    """
+    live = tuple(match[1] for each in wanted if (match := re.match(LIVE, each)))
     known = [pattern for pattern, _ in WITHOUT_POWER]
-    return [line for line in lines if not any(re.match(each, line) for each in known)]
+    if not re.search(LEASE_TOLD, said):
+        known.remove(LEASE)
+    return [
+        line
+        for line in lines
+        if any(colour in line for colour in live) or not any(re.match(each, line) for each in known)
+    ]
 
 
 def _unmoved(lines: Iterable[str]) -> list[str]:

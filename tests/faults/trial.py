@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from changeover.plan.order import LEASE_SECONDS
 from changeover.runner.lease.holder import ALIVE_SECONDS
 
 from .condition import but_proved, differences, left_by_power, taken_back
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Way = Literal["forward", "back"]
 # The conditions of runs that nobody struck, by name: ``before``, ``after``, ``back``.
 Conditions = dict[str, list[str]]
+HELD = 5
 BEGUN_NOTHING = "no host holds the lease of an interrupted deployment"
 CONFIRMED = "was confirmed before the deployment stopped"
 CONTROLLER = {
@@ -194,11 +196,12 @@ def attempt(
     with stage.load(rate) as load:
         begin(stage, verb)
         struck, met = strike(stage, moment, verb.words)
-        ended, by_hand, target = _ended(stage, moment, verb, struck)
+        ended, by_hand, target = end(stage, moment, verb, struck)
         there = stage.condition()
-        differs = min((_differs(wanted, name, there) for name in target), key=len)
+        more = len(ended)
+        differs = min((_differs(wanted, name, there, more) for name in target), key=len)
         if moment.kind.startswith("off") and struck.code == 0:
-            differs = left_by_power(differs)
+            differs = left_by_power(differs, wanted["after"], struck.said)
         if not met:
             differs.append("+ a run that was not struck")
     if load.get("ended"):
@@ -223,10 +226,17 @@ def strike(stage: Stage, moment: Moment, words: Sequence[str]) -> tuple[Ended, b
     return struck, bool(stage.power.gone) if what == "off" else passed >= moment.number
 
 
-def _ended(
+def end(
     stage: Stage, moment: Moment, verb: Verb, struck: Ended
 ) -> tuple[list[Ended], int, tuple[str, ...]]:
-    """End what was begun; return how, how much of it was by hand, and what may be there then."""
+    """End what was begun; return how, how much of it was by hand, and what may be there then.
+
+    Args:
+        stage: The lab.
+        moment: When the run was struck, how it is to be ended, and from which controller.
+        verb: What was struck.
+        struck: How that ended.
+    """
     # What nothing takes back is ended by the same command, unless it was done.
     codes = {0, 1, 3} if verb.back else {0}
     whole = struck.code in codes and "changeover abort" not in struck.said
@@ -234,6 +244,10 @@ def _ended(
         return [], 0, {0: ("after",), 1: ("inert",), 3: ("inert",)}[struck.code]
     words = verb.forward if moment.way == "forward" or verb.back is None else verb.back
     ended = [stage.run(*words, root=moment.root)]
+    if ended[-1].code == HELD and verb.back is None and moment.root != "first":
+        # As told: it is gone on with at once on its own machine alone.
+        time.sleep(LEASE_SECONDS)
+        ended.append(stage.run(*words, root=moment.root))
     last = ended[-1]
     if last.code == 2 and BEGUN_NOTHING in last.said:
         return ended, 0, ("before", "after")
@@ -247,7 +261,7 @@ def _ended(
     return ended, int(last.code != 0), (wanted,)
 
 
-def _differs(wanted: Conditions, name: str, found: Sequence[str]) -> list[str]:
+def _differs(wanted: Conditions, name: str, found: Sequence[str], more: int) -> list[str]:
     if name in {"before", "inert"}:
         return taken_back(wanted["before"], wanted["after"], found, inert=name == "inert")
-    return but_proved(differences(wanted[name], found))
+    return but_proved(differences(wanted[name], found), more)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.faults.condition import comparable, differences, left_by_power, taken_back
+from tests.faults.condition import but_proved, comparable, differences, left_by_power, taken_back
 
 BACKUP = "host1 entry /var/backups/changeover/shop/ID drwxr-x--- 0:105"
 PROVED = "host1 file /var/backups/changeover/shop/ID/proved.json -rw------- 0:0"
@@ -103,14 +103,75 @@ def test_only_what_each_run_has_of_its_own_is_made_equal() -> None:
     assert differences([comparable(line)], [comparable(line.replace("live", "lost"))]) != []
 
 
+HALF = "host1 entry /var/backups/changeover/shop/ID.partial drwxr-x--- 0:105"
+
+
+def test_half_a_backup_differs_beside_one_that_is_proved() -> None:
+    assert taken_back(BEFORE, AFTER, [*BEFORE, BACKUP, PROVED, HALF]) == [f"+ {HALF}"]
+    assert but_proved([f"+ {each}" for each in (BACKUP, PROVED, HALF)], 1) == [f"+ {HALF}"]
+
+
+def test_a_run_that_goes_on_anew_makes_one_backup_more_and_no_other() -> None:
+    more = [f"+ {BACKUP}", f"+ {PROVED}"]
+
+    assert but_proved(more, 1) == []
+    assert but_proved(more, 0) == more
+    assert but_proved(more * 2, 1) == more * 2
+    assert but_proved(more[:1], 1) == more[:1]
+
+
+RUNTIME = "host1 entry /run/shop/2.0.0-bbbbbbbb drwxr-x--- 9:9"
+DRAINED = "host1 file /run/shop/2.0.0-bbbbbbbb/drained.json -rw-rw---- 9:9 {}"
+
+
+def test_an_inert_colour_leaves_in_run_what_it_has_where_it_is_live_and_how_it_was_drained() -> (
+    None
+):
+    whole = [*AFTER, RUNTIME]
+
+    assert taken_back(BEFORE, whole, [*BEFORE, *COLOUR, RUNTIME, DRAINED], inert=True) == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        RUNTIME.replace("drwxr-x---", "drwxrwxrwx"),
+        RUNTIME.replace("2.0.0-bbbbbbbb", "3.0.0-cccccccc"),
+        DRAINED.replace("2.0.0-bbbbbbbb", "3.0.0-cccccccc"),
+        RUNTIME.replace("bbbbbbbb ", "bbbbbbbb/http.sock "),
+    ],
+)
+def test_what_is_in_run_beyond_that_differs(more: str) -> None:
+    whole = [*AFTER, RUNTIME, "host1 entry /run/shop/2.0.0-bbbbbbbb/http.sock srw-rw---- 9:9"]
+
+    assert taken_back(BEFORE, whole, [*BEFORE, *COLOUR, more], inert=True) == [f"+ {more}"]
+
+
+LOCK = "+ h file /var/lib/changeover/shop/lock.json -rw 0:0 x"
+TOLD = "warning: the lease ends by itself within 120 s"
+
+
 def test_the_power_takes_nothing_of_a_disk() -> None:
-    gone = [
-        "- h listens /run/shop/http.sock",
-        "+ h file /var/lib/changeover/shop/lock.json -rw 0:0 x",
-    ]
+    gone = ["- h listens /run/shop/1.0.0-aaaaaaaa/http.sock", LOCK]
     lost = [
         "- h file /var/lib/changeover/shop/live.json -rw 0:0 x",
         "+ h listens /run/shop/http.sock",
     ]
 
-    assert left_by_power([*gone, *lost]) == lost
+    assert left_by_power([*gone, *lost], AFTER, TOLD) == lost
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "- h listens /run/shop/2.0.0-bbbbbbbb/http.sock",
+        "- h unit Id=shop-web@2.0.0-bbbbbbbb.service ActiveState=active",
+        "- h link /run/shop/current -> 2.0.0-bbbbbbbb",
+    ],
+)
+def test_a_boot_brings_back_all_of_the_live_colour(line: str) -> None:
+    assert left_by_power([line], AFTER, TOLD) == [line]
+
+
+def test_a_lease_that_nobody_told_of_differs_also_without_power() -> None:
+    assert left_by_power([LOCK], AFTER, "2.0.0 serves") == [LOCK]
