@@ -10,6 +10,7 @@ from changeover.colour import version_of
 from changeover.errors import ChangeoverError, Interrupted
 from changeover.executors import lease
 from changeover.plan.order import LEASE_SECONDS
+from changeover.remote.failures import SessionLost
 from changeover.runner import database, endings
 from changeover.runner.back import withdrawal
 from changeover.runner.fleet import away, survey
@@ -67,7 +68,7 @@ def leased(
     hosts = tuple(host for name, host in known.items() if name not in without)
     database.exceed(run, beyond)
     run.begin(command, None, about)
-    reason = f"{command} {about or ''}".strip()
+    reason, left = f"{command} {about or ''}".strip(), list[str]()
     try:
         holder.take(run, hosts, reason, LEASE_SECONDS, steal=False)
         with run.holding(hosts):
@@ -79,6 +80,8 @@ def leased(
         run.end("interrupted", Interrupted.exit_code, f"interrupted at {reason}")
         raise Interrupted(f"interrupted at {reason}", hint=hint) from error
     except ChangeoverError as error:
+        if isinstance(error, SessionLost) and holder.backs_up({"reason": reason}):
+            left = withdrawal.backup(run, run.fleet.deployment)
         run.end("failed", error.exit_code, error.message)
         raise
     except Exception as error:
@@ -86,5 +89,7 @@ def leased(
         run.end("failed", failure.exit_code, failure.message)
         raise failure from error
     finally:
+        if left:
+            endings.let_expire(run)
         lease.unlock(run.fleet, hosts)
     run.end("done", 0, reason)

@@ -14,6 +14,7 @@ from changeover.errors import ChangeoverError, CheckRed, InvalidInput
 from changeover.executors import balance, lease, operate
 from changeover.plan.order import LEASE_SECONDS
 from changeover.runner import endings
+from changeover.runner.back import withdrawal
 from changeover.runner.fleet import agreement, survey
 from changeover.runner.fleet.bringing import Bringing
 from changeover.runner.fleet.moves import moves
@@ -91,6 +92,7 @@ def catch_up(context: Context, host: str | None) -> Event | None:
     run.begin("catch-up", None, found.live, hosts=sorted(found.states))
     try:
         with run.holding(_take(run, found, f"{holder.CATCH_UP} {names}")):
+            withdrawal.overtaken(run)
             kept = _walk(context, run, _look(run, host), proved)
     except KeyboardInterrupt as error:
         raise endings.interrupted(

@@ -150,6 +150,10 @@ class Way:
         self.at = "smoke"
         retreat.prove(self.run, self.colour, self.back)
         self.at = "unlock"
+        if self.run.fleet.overtaken:
+            from changeover.runner.back import withdrawal  # noqa: PLC0415 - a rename waits for no backup
+
+            withdrawal.overtaken(self.run)
         self._leave()
 
     def _lock(self) -> None:

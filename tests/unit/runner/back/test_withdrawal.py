@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.runner.deploying import deploy
 from tests.unit.runner.desk import failed
-from tests.unit.runner.machine import OLD
+from tests.unit.runner.machine import NEW, OLD
 
 from changeover.remote.failures import SessionLost
+from changeover.runner import by_hand
 from changeover.runner.lease import takeover
+from changeover.runner.rollback import back
 
 if TYPE_CHECKING:
     from tests.unit.runner.desk import Desk
@@ -164,3 +166,42 @@ def test_a_lease_that_a_way_back_cannot_give_back_is_told_with_its_end(
     assert takeover.abort(desk.context, force=False)["outcome"] == "done"
 
     assert "the lease on two ends by itself within 120 s: two does not answer SSH" in desk.says()
+
+
+@pytest.mark.usefixtures("cut_off")
+def test_a_rollback_takes_away_what_a_backup_left_once_users_are_back(
+    desk: Desk, machines: Machines
+) -> None:
+    for name in ("one", "two"):
+        machines[name].live = machines[name].confirmed = NEW
+        machines[name].history = [OLD]
+
+    assert back.rollback(desk.context, to=None, backup=None)["message"].startswith("1.0.0 serves")
+
+    asked = machines["three"].asked
+    assert asked.count("backup_withdraw") == 1
+    assert machines.order.index(("three", "backup_withdraw")) > machines.order.index(
+        ("one", "revert")
+    )
+
+
+@pytest.mark.parametrize(("command", "withdrawn"), [("db migrate", 1), ("backup verify", 0)])
+def test_what_is_done_by_hand_for_the_database_leaves_no_backup_behind(
+    desk: Desk, machines: Machines, command: str, withdrawn: int
+) -> None:
+    """The host is back before the lease is: the next command does what this one could not."""
+    three = machines["three"]
+    three.on("backup_withdraw", lambda: three.refuse("agent-busy"))
+    with (
+        pytest.raises(SessionLost),
+        by_hand.leased(desk.context, command, "3.0.0", hint="again"),
+    ):
+        break_off()
+    assert (three.lock is None) is (withdrawn == 0)
+    three.before.clear()
+
+    with by_hand.leased(desk.context, command, "3.0.0", hint="again"):
+        pass
+
+    assert three.asked.count("backup_withdraw") == withdrawn
+    assert three.lock is None

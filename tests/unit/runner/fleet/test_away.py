@@ -187,6 +187,18 @@ def test_catch_up_brings_it_to_what_the_others_serve(desk: Desk, machines: Machi
     assert catch_up.catch_up(context(desk), None) is None
 
 
+def test_catch_up_takes_away_what_a_backup_left_of_a_lease_that_it_takes_over(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["edge"].fenced = {"two": FENCE}
+    machines["two"].lock = {"reason": "deploy 3.0.0", "deployment": "d", "expired": False}
+
+    catch_up.catch_up(context(desk), None)
+
+    assert "backup_withdraw" in machines["three"].asked
+    assert machines["two"].lock is None
+
+
 def test_a_host_that_another_app_keeps_fenced_is_not_said_to_be_back(
     desk: Desk, machines: Machines
 ) -> None:
