@@ -200,8 +200,9 @@ def attempt(
         there = stage.condition()
         more = len(ended)
         differs = min((_differs(wanted, name, there, more) for name in target), key=len)
-        if moment.kind.startswith("off") and struck.code == 0:
-            differs = left_by_power(differs, wanted["after"], struck.said)
+        if moment.kind.startswith("off") and target == ("after",):
+            last = ended[-1] if ended else struck
+            differs = left_by_power(differs, wanted["after"], last.said)
         if not met:
             differs.append("+ a run that was not struck")
     if load.get("ended"):

@@ -206,11 +206,15 @@ def stop(
 
 
 def retire(fleet: Fleet, hosts: Sequence[Host], step: Retire) -> Outcome:
-    """Have each host stop the colours it has, and remove their code, units and environment files."""
+    """Have each host stop the colours it has, and remove their code, units and environment files.
+
+    A removal that was cut off before has left halves that no host tells as placed: they go, too.
+    """
     requests = [
         {**action("retire", colour=colour, force=True), "id": f"retire-{colour}"}
         for colour in step.colours
     ]
+    requests.append(action("withdraw"))
     on_each(fleet, hosts, lambda _: requests).check()
     return Outcome(says=f"{', '.join(step.colours) or 'nothing'} removed")
 

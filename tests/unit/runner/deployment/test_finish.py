@@ -74,6 +74,17 @@ def test_one_whose_host_lost_its_power_is_gone_on_with_at_once(
     assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
 
 
+def test_what_a_removal_that_was_cut_off_left_is_taken_away_by_the_next_one(
+    desk: Desk, machines: Machines
+) -> None:
+    one = machines["one"]
+    one.placed = [str(one.live)]
+
+    finish.walk(finish.prepare(desk.context))
+
+    assert one.withdrawn == [None]
+
+
 def test_what_a_backup_left_on_a_host_that_was_off_is_taken_away_by_the_next_run(
     desk: Desk, machines: Machines
 ) -> None:
