@@ -29,7 +29,8 @@ def mixed(
 ) -> Mixed:
     """Give the lease back, journal that a person must look, and return what they are told.
 
-    Where the same verb ``goes_on``, the lease is left to expire: the hosts know what it was for.
+    Where the command that is named ``goes_on`` with it, the lease is left to expire: by it that
+    command finds what it has to end.
     """
     if goes_on:
         let_expire(run)
@@ -67,7 +68,7 @@ def interrupted(run: Run, message: str, *, hint: str, free: bool) -> Interrupted
 def gave_up(run: Run, error: ChangeoverError, second: ChangeoverError) -> ChangeoverError:
     """End where going back could not be done to its end, for a reason nobody thought of."""
     message = f"{error.message}; going back stopped half way: {second.message}"
-    return mixed(run, message, second, hint=look(run))
+    return mixed(run, message, second, hint=look(run), goes_on=True)
 
 
 def known(error: Exception) -> ChangeoverError:

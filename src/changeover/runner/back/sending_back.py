@@ -60,7 +60,7 @@ def send_back(
                 f"; {', '.join(mended.undone)} is undone, which {plan.version} may not run without"
             )
         hint = endings.after(second, endings.look(run))
-        return endings.mixed(run, message, second, hint=hint)
+        return endings.mixed(run, message, second, hint=hint, goes_on=True)
     if version and not first:
         mended = mend(run, version, plan.version)
     return arrived(run, plan, red, error, behind, mended, resumed=resumed)

@@ -214,7 +214,8 @@ def test_a_fault_while_it_goes_back_is_told_and_journaled(desk: Desk, machines: 
     )
     assert "changeover status --env demo" in error.hint
     assert (desk.events[-1]["type"], desk.events[-1]["exit"]) == ("deployment-end", 4)
-    assert machines["one"].lock is None
+    assert machines["one"].lock is not None
+    assert machines["one"].lock["expired"]
 
 
 @pytest.mark.parametrize("action", ["prune", "unlock"])
