@@ -142,13 +142,25 @@ def placed(call: Call, colour: str) -> dict[str, str]:
 
 
 def halves(call: Call) -> list[str]:
-    """Return the colours of which there is something on this host, and no release: cut off halves."""
+    """Return the colours of which there is something on this host, and no whole release: cut off halves.
+
+    A removal that had to empty a release where it stands leaves one without its manifest.
+    """
     places, app = call.places, call.app.name
-    begun = {path.stem for path in places.environments.glob("*.env")}
+    begun = {path.stem for path in places.environments.glob("*.env")} | set(units.colours(places))
     begun |= {path.name.removeprefix(UNPACKING) for path in places.releases.glob(f"{UNPACKING}*")}
     begun |= {path.stem.rpartition("@")[2] for path in places.units.glob(f"{app}-*@*.service")}
-    placed = units.colours(places)
-    return sorted(name for name in begun if names.COLOUR.fullmatch(name) and name not in placed)
+    return sorted(
+        name for name in begun if names.COLOUR.fullmatch(name) and not _is_whole(call, name)
+    )
+
+
+def _is_whole(call: Call, colour: str) -> bool:
+    try:
+        manifest.read(call.places.release(colour))
+    except ActionError:
+        return False
+    return True
 
 
 def _digest(call: Call, colour: str) -> str | None:

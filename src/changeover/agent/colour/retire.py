@@ -61,16 +61,18 @@ def withdraw(call: Call, given: Parameters) -> Result:
     given.only("of")
     deployment = given.name("of", names.DEPLOYMENT) if given.has("of") else None
     record, places = live.settled(call), call.places
-    needed = {live.colour(places), boot.confirmed(places), *record.history}
+    served = {live.colour(places), boot.confirmed(places)}
     if record.pending:
-        needed |= {record.pending.origin, record.pending.target}
+        served |= {record.pending.origin, record.pending.target}
+    needed = served | set(record.history)
     placed = units.colours(places) if deployment else []
     doomed = [
         colour
         for colour in placed
         if colour not in needed and place.placed(call, colour).get("deployment") == deployment
     ]
-    for colour in (*doomed, *place.halves(call)):
+    halves = [colour for colour in place.halves(call) if colour not in served]
+    for colour in (*doomed, *halves):
         _remove(call, colour)
     place.clear_leftovers(call)
     uploads = incoming.clear(call.host, call.app.name)

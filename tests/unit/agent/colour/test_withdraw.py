@@ -9,6 +9,7 @@ from tests.unit.agent import bundles
 from tests.unit.agent.conftest import APP, NONCE
 from tests.unit.agent.test_killed import MOST_POINTS, killed
 
+from changeover.agent.colour import manifest
 from changeover.agent.system import durable
 
 if TYPE_CHECKING:
@@ -85,3 +86,18 @@ def test_an_upload_may_be_that_of_another_app_that_holds_a_lease(machine: Machin
     (other / "lock.json").unlink()
     machine.do("withdraw")
     assert list(machine.incoming.iterdir()) == []
+
+
+def test_a_release_whose_removal_was_cut_off_where_it_stands_goes_and_what_serves_stays(
+    machine: Machine,
+) -> None:
+    live, old = machine.up("2.0.0"), machine.up("1.0.0")
+    machine.do("switch", colour=live)
+    machine.do("confirm", colour=live)
+    for colour in (live, old):
+        (machine.root / f"opt/{APP}/releases/{colour}/{manifest.SUMMARY}").unlink()
+
+    machine.do("withdraw", "d2")
+
+    left = machine.root / f"opt/{APP}/releases"
+    assert [path.name for path in left.iterdir()] == [live]
