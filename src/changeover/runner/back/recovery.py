@@ -77,7 +77,7 @@ def _before_switch_again(
     """Take back what an earlier run of the deployment did as well: it may have sent users on."""
     states = _states(run)
     if not any(state.get("live") == plan.colour for state in states):
-        return _before_switch(run, plan, red, error)
+        return _before_switch(run, plan, red, error, resumed=True)
     if _all_settled(run, plan):
         return _stays(run, plan, red, error)
     if red.id in UNLEASED:
@@ -142,7 +142,7 @@ def _stays(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError) -> 
 
 
 def _before_switch(
-    run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError
+    run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError, *, resumed: bool = False
 ) -> ChangeoverError:
     begun = {step.id for step in plan.steps[: plan.steps.index(red) + 1]}
     serving = plan.situation.live_version
@@ -151,7 +151,8 @@ def _before_switch(
         running = _migrator_cut_off(run, plan, error, said)
         if running is not None:
             return running
-    if "start" in begun:
+    # An earlier run of the deployment may have come further than this one.
+    if "start" in begun or (resumed and red.id not in UNLEASED):
         operate.stop(run.fleet, run.app_hosts, plan.colour, sending_back.STOP_SECONDS)
     left = [] if red.id in UNLEASED else withdrawal.halves(run, error)
     if serving and red.id not in UNLEASED:
