@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import threading
 from typing import TYPE_CHECKING
 
 from changeover.agent import beat, running
@@ -49,17 +48,6 @@ def telling(seconds: float = beat.RHYTHM_SECONDS) -> Iterator[None]:
     Args:
         seconds: The rhythm.
     """
-    over = threading.Event()
-
-    def signs() -> None:
-        while not over.wait(seconds):
-            tell()
-
     tell(READY)
-    thread = threading.Thread(target=signs, name="alive", daemon=True)
-    thread.start()
-    try:
+    with beat.repeating(tell, seconds, "alive"):
         yield
-    finally:
-        over.set()
-        thread.join(seconds)

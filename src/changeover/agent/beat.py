@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from changeover.agent.protocol import Replies
 
@@ -27,14 +27,27 @@ def beating(replies: Replies, seconds: float = RHYTHM_SECONDS) -> Iterator[None]
         replies: Where the lines go.
         seconds: The rhythm.
     """
+    # It may be at a line that nobody takes, which ends after ``protocol.TAKEN_SECONDS``.
+    with repeating(lambda: replies.send("beat"), seconds, "beat"):
+        yield
+
+
+@contextlib.contextmanager
+def repeating(act: Callable[[], object], seconds: float, name: str) -> Iterator[None]:
+    """Do something every few seconds, in a thread of its own, while this is held.
+
+    Args:
+        act: What is done.
+        seconds: The rhythm.
+        name: The thread's name.
+    """
     over = threading.Event()
 
-    def beat() -> None:
+    def acts() -> None:
         while not over.wait(seconds):
-            replies.send("beat")
+            act()
 
-    # It may be at a line that nobody takes, which ends after ``protocol.TAKEN_SECONDS``.
-    thread = threading.Thread(target=beat, name="beat", daemon=True)
+    thread = threading.Thread(target=acts, name=name, daemon=True)
     thread.start()
     try:
         yield
