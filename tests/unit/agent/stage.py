@@ -12,6 +12,8 @@ from changeover.agent import main
 from changeover.agent.system import durable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.unit.agent.conftest import Machine
 
 BOTH = ("http", "ws")
@@ -72,3 +74,11 @@ def deadman(machine: Machine, deployment: str) -> int:
     about = json.loads(path.read_text())
     assert about == {"app": APP, "deployment": deployment}
     return main._take_back(machine.host, machine.call(deployment))  # noqa: SLF001
+
+
+def with_more(path: Path, *inside: str) -> None:
+    """Write a field that this agent does not know into a record, and into parts of it."""
+    record = json.loads(path.read_text())
+    for part in (record, *(record[name] for name in inside)):
+        part["of_a_later_agent"] = {"kept": 1}
+    path.write_text(json.dumps(record))

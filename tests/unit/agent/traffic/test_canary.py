@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.agent.conftest import APP
-from tests.unit.agent.stage import picture, site
+from tests.unit.agent.stage import picture, site, with_more
 
 from changeover.agent.failure import ActionError
 from changeover.agent.system import clock, durable
@@ -219,3 +219,16 @@ def test_the_log_is_counted_once_a_colour_over_a_rotation(tmp_path: Path) -> Non
     with pytest.raises(ActionError) as lost:
         canary_log.read(log, place)
     assert lost.value.error == "log-lost"
+
+
+def test_a_share_that_a_later_agent_recorded_is_shown_renewed_and_ended(proxied: Machine) -> None:
+    old, new = two(proxied)
+    place = proxied.do("canary", "d2", colour=new, percent=5, seconds=30)["place"]
+    (record,) = proxied.root.rglob("canary.json")
+    with_more(record)
+
+    assert proxied.do("state")["canary"]["percent"] == 5
+    proxied.do("canary_look", "d2", colour=new, place=place)
+    with_more(record)
+    assert proxied.do("canary_end", "d2")["ended"]
+    assert goes_to(proxied) == old

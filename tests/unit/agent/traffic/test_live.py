@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from tests.unit.agent.stage import two
+from tests.unit.agent.stage import two, with_more
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.unit.agent.conftest import Machine
-
-
-def with_more(path: Path, *inside: str) -> None:
-    """Write a field that this agent does not know into a record, and into parts of it."""
-    record = json.loads(path.read_text())
-    for part in (record, *(record[name] for name in inside)):
-        part["of_a_later_agent"] = {"kept": 1}
-    path.write_text(json.dumps(record))
 
 
 def test_a_switch_that_a_later_agent_recorded_is_taken_back(proxied: Machine) -> None:
