@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 from typing import TYPE_CHECKING
 
 from changeover.agent import beat, protocol
@@ -18,6 +19,7 @@ def test_it_beats_while_it_works_and_between_whole_lines() -> None:
     with os.fdopen(reader, "rb") as lines, os.fdopen(writer, "wb", buffering=0) as stream:
         replies = Replies(stream)
         with beat.beating(replies, 0.001):
+            assert select.select([reader], [], [], 60)[0]
             first = json.loads(lines.readline())
             for _ in range(20):
                 replies.send("progress", message="x" * 3000)
