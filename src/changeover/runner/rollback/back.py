@@ -5,14 +5,12 @@ It needs no host but one that runs the app. What cannot be reached is left as it
 
 from __future__ import annotations
 
-import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError, CheckRed
 from changeover.executors import backup as backups
-from changeover.executors import migrate
 from changeover.release.figures import version_order
 from changeover.release.reading import unknown_version
 from changeover.runner import database, endings
@@ -20,6 +18,7 @@ from changeover.runner.fleet import agreement, away, survey
 from changeover.runner.lease import holder
 from changeover.runner.rollback import ends as way_ends
 from changeover.runner.rollback import goal
+from changeover.runner.rollback.meanwhile import Meanwhile
 from changeover.runner.rollback.schema_gone import SchemaGone, refusal
 from changeover.runner.rollback.way import Way
 from changeover.runner.undo import in_rollback as undone
@@ -55,6 +54,7 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
     """
     run = context.run()
     run.fleet.any_agent = run.unstoppable = True
+    meanwhile = Meanwhile(context, run)
     seen = survey.look(run.fleet, run.lease_hosts)
     run.leave_out(dict.fromkeys(seen.fenced, away.FENCED))
     agreement.refuse_behind_page(seen.states.values(), run.environment.name)
@@ -72,7 +72,7 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
     way = _way(context, run, seen, to)
     way.backup = backup
     if backup is None:
-        _exceed_ledger(run, seen)
+        meanwhile.end(seen)
         way.check = partial(_undone, context, run, seen, way)
         if not way.steps:
             # Users are where they are to be; a later version may have left what theirs cannot live with.
@@ -109,22 +109,6 @@ def _way(context: Context, run: Run, seen: Seen, to: str | None) -> Way:
         {"type": "note", "says": f"{version} is on no host any more: it is placed and proved first"}
     )
     return Way(run, seen, colour, placing=placing)
-
-
-def _exceed_ledger(run: Run, seen: Seen) -> None:
-    """Have the lease outnumber the ledger, which fences what is undone, where the ledger tells its number.
-
-    A database host that was made anew counts its leases from 1 again.
-    """
-    host = database.database_host(run.environment, run.app)
-    if host is None or host.name in seen.lost:
-        return
-    # Users go back without it, too: who has to undo asks the ledger again once the lease is held.
-    with (
-        contextlib.suppress(Exception),
-        database.owner_database(run.environment, run.app) as place,
-    ):
-        database.exceed(run, migrate.fence(place))
 
 
 def _refuse_unknown(context: Context, to: str, seen: Seen, error: goal.NotPlaced) -> None:
