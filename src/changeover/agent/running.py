@@ -139,13 +139,13 @@ def recorded(
 
 
 def _locked(path: Path) -> IO[bytes]:
-    """Return a file that is listed with its lock held, never without."""
-    aside = f"{path}.new"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    stream = os.fdopen(os.open(aside, flags, durable.PRIVATE), "wb")
+    """Return a file that is listed with its lock held, never without; one that is cut off here is none."""
+    flags = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
+    stream = os.fdopen(os.open(path.parent, flags, durable.PRIVATE), "wb")
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.replace(aside, path)  # noqa: PTH105 - as where it is removed
+        # Without a directory's number the link in /proc would be linked, not the file that it leads to.
+        os.link(f"/proc/self/fd/{stream.fileno()}", path, src_dir_fd=stream.fileno())
     except OSError:
         stream.close()
         raise

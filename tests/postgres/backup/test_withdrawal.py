@@ -43,6 +43,17 @@ def test_an_unproved_backup_goes_with_what_was_made_of_it_and_with_its_half(site
     assert site.act("backup_withdraw", backup=ID)["skipped"]
 
 
+def test_what_a_proof_compared_definitions_in_goes_where_it_was_cut_off(site: Site) -> None:
+    site.create(ID)
+    scratch = f"_definition_{ID}"
+    site.shop.server.run(f'CREATE DATABASE "{site.shop.name}{scratch}"')
+    assert beside(site) == [scratch]
+
+    assert site.act("backup_withdraw", backup=ID)["dropped"] == [f"{site.shop.name}{scratch}"]
+
+    assert beside(site) == []
+
+
 def test_a_proved_backup_stays_and_its_database_goes(site: Site) -> None:
     site.create()
     site.act("backup_verify", backup="one", keep=True)

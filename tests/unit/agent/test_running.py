@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -154,6 +155,18 @@ def test_one_that_was_killed_is_neither_listed_nor_followed(machine: Machine) ->
     machine.do("prune", keep=[])
 
     assert list(directory.iterdir()) == []
+
+
+def test_one_that_is_killed_before_it_is_listed_leaves_no_file(machine: Machine) -> None:
+    child = os.fork()
+    if child == 0:
+        dies = SimpleNamespace(flock=lambda *_: os._exit(9), LOCK_EX=0, LOCK_NB=0)
+        vars(running)["fcntl"] = dies
+        machine.request(STOP)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+    assert list((machine.root / "run/changeover/.running-sample").iterdir()) == []
 
 
 def test_its_file_tells_no_parameter(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

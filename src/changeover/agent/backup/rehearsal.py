@@ -116,13 +116,15 @@ def _contents(session: Session) -> Record:
 
 
 def end(store: Store, backup: str, *, keep: bool = False) -> Record:
-    """Drop the clone, and the database it was made of unless it is to be kept; return what went."""
-    side = store.side(backup)
+    """Drop the clone, and the databases of the backup's proof unless they are to be kept; return what went."""
+    proofs = () if keep else (store.side(backup), store.side(backup, side_database.SCRATCH))
     with store.lock(), Session(store.server, side_database.MAINTENANCE) as session:
         dropped = _sweep(store, session)
-        if not keep and properties.read(session, side) is not None:
-            side_database.drop(session, side)
-            dropped.append(side)
+        for name in proofs:
+            if properties.read(session, name) is not None:
+                dropped.append(name)
+            # One that is being made by a run that is gone is not there yet.
+            side_database.drop(session, name)
     return {"dropped": dropped}
 
 
