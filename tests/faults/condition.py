@@ -56,12 +56,11 @@ RAN = r"\S+ (entry|link) /run/[^/ ]+/[^/ ]+-[0-9a-f]{8}(/static|/static/static)?
 DRAINED = r"\S+ file (/run/[^/ ]+/[^/ ]+-[0-9a-f]{8})/drained\.json -rw-rw---- "
 # What differs where the power went once the deployment was confirmed, and why.
 LEASE = r"\+ \S+ file /var/lib/changeover/\S+/lock\.json "
-LEASE_TOLD = r"the lease .*(ends by itself|was not given back|was not taken)"
+LEASE_TOLD = r"the lease .*(ends by itself|expires within|was not given back|was not taken)"
 LIVE = r"\S+ link /run/[^/ ]+/current -> (\S+)"
 WITHOUT_POWER = (
     (r"- \S+ (entry|listens|file|link) /run/", "it goes with the power"),
     (r"- \S+ (process|unit) ", "a boot brings back the live colour alone, which the load sees"),
-    (LEASE, "a lease that nobody renews ends by itself"),
 )
 # What is not compared there as it stands: it goes with what these migrations add.
 MOVED_BACK = (r"\S+ schema ", r"\S+ rows \S+ /\* all \*/", r'\\"ended\\": \{[^}]*\}')
@@ -180,13 +179,17 @@ def left_by_power(lines: Iterable[str], wanted: Sequence[str], said: str) -> lis
     """
     live = tuple(match[1] for each in wanted if (match := re.match(LIVE, each)))
     known = [pattern for pattern, _ in WITHOUT_POWER]
-    if not re.search(LEASE_TOLD, said):
-        known.remove(LEASE)
     return [
         line
-        for line in lines
+        for line in but_told(lines, said)
         if any(colour in line for colour in live) or not any(re.match(each, line) for each in known)
     ]
+
+
+def but_told(lines: Iterable[str], said: str) -> list[str]:
+    """Return what differs beyond a lease of which the run has said that it ends by itself."""
+    told = re.search(LEASE_TOLD, said)
+    return [line for line in lines if not (told and re.match(LEASE, line))]
 
 
 def _unmoved(lines: Iterable[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from changeover.plan.order import LEASE_SECONDS
 from changeover.runner.lease.holder import ALIVE_SECONDS
 
-from .condition import but_proved, differences, left_by_power, taken_back
+from .condition import but_proved, but_told, differences, left_by_power, taken_back
 from .controller import STRUCK
 
 if TYPE_CHECKING:
@@ -199,10 +199,12 @@ def attempt(
         ended, by_hand, target = end(stage, moment, verb, struck)
         there = stage.condition()
         more = len(ended)
-        differs = min((_differs(wanted, name, there, more) for name in target), key=len)
-        if moment.kind.startswith("off") and target == ("after",):
-            last = ended[-1] if ended else struck
-            differs = left_by_power(differs, wanted["after"], last.said)
+        last = ended[-1] if ended else struck
+        off = moment.kind.startswith("off")
+        differs = min(
+            (_differs(wanted, name, there, more, last.said if off else None) for name in target),
+            key=len,
+        )
         if not met:
             differs.append("+ a run that was not struck")
     if load.get("ended"):
@@ -262,7 +264,14 @@ def end(
     return ended, int(last.code != 0), (wanted,)
 
 
-def _differs(wanted: Conditions, name: str, found: Sequence[str], more: int) -> list[str]:
+def _differs(
+    wanted: Conditions, name: str, found: Sequence[str], more: int, said: str | None
+) -> list[str]:
+    """Return what differs from a condition; where a host lost its power, beyond what went with it."""
     if name in {"before", "inert"}:
-        return taken_back(wanted["before"], wanted["after"], found, inert=name == "inert")
-    return but_proved(differences(wanted[name], found), more)
+        back = taken_back(wanted["before"], wanted["after"], found, inert=name == "inert")
+        return back if said is None else but_told(back, said)
+    lines = but_proved(differences(wanted[name], found), more)
+    if said is None or name != "after":
+        return lines
+    return left_by_power(lines, wanted["after"], said)
