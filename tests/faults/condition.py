@@ -28,6 +28,7 @@ DIFFERS = (
     ),
     (r"(reverted|rebooted|deadman)(?=\\\")", "BACK", "which of them came first to send users back"),
     (r"(\.lock \S+ \S+) .*", r"\1", "what the last holder of a lock said of itself"),
+    (r"(/run/haproxy\S*\.sock)\.\d+\.tmp", r"\1.PID.tmp", "HAProxy names it by its process"),
     (
         r"(file /var/backups/changeover/\S+ \S+ \S+) .*",
         r"\1",
