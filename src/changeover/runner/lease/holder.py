@@ -195,18 +195,23 @@ def _gone(lock: Event, journals: Path) -> bool:
     return not _moves(lock) and presence.ended(journals, lock.get("deployment"))
 
 
-def _over(lock: Event, journals: Path) -> bool:
+def _over(lock: Event, journals: Path, *, owing: bool = False) -> bool:
     """Tell whether a lease is of a run of this controller that is over, and was not renewed since.
 
     Whoever goes on with a run elsewhere takes its lease anew.
+
+    Args:
+        lock: The lease.
+        journals: Where this controller keeps the environment's journals.
+        owing: Whether it is over also where somebody may have to go on with it.
     """
-    ended = presence.over_for(journals, lock.get("deployment"))
+    ended = presence.over_for(journals, lock.get("deployment"), owing=owing)
     return ended is not None and "silent" in lock and _silent(lock) >= ended - ANSWER_SECONDS
 
 
 def _alive(lock: Event, journals: Path) -> bool:
     beats = "heartbeat" in lock and not lock.get("expired") and _silent(lock) < ALIVE_SECONDS
-    gone = presence.ended(journals, lock.get("deployment")) or _over(lock, journals)
+    gone = presence.ended(journals, lock.get("deployment")) or _over(lock, journals, owing=True)
     return beats and not gone
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IDENTITY = re.compile(r"[0-9A-Za-z-]{1,80}")
-OVER = {("deployment-end", "done"), ("deployment-end", "rolled-back")}
+END = "deployment-end"
+OVER = ("done", "rolled-back")
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -70,7 +71,7 @@ def ended(directory: Path, deployment: object) -> bool:
         return False
 
 
-def over_for(directory: Path, deployment: object) -> float | None:
+def over_for(directory: Path, deployment: object, *, owing: bool = False) -> float | None:
     """Return how many seconds ago a run of this controller ended that left nothing to go on with.
 
     ``None`` where its journal is not here or does not say so, as where somebody has gone on with it.
@@ -78,6 +79,7 @@ def over_for(directory: Path, deployment: object) -> float | None:
     Args:
         directory: Where this controller keeps the environment's journals.
         deployment: The run's id, as a host says it.
+        owing: Whether to return it also where somebody may have to go on with the run.
     """
     if not IDENTITY.fullmatch(str(deployment)):
         return None
@@ -86,7 +88,7 @@ def over_for(directory: Path, deployment: object) -> float | None:
         ended_at = dt.datetime.fromisoformat(str(last.get("at")))
     except (OSError, IndexError, ValueError):
         return None
-    if (last.get("type"), last.get("outcome")) not in OVER:
+    if last.get("type") != END or not (owing or last.get("outcome") in OVER):
         return None
     return (dt.datetime.now(dt.UTC) - ended_at).total_seconds()
 

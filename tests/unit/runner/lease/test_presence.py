@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.runner.machine import NEW, OLD
 
 from changeover.errors import LockHeld
 from changeover.runner import by_hand
@@ -176,10 +177,22 @@ def test_a_run_that_was_gone_on_with_is_not_over(desk: Desk, tmp_path: Path) -> 
     assert presence.over_for(journals, over) is None
 
 
-def test_a_rollback_does_not_wait_for_a_deployment_that_is_over(
-    desk: Desk, machines: Machines
+@pytest.mark.parametrize("outcome", ["done", "failed", "mixed"])
+@pytest.mark.parametrize("reason", ["deploy 3.0.0", f"rollback {NEW} -> {OLD}"])
+def test_a_rollback_does_not_wait_for_a_run_of_this_controller_that_has_ended(
+    desk: Desk, machines: Machines, outcome: str, reason: str
 ) -> None:
-    over = ended(desk, "done", seconds=10)
-    machines["two"].lock = lock("deploy 3.0.0", over) | {"silent": 10.0}
+    over = ended(desk, outcome, seconds=10)
+    machines["two"].lock = lock(reason, over) | {"silent": 10.0}
 
     assert back.rollback(desk.context, to=None, backup=None)["message"].startswith("1.0.0 serves")
+
+
+def test_a_rollback_waits_for_whoever_went_on_with_a_run_that_has_ended(
+    desk: Desk, machines: Machines
+) -> None:
+    over = ended(desk, "failed", seconds=10)
+    machines["two"].lock = lock("deploy 3.0.0", over) | {"silent": 2.0}
+
+    with pytest.raises(LockHeld):
+        back.rollback(desk.context, to=None, backup=None)
