@@ -117,6 +117,7 @@ def taken_back(
     if inert and colour and not Counter(colour) - Counter(found):
         whole = (Counter(found) - Counter(colour)).elements()
         found = [line for line in whole if line in before or not _ran(line, after)]
+    found = [line for line in found if line in before or not _ran_placed(line, before, after)]
     known = {line for line in after if re.match(KEPT_BACK[-1][0], line)}
     beyond = Counter(found) - Counter(before)
     kept = Counter({line: count for line, count in beyond.items() if _is_kept(line, known)})
@@ -133,6 +134,14 @@ def _ran(line: str, after: Sequence[str]) -> bool:
     if drained:
         return any(f" entry {drained[1]} " in each for each in after)
     return bool(re.match(RAN, line)) and line in after
+
+
+def _ran_placed(line: str, before: Sequence[str], after: Sequence[str]) -> bool:
+    """Tell whether a line is of a colour that was on the host before, and stays there: it ran meanwhile."""
+    colour = re.match(r"\S+ (?:entry|link|file) /run/[^/ ]+/([^/ ]+-[0-9a-f]{8})[/ ]", line)
+    if colour is None or not any(f"/releases/{colour[1]} " in each for each in before):
+        return False
+    return _ran(line, after)
 
 
 def _is_kept(line: str, known: Iterable[str]) -> bool:

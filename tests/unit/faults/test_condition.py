@@ -147,6 +147,14 @@ def test_what_is_in_run_beyond_that_differs(more: str) -> None:
     assert taken_back(BEFORE, whole, [*BEFORE, *COLOUR, more], inert=True) == [f"+ {more}"]
 
 
+def test_what_a_colour_left_that_was_placed_before_may_stay_where_it_ran() -> None:
+    ran = [RUNTIME, DRAINED]
+    whole = [*AFTER, RUNTIME]
+
+    assert taken_back([*BEFORE, *COLOUR], whole, [*BEFORE, *COLOUR, *ran]) == []
+    assert taken_back(BEFORE, whole, [*BEFORE, *ran]) == sorted(f"+ {line}" for line in ran)
+
+
 LOCK = "+ h file /var/lib/changeover/shop/lock.json -rw 0:0 x"
 TOLD = "warning: the lease ends by itself within 120 s"
 
