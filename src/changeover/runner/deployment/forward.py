@@ -35,7 +35,8 @@ def walk(run: Run, plan: Plan, *, steal: bool = False) -> Event:
     """
     names = [step.id for step in plan.steps]
     price = restore_price.facts(plan.situation)
-    run.begin("deploy", plan.situation.live, plan.colour, plan=plan.digest, steps=names, **price)
+    known = {"plan": plan.digest, "steps": names, "resumed": steal, **price}
+    run.begin("deploy", plan.situation.live, plan.colour, **known)
     with run.holding(run.lease_hosts):
         for step in plan.steps:
             try:

@@ -192,7 +192,8 @@ def _yields(lock: Event) -> bool:
 
 
 def _gone(lock: Event, journals: Path) -> bool:
-    return not _moves(lock) and presence.ended(journals, lock.get("deployment"))
+    gone = presence.ended(journals, lock.get("deployment")) or _over(lock, journals, owing=True)
+    return gone and not _moves(lock)
 
 
 def _over(lock: Event, journals: Path, *, owing: bool = False) -> bool:

@@ -13,16 +13,18 @@ import os
 import re
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from changeover import journal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 IDENTITY = re.compile(r"[0-9A-Za-z-]{1,80}")
 END = "deployment-end"
 OVER = ("done", "rolled-back")
+BEGIN, STEP = "deployment-begin", "step-intent"
+ASKING = ("preflight", "lock")
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -84,13 +86,26 @@ def over_for(directory: Path, deployment: object, *, owing: bool = False) -> flo
     if not IDENTITY.fullmatch(str(deployment)):
         return None
     try:
-        last = journal.read(directory / f"{deployment}.jsonl")[-1]
+        events = journal.read(directory / f"{deployment}.jsonl")
+        last = events[-1]
         ended_at = dt.datetime.fromisoformat(str(last.get("at")))
     except (OSError, IndexError, ValueError):
         return None
-    if last.get("type") != END or not (owing or last.get("outcome") in OVER):
+    if last.get("type") != END or not (owing or last.get("outcome") in OVER or _idle(events)):
         return None
     return (dt.datetime.now(dt.UTC) - ended_at).total_seconds()
+
+
+def _idle(events: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether a run was a new deployment that did nothing but look, and ask for its lease."""
+    begun = [event for event in events if event.get("type") == BEGIN]
+    new = [
+        event
+        for event in begun
+        if event.get("command") == "deploy" and not event.get("resumed", True)
+    ]
+    did = [event for event in events if event.get("type") == STEP]
+    return len(begun) == len(new) == 1 and all(event.get("step") in ASKING for event in did)
 
 
 @contextlib.contextmanager

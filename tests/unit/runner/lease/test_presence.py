@@ -127,10 +127,20 @@ def test_a_lease_of_one_who_may_live_or_who_moved_users_is_left(
     assert ("changeover resume --env demo goes on" in caught.value.hint) is ("deploy" in reason)
 
 
-def ended(desk: Desk, outcome: str, seconds: float) -> str:
-    """Leave the journal of a run that ended so many seconds ago; return its id."""
+def ended(
+    desk: Desk,
+    outcome: str,
+    seconds: float,
+    *,
+    step: str = "start",
+    command: str = "deploy",
+    resumed: bool = False,
+) -> str:
+    """Leave the journal of a run that ended so many seconds ago, in a step; return its id."""
     at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds)
     run = desk.run()
+    run.note({"type": "deployment-begin", "command": command, "resumed": resumed})
+    run.note({"type": "step-intent", "step": step, "says": step})
     run.note({"type": "deployment-end", "outcome": outcome, "at": at.isoformat()})
     return run.fleet.deployment
 
@@ -163,6 +173,30 @@ def test_a_lease_of_a_deployment_that_has_to_be_gone_on_with_or_is_elsewhere_is_
         by_hand.leased(desk.context, "db migrate", "3.0.0", hint="again"),
     ):
         pytest.fail("it was taken")
+
+
+@pytest.mark.parametrize(
+    ("reason", "step"), [("deploy 3.0.0", "lock"), ("finalize 3.0.0", "lock"), ("backup", "backup")]
+)
+def test_a_lease_of_a_run_that_failed_and_owes_nothing_is_taken(
+    desk: Desk, machines: Machines, reason: str, step: str
+) -> None:
+    over = ended(desk, "failed", seconds=30, step=step, command=reason.partition(" ")[0])
+    machines["two"].lock = lock(reason, over) | {"silent": 31.0}
+
+    with by_hand.leased(desk.context, "db migrate", "3.0.0", hint="again"):
+        assert machines["two"].lock["reason"] == "db migrate 3.0.0"
+
+
+@pytest.mark.parametrize(("command", "resumed"), [("abort", False), ("deploy", True)])
+def test_a_lease_taken_to_end_what_another_run_began_is_left(
+    desk: Desk, machines: Machines, command: str, *, resumed: bool
+) -> None:
+    over = ended(desk, "failed", seconds=30, step="lock", command=command, resumed=resumed)
+    machines["two"].lock = lock(f"{command} 3.0.0", over) | {"silent": 31.0}
+
+    with pytest.raises(LockHeld):
+        stages.route(desk.context, "3.0.0", direct=False, alone=True)
 
 
 def test_a_run_that_was_gone_on_with_is_not_over(desk: Desk, tmp_path: Path) -> None:
