@@ -69,6 +69,12 @@ def _sockets(call: Call, colour: str) -> set[str]:
     }
 
 
+def forget(call: Call, colour: str) -> None:
+    """Take away what an earlier drain of a colour has left."""
+    with contextlib.suppress(OSError):
+        (call.places.runtime / colour / TOLD).unlink(missing_ok=True)
+
+
 @dataclass(slots=True)
 class Drain:
     """The WebSockets of one colour while it drains.
@@ -86,8 +92,7 @@ class Drain:
     @classmethod
     def begin(cls, call: Call, colour: str) -> Drain:
         """Count, and forget what an earlier drain of the colour has left."""
-        with contextlib.suppress(OSError):
-            (call.places.runtime / colour / TOLD).unlink(missing_ok=True)
+        forget(call, colour)
         count = open_to(call, colour)
         return cls(call, colour, count, count)
 

@@ -50,6 +50,7 @@ def bring_up(call: Call, colour: str, seconds: float) -> bool:
     if units.running(call.host, names) and not _silent(call, release, colour):
         return True
     _end_of_drain(call, names)
+    open_websockets.forget(call, colour)
     try:
         units.begin(call.host, names)
         _wait_until_up(call, release, colour, names, time.monotonic() + seconds)

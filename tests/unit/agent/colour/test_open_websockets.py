@@ -90,6 +90,16 @@ def test_a_drain_tells_what_became_of_them(machine: Machine, talking: str) -> No
     assert drain.end(killed=False) == {"open": 4, "closed": {"1001": 2}, "cut": 2}
 
 
+def test_a_colour_that_runs_again_has_nothing_of_its_drain(machine: Machine) -> None:
+    colour = machine.up("1.0.0", site_text=SITE)
+    machine.do("stop", colour=colour, drain_seconds=0)
+    told(machine, colour).write_text('{"websockets": {}}')
+
+    machine.do("start", colour=colour)
+
+    assert not told(machine, colour).exists()
+
+
 def test_an_app_that_tells_nothing_cut_what_was_open_when_it_was_killed(
     machine: Machine, talking: str
 ) -> None:
