@@ -67,7 +67,7 @@ def halves(run: Run, error: ChangeoverError) -> list[str]:
     stays, inert: the next deployment of it sends nothing.
 
     Args:
-        run: The run that goes back before its switch, and holds the lease.
+        run: The run that goes back before its switch; hosts whose lease it has not are left alone.
         error: What is red.
 
     Returns:
@@ -78,7 +78,8 @@ def halves(run: Run, error: ChangeoverError) -> list[str]:
     """
     if not isinstance(error, SessionLost):
         return []
-    left = _colours(run, run.app_hosts, None) + backup(run, run.fleet.deployment)
+    held = [host for host in run.app_hosts if host.name in run.fleet.fences]
+    left = _colours(run, held, None) + backup(run, run.fleet.deployment)
     return list(dict.fromkeys(left))
 
 

@@ -109,6 +109,17 @@ def break_off() -> None:
     raise SessionLost("one broke off", hint="look", host="one")
 
 
+def test_one_whose_host_was_off_when_it_asked_for_the_lease_says_so(
+    desk: Desk, machines: Machines
+) -> None:
+    machines["one"].on("lock", break_off)
+
+    error = failed(lambda: finish.walk(finish.prepare(desk.context)))
+
+    assert (error.exit_code, error.message) == (1, "one broke off")
+    assert not machines["one"].withdrawn
+
+
 def test_what_was_removed_is_told_where_it_cannot_be_written_down(
     desk: Desk, machines: Machines
 ) -> None:
