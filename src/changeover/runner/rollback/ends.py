@@ -196,5 +196,6 @@ def interrupted(way: Way) -> ChangeoverError:
         way.run,
         f"interrupted at {way.at}: {serves}",
         hint=f"changeover rollback --to {goal}{restore} --env {way.run.environment.name} goes on",
-        free=True,
+        # Once users may have moved, the same command finds by the lease what it has to prove and to stop.
+        free=way.at in BEFORE,
     )

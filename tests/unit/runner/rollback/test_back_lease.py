@@ -135,6 +135,25 @@ def test_a_killed_rollback_is_proved_and_ended_and_goes_no_further(
     assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
 
 
+@pytest.mark.parametrize("act", ["revert", "unlock"])
+def test_one_that_is_interrupted_once_users_moved_is_proved_and_ended_by_the_next(
+    desk: Desk, machines: Machines, act: str
+) -> None:
+    def interrupt() -> None:
+        machines["one"].before.clear()
+        machines["one"].live = OLD
+        raise KeyboardInterrupt
+
+    machines["one"].on(act, interrupt)
+    failed(lambda: rollback(desk))
+
+    said = rollback(desk, to=OLD)
+
+    assert said.startswith("1.0.0 serves again, proved")
+    assert [machines[name].running for name in ("one", "two")] == [[OLD], [OLD]]
+    assert [machine.lock for machine in machines.machines.values()] == [None, None, None]
+
+
 def test_what_a_lost_host_still_held_of_a_deployment_that_went_back_is_ended(
     desk: Desk, machines: Machines
 ) -> None:
