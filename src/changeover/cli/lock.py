@@ -6,6 +6,7 @@ import typer
 
 from changeover.cli import options
 from changeover.cli.desk import context_of, open_desk
+from changeover.errors import InvalidInput
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -42,6 +43,10 @@ def steal(
     """Take the lock from whoever holds it; their later actions are refused by every host."""
     from changeover.runner.lease import overtaken  # noqa: PLC0415 - hosts are asked only by this verb
 
+    if not (reason.strip() and reason.isprintable()):
+        raise InvalidInput(
+            "--reason has to be one line of text", hint='changeover lock steal --reason "WHY"'
+        )
     desk = open_desk(env, app_name, json_lines=json)
     before = overtaken.steal(context_of(desk), reason)
     desk.output.data(

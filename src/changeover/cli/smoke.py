@@ -77,7 +77,7 @@ def smoke(
 
     desk = open_desk(env, app, json_lines=json)
     context, place = context_of(desk), desk.environment
-    shown = version or _live(desk)
+    shown, shut = (version, False) if version else _live(desk)
     release = context.releases.get(shown) or load_release(desk.root, desk.app, shown)
     outcome = smoking.apply(
         proof.target_of(place, desk.app),
@@ -96,7 +96,12 @@ def smoke(
         for result in outcome.results
     ]
     _write(desk, junit, f"smoke-{shown}", cases, outcome.seconds)
-    outcome.require_green(f"changeover rollback --env {place.name}")
+    # Going back would not take the page away, and users are kept from a version that may be well.
+    outcome.require_green(
+        f"changeover maintenance status --env {place.name}: the checks get the page, as users do"
+        if shut
+        else f"changeover rollback --env {place.name}"
+    )
 
 
 def verify(
@@ -142,8 +147,8 @@ def _host_words(event: dict[str, Any]) -> str:
     return line if event["status"] == "passed" or not shown else f"{line}\n       {shown}"
 
 
-def _live(desk: Desk) -> str:
-    """Return the version that every app host serves."""
+def _live(desk: Desk) -> tuple[str, bool]:
+    """Return the version that every app host serves, and whether users get the page of maintenance."""
     from changeover.colour import version_of  # noqa: PLC0415 - only the live version needs it
     from changeover.runner.fleet import agreement, survey  # noqa: PLC0415
 
@@ -156,7 +161,8 @@ def _live(desk: Desk) -> str:
             f"{desk.app} is not live in {desk.environment.name}",
             hint=f"changeover deploy VERSION --env {desk.environment.name}",
         )
-    return version_of(colour)
+    shut = any((state.maintenance or {}).get("on") for state in seen.states.values())
+    return version_of(colour), shut
 
 
 def _words(event: dict[str, Any]) -> str:

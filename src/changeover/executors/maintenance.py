@@ -64,11 +64,16 @@ def hide(fleet: Fleet, hosts: Sequence[Host], kind: str) -> Answers:
 
 
 def unserved(host: str, app: str, version: str | None, environment: str) -> PageUnserved:
-    """Return the failure where a host's live site would not show the page."""
-    live = f"changeover deploy {version}" if version else "changeover deploy VERSION"
+    """Return the failure where a host has no live site that would show the page."""
+    if version is None:
+        return PageUnserved(
+            f"nothing of {app} is live on {host}: users would not get the page",
+            hint=f"changeover deploy VERSION --env {environment}, then the page",
+            host=host,
+        )
     return PageUnserved(
         f"the site of {app} that is live on {host} was built before there was a page of maintenance:"
         " users would not get it",
-        hint=f"{live} --env {environment} builds and switches to one that has it",
+        hint=f"changeover deploy {version} --env {environment} builds and switches to one that has it",
         host=host,
     )

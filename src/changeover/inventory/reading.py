@@ -151,11 +151,12 @@ def _locate(named: str, root: Path | None) -> tuple[Path, Path]:
                 hint=f"{LAB_VARIABLE}={lab.parent.name} changeover lab up",
             )
         return lab, root
-    if directory.is_dir() or (directory.parent.is_dir() and named == LAB):
+    nameless = named in {"", ".", ".."}
+    if not nameless and (directory.is_dir() or (directory.parent.is_dir() and named == LAB)):
         return directory, root
     known = sorted(each.name for each in (root / "inventories").glob("*") if each.is_dir())
     raise EnvironmentUnknown(
-        f"there is no environment {named}{suggestion(named, known)}",
+        f"there is no environment {repr(named) if nameless else named}{suggestion(named, known)}",
         hint=f"name one of: {', '.join(known)}" if known else f"create {directory}",
     )
 

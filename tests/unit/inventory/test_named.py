@@ -28,6 +28,13 @@ def test_an_unknown_environment_lists_those_there_are(project: Project) -> None:
     assert caught.value.hint == "name one of: demo"
 
 
+@pytest.mark.parametrize("named", ["", ".", ".."])
+def test_no_name_is_no_environment(named: str, project: Project) -> None:
+    with pytest.raises(InvalidInput, match=r"there is no environment '.*'$") as caught:
+        inventory.load(named, root=project.root)
+    assert caught.value.hint == "name one of: demo"
+
+
 def test_the_lab_says_how_it_comes_up(project: Project) -> None:
     with pytest.raises(InvalidInput, match="the lab is not up") as caught:
         inventory.load("lab", root=project.root)

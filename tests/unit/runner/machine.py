@@ -106,7 +106,11 @@ class Machine:
             "releases": [{"colour": each, "running": each in self.running} for each in self.placed],
             "lock": self.lock,
             "fenced": self.fenced,
-            "maintenance": {"on": bool(self.wishes), "served": True, **self.wishes},
+            "maintenance": {
+                "on": bool(self.wishes),
+                "served": bool(self.live),
+                **self.wishes,
+            },
         }
 
     def _maintenance_on(self, action: Event) -> Event:

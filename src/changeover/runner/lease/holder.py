@@ -82,7 +82,8 @@ def waiting(lock: Event, environment: str) -> str:
     """Return what to type where a lease is held, which may be that of a process that is gone."""
     kind = str(lock.get("reason")).partition(" ")[0]
     gone = {
-        "deploy": f"changeover resume --env {environment} goes on, changeover abort takes it back",
+        "deploy": f"changeover resume --env {environment} goes on,"
+        f" changeover abort --env {environment} takes it back",
         "abort": f"changeover abort --env {environment} goes on",
         "rollback": f"changeover rollback --env {environment} goes on",
     }.get(kind, "the same command takes it over on the machine that it ran on")

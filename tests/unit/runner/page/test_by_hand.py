@@ -116,6 +116,17 @@ def test_a_page_that_one_host_cannot_show_anew_is_on_elsewhere_and_that_is_said(
     assert "hand" in machines["one"].wishes
 
 
+def test_where_nothing_is_live_there_is_no_page_either(desk: Desk, machines: Machines) -> None:
+    for name in ("one", "two"):
+        machines[name].live, machines[name].wishes = "", {}
+    asked = by_hand.Asked(retry_after=9, allow=(), tester=False, reason="")
+
+    error = failed(lambda: by_hand.show(desk.context, asked))
+
+    assert error.message == "nothing of hello is live on one: users would not get the page"
+    assert error.hint == "changeover deploy VERSION --env demo, then the page"
+
+
 @pytest.mark.parametrize(
     ("kind", "live", "words"),
     [

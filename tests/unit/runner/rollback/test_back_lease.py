@@ -11,6 +11,7 @@ from tests.unit.runner.desk import failed
 from tests.unit.runner.machine import NEW, OLD
 
 from changeover.errors import LockHeld
+from changeover.runner.lease import holder
 from changeover.runner.rollback import back
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ def lease(reason: str, seconds: float) -> dict[str, str]:
     """Return a lease whose controller was heard of so long ago."""
     beat = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds)
     return {"owner": "ann@desk", "reason": reason, "heartbeat": beat.isoformat()}
+
+
+def test_what_is_typed_where_a_deployment_is_gone_names_the_environment_each_time() -> None:
+    assert holder.waiting({"reason": "deploy 3.0.0"}, "demo").endswith(
+        "changeover resume --env demo goes on, changeover abort --env demo takes it back"
+    )
 
 
 def test_a_deployment_under_way_is_not_taken_for_one_that_ended(
