@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from changeover.runner.fleet.survey import Seen
     from changeover.runner.run import Run
 
+# Who needs the releases, or undoes something, asks again and is told what is wrong.
+READ_SECONDS = 30.0
+ASK_SECONDS = 15.0
+
 
 class Meanwhile:
     """Both are under way from the beginning; whoever needs one of them waits for it then."""
@@ -33,10 +37,10 @@ class Meanwhile:
         A database host that was made anew counts its leases from 1 again. Users go back without a
         number, too: who has to undo asks the ledger again once the lease is held.
         """
-        self._reading.join()
+        self._reading.join(READ_SECONDS)
         if self._asking is None or self._host is None or self._host.name in seen.lost:
             return
-        self._asking.join()
+        self._asking.join(ASK_SECONDS)
         for number in self._number:
             database.exceed(self._run, number)
 
