@@ -20,6 +20,7 @@ def show(
 ) -> None:
     """Show who holds the lock on each host, why, and until when."""
     from changeover.runner.fleet import survey  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.lease import holder  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app_name, json_lines=json)
     states, seen = survey.status(desk.environment, desk.app, desk.output.event)
@@ -28,6 +29,8 @@ def show(
             {"type": "lock", "host": line.host, "lock": line.lock},
             f"{line.host}  {line.lock_words}",
         )
+    for event in holder.told(states.values(), desk.environment.name):
+        desk.output.data(event, event["says"])
     if seen.failure is not None:
         raise seen.failure
 

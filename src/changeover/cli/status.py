@@ -24,12 +24,14 @@ def status(
     from changeover.runner import outlook  # noqa: PLC0415 - hosts are asked only by this verb
     from changeover.runner.backups import archive  # noqa: PLC0415 - hosts are asked only by this verb
     from changeover.runner.fleet import away, survey  # noqa: PLC0415 - hosts are asked only by this verb
+    from changeover.runner.lease import holder  # noqa: PLC0415 - hosts are asked only by this verb
 
     desk = open_desk(env, app, json_lines=json)
     states, seen = survey.status(desk.environment, desk.app, desk.output.event)
     for line in states.values():
         desk.output.data(line.as_json(), line.as_text())
     for event in (
+        *holder.told(states.values(), desk.environment.name),
         *away.status(desk.environment, states, seen),
         *outlook.outlook(context_of(desk), list(seen.states.values())),
     ):

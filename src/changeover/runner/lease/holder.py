@@ -12,7 +12,7 @@ from changeover.runner.fleet import survey
 from changeover.runner.lease import presence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from changeover.inventory import Host
@@ -80,15 +80,30 @@ def refuse_held(
 
 def waiting(lock: Event, environment: str) -> str:
     """Return what to type where a lease is held, which may be that of a process that is gone."""
+    look = f"wait, or look: changeover lock status --env {environment}"
+    return f"{look}; where its process is gone, {_going_on(lock, environment)}"
+
+
+def told(states: Iterable[HostState], environment: str) -> Iterator[Event]:
+    """Give who holds leases, once each: when they were heard, and what goes on where they are gone."""
+    holders = {(lock.get("deployment"), str(lock.get("reason"))): lock for lock in _held(states)}
+    for lock in holders.values():
+        heard = f", heard {_silent(lock):.0f} s ago" if "heartbeat" in lock else ""
+        says = (
+            f"{lock.get('owner')} holds the lock: {lock.get('reason')}{heard};"
+            f" where its process is gone, {_going_on(lock, environment)}"
+        )
+        yield {"type": "lease", "deployment": lock.get("deployment"), "says": says}
+
+
+def _going_on(lock: Event, environment: str) -> str:
     kind = str(lock.get("reason")).partition(" ")[0]
-    gone = {
+    return {
         "deploy": f"changeover resume --env {environment} goes on,"
         f" changeover abort --env {environment} takes it back",
         "abort": f"changeover abort --env {environment} goes on",
         "rollback": f"changeover rollback --env {environment} goes on",
     }.get(kind, "the same command takes it over on the machine that it ran on")
-    look = f"wait, or look: changeover lock status --env {environment}"
-    return f"{look}; where its process is gone, {gone}"
 
 
 def wrest(lock: Event, environment: str, states: Iterable[HostState] = ()) -> str:

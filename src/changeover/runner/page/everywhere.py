@@ -25,10 +25,7 @@ if TYPE_CHECKING:
     from changeover.runner.run import Run
 
 WELL_SECONDS = 5
-_ON = {
-    "hand": "users get the page of maintenance until changeover maintenance off",
-    "deployment": "users get the page of maintenance",
-}
+_ON = "users get the page of maintenance"
 
 
 class AppUnwell(CheckRed):
@@ -41,6 +38,10 @@ class AppUnwell(CheckRed):
         return cls(
             f"the page stays: {error.message}", hint=error.hint, host=error.host, cause=error.cause
         )
+
+
+def _by_hand(run: Run) -> str:
+    return f"{_ON} until changeover maintenance off --env {run.environment.name}"
 
 
 def new_token() -> Secret:
@@ -77,7 +78,7 @@ def show(run: Run, step: steps.MaintenanceOn, *, of: str | None = None) -> Outco
         ]
         raise _nowhere(run, step, answers.errors, fresh, kept=len(fresh) < len(answers.replies))
     shown = answers.each("maintenance_on")
-    run.shut = _ON[step.wanted]
+    run.shut = _by_hand(run) if step.wanted == "hand" else _ON
     return Outcome(
         says=f"users get the page on {counted(len(shown), 'host')}"
         f", and are told to come again after {step.retry_after} s",
@@ -124,7 +125,7 @@ def join(run: Run, back: Sequence[Host] | None = None) -> None:
     run.tester = new_token()
     page = maintenance.Page(kind="checks", reason="", tester=run.tester)
     answers = maintenance.show(run.fleet, run.app_hosts if back is None else back, page)
-    run.shut = _ON["hand"]
+    run.shut = _by_hand(run)
     if back is None:
         answers.check()
     for host, error in answers.errors.items():
@@ -177,7 +178,7 @@ def hide(run: Run, step: steps.MaintenanceOff, hosts: Sequence[Host] | None = No
     figures = {"answered": sum(known)} if known else {}
     stays = any(result["on"] for result in results.values())
     says = "the page stays: it was asked for by hand, too" if stays else "users get the app"
-    run.shut = _ON["hand"] if stays else ""
+    run.shut = _by_hand(run) if stays else ""
     if known:
         says += f"; {counted(sum(known), 'request was', 'requests were')} answered 503 meanwhile"
     return Outcome(says=says, changed=not stays, figures=figures)

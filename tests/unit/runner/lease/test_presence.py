@@ -13,7 +13,8 @@ from tests.unit.runner.machine import NEW, OLD
 from changeover.errors import LockHeld
 from changeover.runner import by_hand
 from changeover.runner.deployment import stages
-from changeover.runner.lease import presence
+from changeover.runner.fleet import survey
+from changeover.runner.lease import holder, presence
 from changeover.runner.lease.presence import Presence
 from changeover.runner.rollback import back
 
@@ -230,3 +231,18 @@ def test_a_rollback_waits_for_whoever_went_on_with_a_run_that_has_ended(
 
     with pytest.raises(LockHeld):
         back.rollback(desk.context, to=None, backup=None)
+
+
+def test_who_holds_leases_is_told_once_with_what_goes_on_where_they_are_gone(
+    desk: Desk, machines: Machines
+) -> None:
+    for name in ("one", "two"):
+        machines[name].lock = lock("deploy 3.0.0", "d7") | {"silent": 12.4}
+    machines["three"].lock = lock("db migrate 3.0.0", "d8") | {"expired": True}
+    states = survey.look(desk.run().fleet, desk.run().lease_hosts).states.values()
+
+    (event,) = holder.told(states, "demo")
+    assert event["says"] == (
+        "ann@desk holds the lock: deploy 3.0.0, heard 12 s ago; where its process is gone, "
+        "changeover resume --env demo goes on, changeover abort --env demo takes it back"
+    )

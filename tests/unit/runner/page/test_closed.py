@@ -233,7 +233,7 @@ def test_a_page_by_hand_stays_on_and_the_end_says_so(desk: Desk, machines: Machi
 
     end = forward.walk(desk.run(), plan(page=True))
 
-    assert end["message"].endswith("until changeover maintenance off")
+    assert end["message"].endswith("until changeover maintenance off --env demo")
     assert "hand" in machines["one"].wishes
     assert "deployment" not in machines["one"].wishes
 
