@@ -86,7 +86,7 @@ def judge(migrations: Iterable[MigrationFact], *, first: bool = False) -> Verdic
     """
     known = tuple(migrations)
     if first:
-        return Verdict(kind="refused", because="nothing was live before: there is no way back")
+        return Verdict(kind="refused", because="nothing was live before")
     changes = [fact for fact in known if not fact.lived_with]
     if not changes:
         return Verdict(kind="instant", because="the schema does not change: one rename goes back")
@@ -193,7 +193,7 @@ def judge_own(migrators: Sequence[OwnFact], *, first: bool = False) -> Verdict:
         first: Whether nothing was live before.
     """
     if first:
-        return Verdict(kind="refused", because="nothing was live before: there is no way back")
+        return Verdict(kind="refused", because="nothing was live before")
     names = tuple(dict.fromkeys(each.id for each in migrators))
     leave = "leaves" if len(names) == 1 else "leave"
     moved = (

@@ -272,6 +272,10 @@ class Environment:
         """Return the file to edit for a variable, relative to the root where it lies inside."""
         return self._variables.file_of(variable)
 
+    def editing(self, variable: str) -> str:
+        """Return the command or the words that open the file to edit for a variable."""
+        return self._variables.editing(variable)
+
     @property
     def _variables(self) -> Variables:
         return Variables(self.name, self.directory, self.root, self.variables, self.files)

@@ -55,6 +55,13 @@ class Variables:
         default = self.directory / "group_vars" / "all" / usual
         return near(self.files.get(variable, default), self.root)
 
+    def editing(self, variable: str) -> str:
+        """Return the command or the words that open the file to edit for a variable."""
+        file = self.file_of(variable)
+        if not file.name.startswith("vault"):
+            return f"edit {file}"
+        return f"ansible-vault {'edit' if (self.root / file).exists() else 'create'} {file}"
+
     def secret(self, dotted: str, value: object) -> Secret:
         """Return a vault value, refusing what is absent or not text."""
         variable = dotted.partition(".")[0]
@@ -101,8 +108,7 @@ class Variables:
 
     def missing(self, variable: str, dotted: str) -> VariableMissing:
         """Return the error for a value that is not set."""
-        file = self.file_of(variable)
-        edit = f"ansible-vault edit {file}" if file.name.startswith("vault") else f"edit {file}"
+        edit = self.editing(variable)
         return VariableMissing(
             f"{dotted} is not set in {self.environment}", hint=f"{edit} and set {dotted}"
         )

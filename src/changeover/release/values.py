@@ -260,8 +260,7 @@ class _Lookup:
     def _problem(
         self, name: str, kind: Literal["missing", "wrong", "unknown"], said: str, variable: str
     ) -> Problem:
-        file = self.environment.file_of(variable)
-        edit = f"ansible-vault edit {file}" if variable == SECRETS else f"edit {file}"
+        edit = self.environment.editing(variable)
         return Problem(name, kind, said, f"{edit} and set {variable}.{self.app.app}.{name}")
 
     def _provided(self, name: str, variable: Variable) -> Value | Problem:

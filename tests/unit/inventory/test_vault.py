@@ -63,6 +63,15 @@ def test_a_missing_password_names_the_vault_file_to_edit(project: Project) -> No
     assert "ansible-vault edit inventories/demo/group_vars/all/vault.yml" in caught.value.hint
 
 
+def test_a_vault_that_is_not_there_is_made(project: Project) -> None:
+    (project.root / "inventories/demo/group_vars/all/vault.yml").unlink()
+
+    with pytest.raises(VariableMissing) as caught:
+        project.environment.database_password("hello", "app")
+
+    assert "ansible-vault create inventories/demo/group_vars/all/vault.yml" in caught.value.hint
+
+
 def test_a_secret_that_is_not_text_is_refused_without_showing_it(project: Project) -> None:
     project.write_vault("changeover_secrets: {hello: {TOKEN: 8675309}}\n")
     with pytest.raises(VariableInvalid, match=r"hello\.TOKEN must be text: put it in quotes") as e:
