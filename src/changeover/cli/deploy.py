@@ -65,7 +65,7 @@ def plan(  # noqa: PLR0913 - one option each, as they are typed
     if out is not None:
         document = [each.as_json() for each in made]
         desk.output.save(out, encoding.dumps(document, indent=1))
-        use = f"changeover deploy {version} --plan {out} --env {env}"
+        use = f"changeover deploy {version} --plan {out} --env {desk.environment.name}"
         desk.output.note(f"written to {out}; use it with: {use}")
 
 
@@ -92,7 +92,9 @@ def deploy(  # noqa: PLR0913 - one option each, as they are typed
     context = context_of(desk, unreachable, lines=lines)
     context.canary = canary
     if plan_file is not None:
-        _refuse_drift(plan_file, stages.plans(context, version, direct=direct), version, env)
+        _refuse_drift(
+            plan_file, stages.plans(context, version, direct=direct), version, desk.environment.name
+        )
     versions = stages.route(context, version, direct=direct, alone=True)
     if len(versions) > 1:
         desk.output.note(f"{version} is reached in {len(versions)} stages: {' -> '.join(versions)}")

@@ -57,7 +57,7 @@ def drill(
     if version is None:
         raise VersionMissing(
             "a drill deploys a version, and none was named",
-            hint=f"changeover drill VERSION --env {env}, or changeover drill --list",
+            hint=f"changeover drill VERSION --env {desk.environment.name}, or changeover drill --list",
         )
     release.load_release(desk.root, desk.app, version)
     names = ", ".join(each.name for each in wanted)

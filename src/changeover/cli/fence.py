@@ -28,6 +28,6 @@ def fence(
         raise InvalidInput("--reason has to be one line of text", hint="changeover fence --help")
     desk = open_desk(env, app, json_lines=json)
     outcome = fencing.fence(context_of(desk), host, reason)
-    back = f"changeover catch-up --host {host} --env {env}"
+    back = f"changeover catch-up --host {host} --env {desk.environment.name}"
     told = {"type": "fence", "host": host, "command": back, **outcome.figures}
     desk.output.data(told, f"{outcome.says}; {back} brings it back")

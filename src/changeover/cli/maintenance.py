@@ -63,7 +63,9 @@ def on(
     asked = by_hand.Asked(retry_after=retry_after, allow=let, tester=tester, reason=reason)
     outcome, token = by_hand.show(context_of(desk), asked)
     told = {"type": "maintenance", "on": True, "retry_after": retry_after, "allow": list(let)}
-    lines = [f"{outcome.says}; changeover maintenance off --env {env} takes it away"]
+    lines = [
+        f"{outcome.says}; changeover maintenance off --env {desk.environment.name} takes it away"
+    ]
     if token is not None:
         link = f"{desk.environment.public_url(desk.app)}/.changeover/tester/{token.reveal()}"
         told |= {"tester": token.reveal(), "link": link}

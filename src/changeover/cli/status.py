@@ -81,7 +81,7 @@ def report(
     try:
         path = journal.find(journal_directory(desk.root, desk.environment), deployment)
     except journal.DeploymentUnknown as error:
-        error.hint = f"changeover history --env {env}"
+        error.hint = f"changeover history --env {desk.environment.name}"
         raise
     summary = telling.summarise(journal.read(path))
     if html is not None:
