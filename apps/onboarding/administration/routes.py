@@ -1,0 +1,60 @@
+"""The routes of administrators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fastapi import Request  # noqa: TC002 - FastAPI reads annotations at run time
+from fastapi.responses import JSONResponse
+from onboarding.door import Answered, answered
+from onboarding.server import on_step
+from starlette.concurrency import run_in_threadpool
+
+from . import history, wish
+from .answers import Desk
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from onboarding.door import Door
+    from psycopg_pool import ConnectionPool
+
+MIGRATE = "/api/admin/onboarding/migrate-version"
+
+
+def add(app: FastAPI, door: Door, pool: ConnectionPool) -> None:
+    """Give an app these routes."""
+    asked = Administration(door, pool, Desk(pool))
+    app.post(MIGRATE)(asked.migrate)
+    app.get(MIGRATE)(asked.versions)
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """What administrators ask."""
+
+    door: Door
+    pool: ConnectionPool
+    desk: Desk
+
+    async def migrate(self, request: Request) -> JSONResponse:
+        """Take steps to new versions."""
+        caller = self.door.admin(request)
+        try:
+            wishes, batch = wish.read(await request.body())
+        except wish.Unfit as unfit:
+            raise Answered(400, unfit.body) from None
+        correlation = request.state.correlation
+        status, body = await run_in_threadpool(
+            lambda: self.desk.answer(wishes, correlation, caller.user, batch=batch)
+        )
+        return JSONResponse(body, status)
+
+    async def versions(self, request: Request) -> JSONResponse:
+        """Tell the versions of a step."""
+        self.door.admin(request)
+        step = request.query_params.get("stepId")
+        if not step:
+            raise Answered(400, {"error": "stepId parameter required"})
+        known = await on_step(self.pool, step, lambda connection: history.of(connection, step))
+        return answered(request, 200, known)

@@ -1,0 +1,143 @@
+"""The routes of users, and of who asks whether the app is well."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import psycopg
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from . import progress
+from .door import Answered, Body, Door, answered, watch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from psycopg_pool import ConnectionPool
+
+    from .settings import Settings
+
+    More = Callable[[FastAPI, Door, ConnectionPool], None]
+
+T = TypeVar("T")
+STEPS = "/api/onboarding/steps"
+LOOK_SECONDS = 2.0
+
+
+def make(settings: Settings, pool: ConnectionPool, *more: More) -> FastAPI:
+    """Return the app on a pool that is opened with it.
+
+    Args:
+        settings: What the environment says.
+        pool: The database.
+        more: What gives it routes beside those of users.
+    """
+
+    @contextlib.asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        pool.open()
+        yield
+        pool.close()
+
+    app = FastAPI(title="Onboarding", version=settings.version, lifespan=life)
+    door = Door(secret=settings.secret, colour=settings.colour)
+    watch(app, door)
+    health = Health(pool, settings.version)
+    app.get("/health")(health.process)
+    app.get("/health/db", response_model=None)(health.database)
+    users = Progress(door, pool)
+    app.get(STEPS)(users.steps)
+    app.put(STEPS + "/{step}")(users.make)
+    for each in more:
+        each(app, door, pool)
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a health check asks."""
+
+    pool: ConnectionPool
+    version: str
+
+    async def process(self) -> Body:
+        """Tell that the process answers."""
+        return {"status": "ok", "version": self.version}
+
+    async def database(self) -> Body | JSONResponse:
+        """Tell whether the database answers."""
+
+        def ask() -> None:
+            with self.pool.connection(timeout=LOOK_SECONDS) as connection:
+                connection.execute("SELECT 1")
+
+        try:
+            await run_in_threadpool(ask)
+        except (psycopg.Error, OSError):
+            return JSONResponse({"status": "down"}, 503)
+        return {"status": "ok"}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What users ask."""
+
+    door: Door
+    pool: ConnectionPool
+
+    async def steps(self, request: Request) -> JSONResponse:
+        """Tell a user's steps."""
+        caller = self.door.caller(request)
+
+        def ask() -> Body:
+            with self.pool.connection() as connection:
+                return progress.steps(connection, caller.user, caller.role)
+
+        return answered(request, 200, await run_in_threadpool(ask))
+
+    async def make(self, request: Request, step: str) -> JSONResponse:
+        """Write a user's progress."""
+        caller = self.door.caller(request)
+        status = _status(await request.body())
+        made = await on_step(
+            self.pool,
+            step,
+            lambda connection: progress.make(connection, caller.user, caller.role, step, status),
+        )
+        return answered(request, 200, made)
+
+
+async def on_step(
+    pool: ConnectionPool, step: str, work: Callable[[psycopg.Connection[Any]], T | None]
+) -> T:
+    """Return what is done with a step.
+
+    Raises:
+        Answered: 404; there is no such step.
+    """
+
+    def asked() -> T | None:
+        with pool.connection() as connection:
+            return work(connection)
+
+    found = None if "\0" in step else await run_in_threadpool(asked)
+    if found is None:
+        raise Answered(404, {"error": "Step not found", "stepId": step})
+    return found
+
+
+def _status(body: bytes) -> str:
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError):
+        asked = None
+    status = asked.get("status") if isinstance(asked, dict) else None
+    if status not in progress.STATUSES:
+        known = ", ".join(progress.STATUSES)
+        raise Answered(400, {"error": "Validation failed", "errors": [f"status is one of {known}"]})
+    return str(status)

@@ -1,0 +1,3 @@
+DROP TABLE onboarding_progress;
+DROP TABLE onboarding_users;
+DROP TABLE onboarding_steps;

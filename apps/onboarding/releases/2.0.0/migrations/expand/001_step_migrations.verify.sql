@@ -1,0 +1,1 @@
+SELECT to_regclass('step_migrations') IS NOT NULL;

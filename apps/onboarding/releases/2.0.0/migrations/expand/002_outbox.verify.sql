@@ -1,0 +1,1 @@
+SELECT to_regclass('outbox') IS NOT NULL;

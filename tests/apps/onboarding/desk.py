@@ -1,0 +1,194 @@
+"""A running onboarding app on a database of its own, and those who ask it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.postgres.own_server import connect
+
+from changeover.agent.colour.unix_connection import UnixConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import LiteralString
+
+    from tests.postgres.own_server import Shop
+
+ROOT = Path(__file__).parents[3]
+APP = ROOT / "apps" / "onboarding"
+MIGRATE = "/api/admin/onboarding/migrate-version"
+STEPS = "/api/onboarding/steps"
+SECRET = "a secret of tests, of 32 letters"
+UP_SECONDS = 60
+ANSWER_SECONDS = 60
+
+
+def packages() -> Path:
+    """Return the Python that has what the app's lock pins; it is made once for a lock."""
+    lock = (APP / "requirements.lock").read_bytes()
+    place = ROOT / "build" / f"onboarding-{hashlib.sha256(lock).hexdigest()[:12]}"
+    python = place / "bin" / "python"
+    place.parent.mkdir(exist_ok=True)
+    # Tests run beside each other: one of them makes it.
+    with place.with_suffix(".lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if (place / "whole").exists():
+            return python
+        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
+        words = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes"]
+        subprocess.run([python, *words, "-r", APP / "requirements.lock"], check=True)
+        (place / "whole").touch()
+    return python
+
+
+def token(user: str = "ann", role: str = "admin", *, secret: str = SECRET, **more: object) -> str:
+    """Return a token; claims of ``None`` are left out."""
+    claims: dict[str, object] = {"sub": user, "role": role, "exp": int(time.time()) + 600, **more}
+    kept = {name: value for name, value in claims.items() if value is not None}
+    signed = b".".join(map(_part, ({"alg": "HS256", "typ": "JWT"}, kept)))
+    signature = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
+    return (signed + b"." + _encoded(signature)).decode()
+
+
+def _part(value: object) -> bytes:
+    return _encoded(json.dumps(value).encode())
+
+
+def _encoded(value: bytes) -> bytes:
+    return base64.urlsafe_b64encode(value).rstrip(b"=")
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The app, and its database."""
+
+    shop: Shop
+    sockets: Path
+    log: Path
+
+    def ask(
+        self, method: str, path: str, body: object = None, *, bearer: str | None = None
+    ) -> Answer:
+        """Ask as an administrator unless a token is given; ``""`` sends none."""
+        connection = UnixConnection(self.sockets / "http.sock", ANSWER_SECONDS)
+        known = token() if bearer is None else bearer
+        headers = {"Authorization": f"Bearer {known}"} if known else {}
+        sent = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        with contextlib.closing(connection):
+            connection.request(method, path, sent, headers)
+            found = connection.getresponse()
+            text = found.read()
+        return Answer(found.status, dict(found.headers), json.loads(text))
+
+    def migrate(self, **asked: object) -> Answer:
+        return self.ask(
+            "POST", MIGRATE, {"stepId": "payments", "fromVersion": 1, "toVersion": 2} | asked
+        )
+
+    def step(self, name: str = "payments", weight: int = 30) -> None:
+        self.write(
+            """INSERT INTO onboarding_steps (step_id, version, title, weight)
+            VALUES (%(name)s, 1, 'Configure ' || %(name)s::text, %(weight)s)""",
+            name=name,
+            weight=weight,
+        )
+
+    def users(self, status: str, first: int, last: int, step: str = "payments") -> None:
+        """Give so many users a step that they have so."""
+        numbers = {"status": status, "first": first, "last": last, "step": step}
+        self.write(
+            """INSERT INTO onboarding_users (user_id, role)
+            SELECT 'u' || n, 'creator' FROM generate_series(%(first)s::int, %(last)s::int) n
+            ON CONFLICT DO NOTHING""",
+            **numbers,
+        )
+        self.write(
+            """INSERT INTO onboarding_progress (user_id, step_id, version, status, completed_at)
+            SELECT 'u' || n, %(step)s, 1, %(status)s, CASE %(status)s::text WHEN 'done' THEN now() END
+            FROM generate_series(%(first)s::int, %(last)s::int) n""",
+            **numbers,
+        )
+
+    def write(self, statement: LiteralString, **values: object) -> None:
+        with connect(self.shop.admin) as connection:
+            connection.execute(statement, values)
+
+    def rows(self, *tables: str) -> list[Any]:
+        """Return everything in the tables, to compare."""
+        names = tables or (
+            "onboarding_steps", "onboarding_users", "onboarding_progress", "step_migrations", "outbox",
+        )  # fmt: skip
+        return [sorted(map(str, self.shop.rows(f"SELECT * FROM {name}"))) for name in names]  # noqa: S608 - its own tables
+
+
+@contextlib.contextmanager
+def serving(shop: Shop, sockets: Path, port: int | None = None) -> Iterator[Desk]:
+    """Run the release's program on a database that its migrations made; end it by SIGTERM.
+
+    Args:
+        shop: The database.
+        sockets: Where it listens.
+        port: Where the database is reached, unless at its own port.
+    """
+    for release in ("1.0.0", "2.0.0"):
+        for file in sorted((APP / "releases" / release / "migrations/expand").glob("*.sql")):
+            if file.name.count(".") == 1:
+                shop.rows(file.read_text())
+    shop.rows(
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {shop.app.user}"
+    )
+    place = shop.app
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": f"postgresql://{place.user}:{place.password.reveal()}@{place.host}:{port or place.port}/{place.name}",
+        "JWT_SECRET": SECRET,
+        "SOCKET_DIRECTORY": str(sockets),
+        "RELEASE_VERSION": "2.0.0",
+        "RELEASE_COLOUR": "2.0.0-00000000",
+    }
+    log = sockets / "log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [packages(), "-m", "administration"],
+            cwd=APP,
+            env=environment,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _wait(process, sockets / "http.sock", log)
+            yield Desk(shop, sockets, log)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(UP_SECONDS)
+    assert process.returncode == 0, log.read_text()
+
+
+def _wait(process: subprocess.Popen[bytes], path: Path, log: Path) -> None:
+    for _ in range(UP_SECONDS * 20):
+        assert process.poll() is None, log.read_text()
+        with contextlib.suppress(OSError), contextlib.closing(UnixConnection(path, 1)) as attempt:
+            attempt.connect()
+            return
+        time.sleep(0.05)
+    raise AssertionError(log.read_text())
