@@ -70,9 +70,7 @@ class Desk:
         about = {"stepId": wish.step, "correlationId": str(correlation)}
         told.log(
             "Migration started",
-            stepId=wish.step,
-            fromVersion=wish.before,
-            toVersion=wish.after,
+            **wish.as_json(),
             dryRun=wish.dry_run,
             correlationId=str(correlation),
         )
@@ -109,11 +107,8 @@ class Desk:
                 told.AFFECTED.observe(outcome.users)
                 told.log(
                     "Transaction committed",
-                    stepId=wish.step,
-                    usersAffected=outcome.users,
-                    progressCopied=outcome.copied,
-                    progressReset=outcome.reset,
-                    correlationId=str(correlation),
+                    **about,
+                    **outcome.as_json(),
                 )
         milliseconds = round(seconds * 1000)
         told.log(
@@ -155,12 +150,8 @@ def _single(done: Done) -> tuple[int, Body]:
     if not wish.dry_run:
         lines.append(f"- Duration: {done.milliseconds}ms")
     result = {
-        "stepId": wish.step,
-        "fromVersion": wish.before,
-        "toVersion": wish.after,
-        "usersAffected": outcome.users,
-        "progressCopied": outcome.copied,
-        "progressReset": outcome.reset,
+        **wish.as_json(),
+        **outcome.as_json(),
         "warnings": list(outcome.warnings),
         "dryRun": wish.dry_run,
         "duration": done.milliseconds,

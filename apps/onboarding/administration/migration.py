@@ -106,6 +106,14 @@ class Outcome:
     reset: int
     warnings: tuple[str, ...]
 
+    def as_json(self) -> dict[str, int]:
+        """Return the counts, as answers, log and events name them."""
+        return {
+            "usersAffected": self.users,
+            "progressCopied": self.copied,
+            "progressReset": self.reset,
+        }
+
 
 def foresee(connection: Connection, wish: Wish) -> Outcome:
     """Return what a migration would do; nothing is written.
@@ -221,15 +229,7 @@ def _tell(
             asked_by,
         ],
     )
-    told = {
-        "stepId": wish.step,
-        "fromVersion": wish.before,
-        "toVersion": wish.after,
-        "usersAffected": outcome.users,
-        "progressCopied": outcome.copied,
-        "progressReset": outcome.reset,
-        "correlationId": str(correlation),
-    }
+    told = {**wish.as_json(), **outcome.as_json(), "correlationId": str(correlation)}
     connection.execute(
         "INSERT INTO outbox (kind, payload) VALUES ('onboarding.step_migrated', %s)",
         [json.dumps(told)],

@@ -51,6 +51,10 @@ class Wish:
     retries: int = RETRIES
     delay: float = DELAY_MS / 1000
 
+    def as_json(self) -> dict[str, Any]:
+        """Return which migration it is, as answers, log and events name it."""
+        return {"stepId": self.step, "fromVersion": self.before, "toVersion": self.after}
+
 
 def read(body: bytes) -> tuple[list[Wish], bool]:
     """Return the migrations of a request's body, and whether they are a batch.
