@@ -54,7 +54,7 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
     """
     run = context.run()
     run.fleet.any_agent = run.unstoppable = True
-    meanwhile = Meanwhile(context, run)
+    meanwhile = Meanwhile(context, run) if backup is None else None
     seen = survey.look(run.fleet, run.lease_hosts)
     run.leave_out(dict.fromkeys(seen.fenced, away.FENCED))
     agreement.refuse_behind_page(seen.states.values(), run.environment.name)
@@ -71,7 +71,7 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
         raise endings.one_of(seen.lost)
     way = _way(context, run, seen, to)
     way.backup = backup
-    if backup is None:
+    if meanwhile is not None:
         meanwhile.end(seen)
         way.check = partial(_undone, context, run, seen, way)
         if not way.steps:
