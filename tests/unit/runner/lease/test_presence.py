@@ -8,9 +8,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.runner.deploying import deploy
+from tests.unit.runner.desk import failed
 from tests.unit.runner.machine import NEW, OLD
 
 from changeover.errors import LockHeld
+from changeover.remote.failures import SessionLost
 from changeover.runner import by_hand
 from changeover.runner.deployment import stages
 from changeover.runner.fleet import survey
@@ -246,3 +249,20 @@ def test_who_holds_leases_is_told_once_with_what_goes_on_where_they_are_gone(
         "ann@desk holds the lock: deploy 3.0.0, heard 12 s ago; where its process is gone, "
         "changeover resume --env demo goes on, changeover abort --env demo takes it back"
     )
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_only_a_new_deployment_that_asked_for_its_lease_in_vain_owes_nothing(
+    desk: Desk, machines: Machines, *, resumed: bool
+) -> None:
+    def break_off() -> None:
+        raise SessionLost("two broke off", hint="look", host="two")
+
+    for act in ("lock", "steal"):
+        machines["two"].on(act, break_off)
+
+    failed(lambda: deploy(desk, resumed=resumed))
+
+    run = next(event["deployment"] for event in desk.events if "deployment" in event)
+    over = presence.over_for(desk.run().journal.path.parent, run)
+    assert (over is None) is resumed
