@@ -1,0 +1,1 @@
+"""VoxFlow before there were tenants: agents and campaigns belong to everybody."""

@@ -1,0 +1,170 @@
+"""The routes of 1.0.0."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, HTTPException, Request
+from pydantic import BaseModel
+from voxflow import accounts, tokens, works
+from voxflow.health import Health
+from voxflow.text import Prose  # noqa: TC002 - pydantic reads annotations at run time
+from voxflow.works import (  # noqa: TC002 - FastAPI reads annotations at run time
+    Agent,
+    Campaign,
+    NewAgent,
+    NewCampaign,
+)
+
+from . import errors
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from starlette.middleware.base import RequestResponseEndpoint
+    from starlette.responses import Response
+    from voxflow.database import Database, Row
+    from voxflow.settings import Settings
+
+    Life = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+LOGIN, AGENTS, CAMPAIGNS = "/api/auth/login", "/api/agents", "/api/campaigns"
+# What each route may answer beside what it is for; the document says so.
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": errors.Refusal} for status in (400, 401, 500)
+}
+
+
+class SignIn(BaseModel):
+    """An email and its password."""
+
+    email: Prose
+    password: Prose
+
+
+class Token(BaseModel):
+    """What signs requests."""
+
+    token: str
+
+
+class Agents(BaseModel):
+    """All agents."""
+
+    agents: list[Agent]
+
+
+class Campaigns(BaseModel):
+    """All campaigns."""
+
+    campaigns: list[Campaign]
+
+
+class OneAgent(BaseModel):
+    """An agent that was made."""
+
+    agent: Agent
+
+
+class OneCampaign(BaseModel):
+    """A campaign that was made."""
+
+    campaign: Campaign
+
+
+@dataclass(frozen=True, slots=True)
+class Everybody:
+    """What whoever has an account asks."""
+
+    settings: Settings
+    database: Database
+
+    def login(self, asked: SignIn) -> dict[str, str]:
+        """Give a token for an email and its password."""
+        with self.database.for_everybody() as connection:
+            account = accounts.sign_in(connection, asked.email, asked.password)
+        if account is None:
+            raise HTTPException(401, "Invalid credentials")
+        claims = {"id": account.id, "email": account.email}
+        return {"token": tokens.signed(claims, self.settings.secret, self.settings.token_seconds)}
+
+    def agents(self, request: Request) -> dict[str, list[Row]]:
+        """Tell all agents."""
+        self._admit(request)
+        with self.database.for_everybody() as connection:
+            return {"agents": works.agents(connection)}
+
+    def add_agent(self, request: Request, asked: NewAgent) -> dict[str, Row]:
+        """Make an agent."""
+        self._admit(request)
+        with self.database.for_everybody() as connection:
+            return {"agent": works.add_agent(connection, asked)}
+
+    def campaigns(self, request: Request) -> dict[str, list[Row]]:
+        """Tell all campaigns."""
+        self._admit(request)
+        with self.database.for_everybody() as connection:
+            return {"campaigns": works.campaigns(connection)}
+
+    def add_campaign(self, request: Request, asked: NewCampaign) -> dict[str, Row]:
+        """Make a campaign."""
+        self._admit(request)
+        with self.database.for_everybody() as connection:
+            made = works.add_campaign(connection, asked)
+        if made is None:
+            raise HTTPException(400, "agent_id: there is no such agent")
+        return {"campaign": made}
+
+    def _admit(self, request: Request) -> None:
+        try:
+            tokens.claims(request.headers.get("authorization"), self.settings.secret)
+        except tokens.Unauthorized:
+            raise HTTPException(401, "Unauthorized") from None
+
+    def add(self, app: FastAPI) -> None:
+        """Give an app these routes."""
+        app.post(LOGIN, response_model=Token, responses=REFUSALS)(self.login)
+        app.get(AGENTS, response_model=Agents, responses=REFUSALS)(self.agents)
+        app.get(CAMPAIGNS, response_model=Campaigns, responses=REFUSALS)(self.campaigns)
+        app.post(AGENTS, status_code=201, response_model=OneAgent, responses=REFUSALS)(
+            self.add_agent
+        )
+        app.post(CAMPAIGNS, status_code=201, response_model=OneCampaign, responses=REFUSALS)(
+            self.add_campaign
+        )
+
+
+def routes(settings: Settings, database: Database, life: Life | None = None) -> FastAPI:
+    """Return the app of 1.0.0 on a database that somebody else opens."""
+    app = FastAPI(title="VoxFlow", version=settings.version, lifespan=life)
+    errors.tell(app)
+    Health(database, settings.version).add(app)
+    Everybody(settings, database).add(app)
+    return app
+
+
+def make(settings: Settings, database: Database) -> FastAPI:
+    """Return the app of 1.0.0; it opens and closes the database."""
+
+    @contextlib.asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        database.open()
+        if settings.smoke is not None:
+            with database.for_everybody() as connection:
+                accounts.ensure(connection, settings.smoke)
+        yield
+        database.close()
+
+    app = routes(settings, database, life)
+
+    @app.middleware("http")
+    async def mark(request: Request, proceed: RequestResponseEndpoint) -> Response:
+        answer = await proceed(request)
+        if settings.colour:
+            answer.headers["X-Release"] = settings.colour
+        return answer
+
+    return app

@@ -1,0 +1,3 @@
+SELECT to_regclass('users') IS NOT NULL
+    AND to_regclass('agents') IS NOT NULL
+    AND to_regclass('campaigns') IS NOT NULL;

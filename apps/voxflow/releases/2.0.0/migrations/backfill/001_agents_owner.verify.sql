@@ -1,0 +1,1 @@
+SELECT NOT EXISTS (SELECT FROM agents WHERE owner_id IS NULL);

@@ -1,0 +1,2 @@
+ALTER TABLE agents DROP CONSTRAINT agents_owner;
+ALTER TABLE campaigns DROP CONSTRAINT campaigns_owner;

@@ -1,0 +1,2 @@
+ALTER TABLE agents ADD CONSTRAINT agents_owner FOREIGN KEY (owner_id) REFERENCES users NOT VALID;
+ALTER TABLE campaigns ADD CONSTRAINT campaigns_owner FOREIGN KEY (owner_id) REFERENCES users NOT VALID;

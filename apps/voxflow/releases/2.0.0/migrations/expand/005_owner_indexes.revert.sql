@@ -1,0 +1,2 @@
+DROP INDEX CONCURRENTLY agents_owner_id;
+DROP INDEX CONCURRENTLY campaigns_owner_id;

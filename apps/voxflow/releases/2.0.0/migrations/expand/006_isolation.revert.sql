@@ -1,0 +1,4 @@
+ALTER TABLE agents DISABLE ROW LEVEL SECURITY;
+ALTER TABLE campaigns DISABLE ROW LEVEL SECURITY;
+DROP POLICY agents_tenant ON agents;
+DROP POLICY campaigns_tenant ON campaigns;

@@ -1,0 +1,1 @@
+SELECT to_regclass('api_keys') IS NOT NULL;

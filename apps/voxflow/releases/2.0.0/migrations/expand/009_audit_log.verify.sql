@@ -1,0 +1,1 @@
+SELECT to_regclass('audit_log') IS NOT NULL;

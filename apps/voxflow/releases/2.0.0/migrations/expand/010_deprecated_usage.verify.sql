@@ -1,0 +1,1 @@
+SELECT to_regclass('deprecated_usage') IS NOT NULL;

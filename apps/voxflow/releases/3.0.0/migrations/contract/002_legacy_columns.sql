@@ -1,0 +1,3 @@
+ALTER TABLE agents DROP COLUMN shared, DROP COLUMN made_by;
+ALTER TABLE campaigns DROP COLUMN shared, DROP COLUMN made_by;
+ALTER TABLE users DROP COLUMN contract;

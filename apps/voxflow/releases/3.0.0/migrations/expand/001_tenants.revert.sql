@@ -1,0 +1,1 @@
+ALTER TABLE users ALTER COLUMN contract SET DEFAULT 'legacy';

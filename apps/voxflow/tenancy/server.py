@@ -1,0 +1,106 @@
+"""The app for tenants."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from voxflow import accounts, passwords
+from voxflow.health import Health
+
+from . import envelope
+from .accounts import Accounts
+from .callers import Callers
+from .entrance import Entrance
+from .limits import Limits
+from .works import Works
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.types import ASGIApp
+    from voxflow.database import Database
+    from voxflow.settings import Person, Settings
+
+    from .settings import Terms
+
+    Wrap = Callable[[ASGIApp], ASGIApp]
+
+ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What the app runs on.
+
+    Args:
+        settings: What every version reads of the environment.
+        terms: What tenants' versions read beside it.
+        database: Where everything is.
+        contract: Whether accounts may still be legacy ones.
+    """
+
+    settings: Settings
+    terms: Terms
+    database: Database
+    contract: bool
+
+
+def make(service: Service, between: Wrap | None = None) -> ASGIApp:
+    """Return the app for tenants; it opens and closes the database.
+
+    Args:
+        service: What it runs on.
+        between: Stands between the entrance and the routes.
+    """
+    settings, database = service.settings, service.database
+    limits = Limits(service.terms)
+
+    @contextlib.asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        database.open()
+        with database.for_everybody() as connection:
+            if settings.smoke is not None:
+                accounts.ensure(connection, settings.smoke)
+        if service.terms.admin is not None:
+            name_administrator(database, service.terms.admin)
+        yield
+        database.close()
+
+    app = FastAPI(title="VoxFlow", version=settings.version, lifespan=life)
+    envelope.tell(app)
+    Health(database, settings.version).add(app)
+
+    @app.get("/health/redis", response_model=None, tags=["health"])
+    def cache() -> JSONResponse:
+        """Tell whether Redis answers."""
+        if limits.ping():
+            return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "down"}, 503)
+
+    for routes in (
+        Accounts(settings, database, service.contract),
+        Works(database),
+    ):
+        routes.add(app)
+    callers = Callers(database, settings.secret, contract=service.contract)
+    return Entrance(between(app) if between else app, callers, limits, settings.colour)
+
+
+def name_administrator(database: Database, person: Person) -> None:
+    """Give the reserved administrator the email and the password that the environment says."""
+    with database.for_everybody() as connection:
+        found = connection.execute(
+            "SELECT email, password FROM users WHERE id = %s FOR NO KEY UPDATE", [ADMIN]
+        ).fetchone()
+        if found is None:
+            return
+        if found["email"] == person.email and passwords.fits(found["password"], person.password):
+            return
+        connection.execute(
+            "UPDATE users SET email = %s, password = %s WHERE id = %s",
+            [person.email, passwords.hashed(person.password), ADMIN],
+        )

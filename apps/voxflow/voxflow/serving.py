@@ -1,0 +1,61 @@
+"""Serve on the unix sockets of the release until SIGTERM; requests under way are answered first."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TYPE_CHECKING
+
+import uvicorn
+from prometheus_client import make_asgi_app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from starlette.types import ASGIApp
+
+DRAIN_SECONDS = 15
+
+
+class Server(uvicorn.Server):
+    """One of several in a process, which is told itself when to end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the process."""
+        yield
+
+    def end(self) -> None:
+        """Answer what is under way, and end."""
+        self.should_exit = True
+
+
+async def _serve(app: ASGIApp, sockets: Path) -> None:
+    servers = [
+        Server(
+            uvicorn.Config(
+                each,
+                uds=str(sockets / f"{name}.sock"),
+                log_level="warning",
+                lifespan="on" if name == "http" else "off",
+                timeout_graceful_shutdown=DRAIN_SECONDS,
+            )
+        )
+        for name, each in (("http", app), ("metrics", make_asgi_app()))
+    ]
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        for each in servers:
+            each.end()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    await asyncio.gather(*(each.serve() for each in servers))
+
+
+def serve(app: ASGIApp, sockets: Path) -> None:
+    """Serve an app, and on a socket of their own the figures, until SIGTERM."""
+    asyncio.run(_serve(app, sockets))

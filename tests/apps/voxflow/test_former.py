@@ -1,0 +1,92 @@
+"""Legacy clients go on, whichever version answers, and see what is everybody's alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .system import ADMIN, SMOKE, bring, legacy_token, serving
+
+if TYPE_CHECKING:
+    from tests.postgres.own_server import Shop
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "2.0.0", "2.1.0"])
+def test_what_1_0_0_promised_is_kept(shop: Shop, cache: str, version: str) -> None:
+    bring(shop, "1.0.0", *(["2.0.0"] if version != "1.0.0" else []))
+
+    with serving(version, shop, cache) as system:
+        token = system.sign_in(SMOKE)
+        made = system.ask("POST", "/api/agents", {"name": "Ada"}, bearer=token)
+        about = {"name": "Spring", "agent_id": made.body["agent"]["id"]}
+        campaign = system.ask("POST", "/api/campaigns", about, bearer=token)
+        agents = system.ask("GET", "/api/agents", bearer=token)
+        campaigns = system.ask("GET", "/api/campaigns", bearer=token)
+        unfit = system.ask("POST", "/api/agents", {"name": ""}, bearer=token)
+
+    assert (made.status, campaign.status, unfit.status) == (201, 201, 400)
+    assert agents.body == {"agents": [made.body["agent"]]}
+    assert campaigns.body == {"campaigns": [campaign.body["campaign"]]}
+    assert unfit.body["status"] == 400
+    assert unfit.body["error"].startswith("name: ")
+
+
+def test_what_1_0_0_made_is_the_administrators_and_still_everybodys(shop: Shop, cache: str) -> None:
+    bring(shop, "1.0.0")
+    with serving("1.0.0", shop, cache) as old:
+        token = old.sign_in(SMOKE)
+        old.ask("POST", "/api/agents", {"name": "before"}, bearer=token)
+        bring(shop, "2.0.0")
+        old.ask("POST", "/api/agents", {"name": "meanwhile"}, bearer=token)
+        with serving("2.0.0", shop, cache) as new:
+            ann = new.register("ann@example.test")
+            new.ask("POST", "/api/agents", {"name": "hers"}, bearer=ann)
+            names = {
+                who: [
+                    each["name"] for each in new.ask("GET", "/api/agents", bearer=bearer).body[key]
+                ]
+                for who, bearer, key in (
+                    ("admin", new.sign_in(ADMIN), "data"),
+                    ("legacy", token, "agents"),
+                    ("tenant", ann, "data"),
+                )
+            }
+        after = old.ask("GET", "/api/agents", bearer=token).body["agents"]
+
+    assert names == {
+        "admin": ["before", "meanwhile"],
+        "legacy": ["before", "meanwhile"],
+        "tenant": ["hers"],
+    }
+    assert [each["name"] for each in after] == ["before", "meanwhile"]
+
+
+def test_each_use_is_counted_and_told_from_2_1_0_on(shop: Shop, cache: str) -> None:
+    bring(shop, "1.0.0", "2.0.0")
+    dates = {"LEGACY_DEPRECATED_ON": "2026-06-01", "LEGACY_REMOVED_ON": "2026-12-01"}
+
+    with serving("2.1.0", shop, cache, **dates) as system:
+        token = system.sign_in(SMOKE)
+        answer = system.ask("GET", "/api/agents", bearer=token)
+        system.ask("GET", "/api/agents", bearer=token)
+        other = system.ask("GET", "/api/agents", bearer=system.register("ann@example.test"))
+        used = system.rows("SELECT route, requests FROM deprecated_usage")
+
+    assert answer.headers["deprecation"] == "@1780272000"
+    assert answer.headers["sunset"] == "Tue, 01 Dec 2026 00:00:00 GMT"
+    assert "deprecation" not in other.headers
+    assert used == [("GET /api/agents", 2)]
+
+
+def test_3_0_0_knows_tenants_alone(shop: Shop, cache: str) -> None:
+    bring(shop, "1.0.0", "2.0.0", "3.0.0", contract=("2.0.0", "3.0.0"))
+
+    with serving("3.0.0", shop, cache) as system:
+        token = system.sign_in(SMOKE)
+        agents = system.ask("GET", "/api/agents", bearer=token)
+        ((user,),) = system.rows(f"SELECT id FROM users WHERE email = '{SMOKE}'")  # noqa: S608
+        old = system.ask("GET", "/api/agents", bearer=legacy_token(user, SMOKE))
+
+    assert agents.body == {"success": True, "data": []}
+    assert (old.status, old.body["error"]["code"]) == (401, "TOKEN_OUTDATED")
