@@ -11,6 +11,7 @@ from voxflow.serving import serve
 from voxflow.settings import Settings
 
 from .former import Former
+from .migration import Migration
 from .notice import Notice
 
 
@@ -20,7 +21,9 @@ def main() -> None:
     service = Service(
         settings=settings, terms=Terms.read(), database=Database(settings), contract=True
     )
-    serve(make(service, partial(Former, service, Notice.read())), settings.sockets)
+    notice = Notice.read()
+    moving = Migration(service.database, notice)
+    serve(make(service, partial(Former, service, notice), [moving]), settings.sockets)
 
 
 if __name__ == "__main__":

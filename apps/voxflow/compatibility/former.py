@@ -47,7 +47,7 @@ class Former:
 
     def __post_init__(self) -> None:
         """Make the app of 1.0.0 on the same database."""
-        made = legacy.server.routes(self.service.settings, self.service.database)
+        made = legacy.server.routes(self.service.settings, self.service.database, makers=True)
         object.__setattr__(self, "former", made)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,7 +67,7 @@ class Former:
             await run_in_threadpool(count, self.service.database, " ".join(route), asked_by.id)
         except Exception as error:  # noqa: BLE001 - what is not counted must not be answered
             refused: Refused = of_error(error)
-            await failure(scope["state"]["request_id"], refused)(scope, receive, send)
+            await failure(scope["state"]["request_id"], refused)(scope, receive, tell)
             return
         await self.former(scope, receive, tell)
 

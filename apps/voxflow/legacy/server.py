@@ -22,11 +22,11 @@ from . import errors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from contextlib import AbstractAsyncContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from starlette.middleware.base import RequestResponseEndpoint
     from starlette.responses import Response
-    from voxflow.database import Database, Row
+    from voxflow.database import Connection, Database, Row
     from voxflow.settings import Settings
 
     Life = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -77,10 +77,17 @@ class OneCampaign(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Everybody:
-    """What whoever has an account asks."""
+    """What whoever has an account asks.
+
+    Args:
+        settings: What tokens are signed with.
+        database: Where everything is.
+        makers: Whether the database keeps who made what.
+    """
 
     settings: Settings
     database: Database
+    makers: bool = False
 
     def login(self, asked: SignIn) -> dict[str, str]:
         """Give a token for an email and its password."""
@@ -99,8 +106,7 @@ class Everybody:
 
     def add_agent(self, request: Request, asked: NewAgent) -> dict[str, Row]:
         """Make an agent."""
-        self._admit(request)
-        with self.database.for_everybody() as connection:
+        with self._making(self._admit(request)) as connection:
             return {"agent": works.add_agent(connection, asked)}
 
     def campaigns(self, request: Request) -> dict[str, list[Row]]:
@@ -111,18 +117,21 @@ class Everybody:
 
     def add_campaign(self, request: Request, asked: NewCampaign) -> dict[str, Row]:
         """Make a campaign."""
-        self._admit(request)
-        with self.database.for_everybody() as connection:
+        with self._making(self._admit(request)) as connection:
             made = works.add_campaign(connection, asked)
         if made is None:
             raise HTTPException(400, "agent_id: there is no such agent")
         return {"campaign": made}
 
-    def _admit(self, request: Request) -> None:
+    def _admit(self, request: Request) -> str:
         try:
-            tokens.claims(request.headers.get("authorization"), self.settings.secret)
+            said = tokens.claims(request.headers.get("authorization"), self.settings.secret)
         except tokens.Unauthorized:
             raise HTTPException(401, "Unauthorized") from None
+        return str(said["id"])
+
+    def _making(self, user: str) -> AbstractContextManager[Connection]:
+        return self.database.for_maker(user) if self.makers else self.database.for_everybody()
 
     def add(self, app: FastAPI) -> None:
         """Give an app these routes."""
@@ -137,12 +146,21 @@ class Everybody:
         )
 
 
-def routes(settings: Settings, database: Database, life: Life | None = None) -> FastAPI:
-    """Return the app of 1.0.0 on a database that somebody else opens."""
+def routes(
+    settings: Settings, database: Database, life: Life | None = None, *, makers: bool = False
+) -> FastAPI:
+    """Return the app of 1.0.0 on a database that somebody else opens.
+
+    Args:
+        settings: What tokens are signed with.
+        database: Where everything is.
+        life: What begins and ends with the app.
+        makers: Whether the database keeps who made what.
+    """
     app = FastAPI(title="VoxFlow", version=settings.version, lifespan=life)
     errors.tell(app)
     Health(database, settings.version).add(app)
-    Everybody(settings, database).add(app)
+    Everybody(settings, database, makers).add(app)
     return app
 
 

@@ -19,7 +19,8 @@ from .limits import Limits
 from .works import Works
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from typing import Protocol
 
     from starlette.types import ASGIApp
     from voxflow.database import Database
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
     from .settings import Terms
 
     Wrap = Callable[[ASGIApp], ASGIApp]
+
+    class Routes(Protocol):
+        """Something with routes to give to an app."""
+
+        def add(self, app: FastAPI) -> None:
+            """Give an app these routes."""
+
 
 ADMIN = "admin"
 
@@ -49,12 +57,13 @@ class Service:
     contract: bool
 
 
-def make(service: Service, between: Wrap | None = None) -> ASGIApp:
+def make(service: Service, between: Wrap | None = None, more: Sequence[Routes] = ()) -> ASGIApp:
     """Return the app for tenants; it opens and closes the database.
 
     Args:
         service: What it runs on.
         between: Stands between the entrance and the routes.
+        more: Routes beside the tenants' own.
     """
     settings, database = service.settings, service.database
     limits = Limits(service.terms)
@@ -81,10 +90,11 @@ def make(service: Service, between: Wrap | None = None) -> ASGIApp:
             return JSONResponse({"status": "ok"})
         return JSONResponse({"status": "down"}, 503)
 
-    for routes in (
+    own: list[Routes] = [
         Accounts(settings, database, service.contract),
         Works(database),
-    ):
+    ]
+    for routes in (*own, *more):
         routes.add(app)
     callers = Callers(database, settings.secret, contract=service.contract)
     return Entrance(between(app) if between else app, callers, limits, settings.colour)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 POOL_SECONDS = 10.0
 # Which rows a transaction sees: a tenant's, or with the other one those of all tenants.
 TENANT, SCOPE = "voxflow.user", "voxflow.scope"
+# Who makes what belongs to no tenant.
+MAKER = "voxflow.maker"
 ALL = "all"
 
 
@@ -58,6 +60,12 @@ class Database:
             within: Seconds to wait for a session.
         """
         with self._pool.connection(timeout=within) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def for_maker(self, user: str) -> Iterator[Connection]:
+        """Give a transaction as `for_everybody` does; what is made in it tells who made it."""
+        with self._scoped(MAKER, user) as connection:
             yield connection
 
     @contextlib.contextmanager

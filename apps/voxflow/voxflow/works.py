@@ -95,7 +95,9 @@ def campaigns(connection: Connection, owner: str | None = None) -> list[Row]:
 
 def add_campaign(connection: Connection, asked: NewCampaign) -> Row | None:
     """Make a campaign of whoever the session is for; ``None`` where they have no such agent."""
-    if asked.agent_id is not None and agent(connection, asked.agent_id) is None:
+    # Locked: until the campaign is there nobody gives its agent to another owner.
+    held = AGENTS + " WHERE id = %s FOR KEY SHARE"
+    if asked.agent_id is not None and not connection.execute(held, [asked.agent_id]).fetchone():
         return None
     return one(connection.execute(ADD_CAMPAIGN, [str(uuid.uuid4()), asked.name, asked.agent_id]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,8 @@ from .system import ADMIN, SMOKE, bring, legacy_token, serving
 
 if TYPE_CHECKING:
     from tests.postgres.own_server import Shop
+
+    from .system import System
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "2.0.0", "2.1.0"])
@@ -90,3 +93,51 @@ def test_3_0_0_knows_tenants_alone(shop: Shop, cache: str) -> None:
 
     assert agents.body == {"success": True, "data": []}
     assert (old.status, old.body["error"]["code"]) == (401, "TOKEN_OUTDATED")
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"LEGACY_DEPRECATED_ON": "soon"}, "LEGACY_DEPRECATED_ON is a day such as 2026-12-01"),
+        ({"LEGACY_REMOVED_ON": "2026-13-01"}, "and it is '2026-13-01'"),
+        (
+            {"LEGACY_DEPRECATED_ON": "2026-12-02", "LEGACY_REMOVED_ON": "2026-12-01"},
+            "LEGACY_REMOVED_ON is before LEGACY_DEPRECATED_ON",
+        ),
+    ],
+)
+def test_a_date_that_is_none_ends_the_start(
+    shop: Shop, cache: str, variables: dict[str, str], said: str
+) -> None:
+    with (
+        pytest.raises(AssertionError, match=re.escape(said)),
+        serving("2.1.0", shop, cache, **variables),
+    ):
+        pass
+
+
+def test_whatever_a_legacy_route_answers_is_announced(shop: Shop, cache: str) -> None:
+    bring(shop, "1.0.0", "2.0.0")
+    guide = "https://guide.test/move"
+    dates = {"LEGACY_DEPRECATED_ON": "2026-06-01", "LEGACY_REMOVED_ON": "2026-12-01"}
+
+    with serving("2.1.0", shop, cache, LEGACY_GUIDE_URL=guide, **dates) as system:
+        token = system.sign_in(SMOKE)
+        unfit = system.ask("POST", "/api/agents", {"name": ""}, bearer=token)
+        system.write("DROP TABLE deprecated_usage")
+        failed = system.ask("GET", "/api/agents", bearer=token)
+
+    assert (unfit.status, failed.status) == (400, 500)
+    for answer in (unfit, failed):
+        assert answer.headers["deprecation"] == "@1780272000"
+        assert answer.headers["sunset"] == "Tue, 01 Dec 2026 00:00:00 GMT"
+        assert answer.headers["link"] == (
+            f'<{guide}>; rel="deprecation"; type="text/html", '
+            f'<{guide}>; rel="sunset"; type="text/html"'
+        )
+
+
+def test_nothing_is_announced_before_2_1_0(tenants: System) -> None:
+    answer = tenants.ask("GET", "/api/agents", bearer=tenants.sign_in(SMOKE))
+
+    assert answer.headers.keys() & {"deprecation", "sunset", "link"} == set()
