@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.postgres.own_server import connect
 
 from .system import ADMIN, PASSWORD, SMOKE, bring, legacy_token, serving
 
@@ -215,3 +217,27 @@ def test_on_the_way_back_it_is_neither_seen_nor_lost(legacy: System, cache: str)
     assert names(legacy, again) == ["mine"]
     assert names(legacy, again, "campaigns") == ["spring"]
     assert names(legacy, old_token(legacy, OTHER)) == ["before", "made on the way back"]
+
+
+def test_a_plan_that_is_made_meanwhile_waits_and_finds_no_agent(legacy: System) -> None:
+    token, other = old_token(legacy, SMOKE), old_token(legacy, OTHER)
+    (mine,) = make(legacy, token, "mine")
+
+    with connect(legacy.shop.admin) as moving, ThreadPoolExecutor(1) as pool:
+        moving.execute("BEGIN")
+        moving.execute("SELECT FROM agents WHERE id = %s FOR UPDATE", [mine])
+        asked = pool.submit(plan, legacy, other, "theirs", mine)
+        wait_for_a_lock(legacy)
+        moving.execute("UPDATE agents SET owner_id = made_by, shared = false WHERE id = %s", [mine])
+        moving.execute("COMMIT")
+
+    assert asked.result() == 400
+
+
+def wait_for_a_lock(system: System) -> None:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    for _ in range(600):
+        if system.rows(waiting) != [(0,)]:
+            return
+        time.sleep(0.05)
+    raise AssertionError("nobody waits")
