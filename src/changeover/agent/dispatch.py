@@ -41,6 +41,8 @@ READING_APART = {
     ),
     "migrator_left",
     "migrator_output",
+    "task_left",
+    "task_output",
 }
 
 
@@ -52,6 +54,12 @@ def _backup() -> dict[str, Function]:
 
 def _migrator() -> dict[str, Function]:
     from changeover.agent.migrator import actions  # noqa: PLC0415 - few apps have one
+
+    return actions.ACTIONS
+
+
+def _task() -> dict[str, Function]:
+    from changeover.agent.task import actions  # noqa: PLC0415 - few deployments have one
 
     return actions.ACTIONS
 
@@ -207,6 +215,8 @@ def _function(name: str) -> Function:
         functions = _backup()
     elif name.startswith(turn.MIGRATOR):
         functions = _migrator()
+    elif name.startswith(turn.TASK):
+        functions = _task()
     if name not in functions:
         raise ActionError("unknown-action", f"{name!r} is no action of this agent")
     return functions[name]

@@ -40,7 +40,7 @@ HUNG_SECONDS = 45.0
 PROOF_SECONDS = 4.0
 FOLLOW_SECONDS = 3600.0
 # These look for themselves after one that was cut off, and tell more of it than a result does.
-FOLLOWED_BY_THEMSELVES = ("migrator_", "backup_restore", "end")
+FOLLOWED_BY_THEMSELVES = ("migrator_", "task_", "backup_restore", "end")
 Event = dict[str, Any]
 
 

@@ -10,7 +10,8 @@ its own. What only waits looks for that wish whenever it looks for what it waits
 
 Backups change the database and no colour. They hold ``backup.lock`` instead, so that users are
 sent back while one runs, however long it does. A restore waits for it as long as a statement may
-take. So does the app's own migrator, with ``migrator.lock``; whoever ends one waits for nobody.
+take. So does the app's own migrator, with ``migrator.lock``, and so do its tasks, with ``task.lock``;
+whoever ends one waits for nobody.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ WITHDRAWAL = "backup_withdraw"
 WITHDRAWAL_SECONDS = 60.0
 MIGRATOR_SECONDS = 86400.0
 MIGRATOR = "migrator_"
+TASK = "task_"
 # They end what others do, so they wait for nobody.
-ENDS = {"migrator_end", "end"}
+ENDS = {"migrator_end", "task_end", "end"}
 WISH = "way-back.lock"
 
 
@@ -62,12 +64,12 @@ def taken(call: Call, what: str, *, way_back: bool = False) -> Iterator[Call]:
     saying = f"{what} of {call.deployment} since {stamp()}"
     state = call.places.state
     stuck = functools.partial(running.end_hung, call)
-    apart = what.startswith((BACKUP, MIGRATOR)) or what in ENDS
+    apart = what.startswith((BACKUP, MIGRATOR, TASK)) or what in ENDS
     if what in ENDS:
         lock: AbstractContextManager[None] = contextlib.nullcontext()
     elif apart:
         backup = what.startswith(BACKUP)
-        name = "backup.lock" if backup else "migrator.lock"
+        name = f"{what.partition('_')[0]}.lock"
         seconds = BACKUP_SECONDS if backup else MIGRATOR_SECONDS
         seconds = WITHDRAWAL_SECONDS if what == WITHDRAWAL else seconds
         lock = filelock.held(state / name, seconds, saying, call.progress, stuck=stuck)

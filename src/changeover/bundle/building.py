@@ -21,7 +21,9 @@ from changeover.bundle.manifest import (
     SITE,
     Manifest,
     MigratorEntry,
+    ParameterEntry,
     ProcessEntry,
+    TaskEntry,
     canonical,
     without_absent,
 )
@@ -30,9 +32,9 @@ from changeover.bundle.verifying import digest_of, signature_of
 from changeover.render import render
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from changeover.release import App, Release
+    from changeover.release import App, Release, Task
 
 SITE_TEMPLATE = "etc/nginx/sites-available/app.conf.j2"
 UNIT_TEMPLATE = "etc/systemd/system/app.service.j2"
@@ -207,6 +209,7 @@ def _manifest(app: App, release: Release, members: list[Member], inputs: str) ->
         sbom=SBOM,
         migrator=_migrator(release),
         maintenance=site.maintenance if site is not None else None,
+        tasks={name: _task(release, task) for name, task in release.tasks.items()},
     )
 
 
@@ -214,11 +217,35 @@ def _migrator(release: Release) -> MigratorEntry | None:
     declared = release.migrator
     if declared is None:
         return None
-    placed = programs.inside if release.build.kind == "python" else tuple[str, ...]
+    placed = _placed(release)
     return MigratorEntry(
         command=placed(declared.command),
         status=placed(declared.status) if declared.status else None,
         undo=placed(declared.undo) if declared.undo else None,
+        deadline_seconds=declared.deadline_seconds,
+    )
+
+
+def _placed(release: Release) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    return programs.inside if release.build.kind == "python" else tuple[str, ...]
+
+
+def _task(release: Release, declared: Task) -> TaskEntry:
+    placed = _placed(release)
+    return TaskEntry(
+        command=placed(declared.command),
+        dry_run=placed(declared.dry_run) if declared.dry_run else None,
+        undo=placed(declared.undo) if declared.undo else None,
+        parameters={
+            name: ParameterEntry(
+                type=each.type,
+                required=not each.optional,
+                minimum=each.minimum,
+                maximum=each.maximum,
+                matches=each.matches,
+            )
+            for name, each in declared.parameters.items()
+        },
         deadline_seconds=declared.deadline_seconds,
     )
 

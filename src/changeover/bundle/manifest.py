@@ -15,7 +15,7 @@ FILE_NAME = "manifest.json"
 SITE = "site.conf"
 SBOM = "sbom.cdx.json"
 RELEASE = "release.json"
-RARE = {"migrator", "maintenance"}
+RARE = {"migrator", "maintenance", "tasks"}
 
 
 class FileEntry(Declared):
@@ -44,6 +44,26 @@ class MigratorEntry(Declared):
     deadline_seconds: int
 
 
+class ParameterEntry(Declared):
+    """What a host holds a value to that a task is given."""
+
+    type: Literal["string", "integer", "boolean"]
+    required: bool
+    minimum: int | None
+    maximum: int | None
+    matches: str | None
+
+
+class TaskEntry(Declared):
+    """One task: its commands, and the values that they may be given."""
+
+    command: tuple[str, ...]
+    dry_run: tuple[str, ...] | None
+    undo: tuple[str, ...] | None
+    parameters: dict[str, ParameterEntry]
+    deadline_seconds: int
+
+
 class Manifest(Declared):
     """What a bundle holds.
 
@@ -62,6 +82,7 @@ class Manifest(Declared):
     sbom: str
     migrator: MigratorEntry | None = None
     maintenance: str | None = None
+    tasks: dict[str, TaskEntry] = Field(default_factory=dict)
 
     def as_bytes(self) -> bytes:
         """Return the manifest as it stands in the bundle."""
@@ -70,7 +91,7 @@ class Manifest(Declared):
 
 def without_absent(document: dict[str, Any]) -> dict[str, Any]:
     """Return a document without what few releases have, so that bundles without it stay the same."""
-    return {key: value for key, value in document.items() if key not in RARE or value is not None}
+    return {key: value for key, value in document.items() if key not in RARE or value}
 
 
 def canonical(value: object) -> bytes:

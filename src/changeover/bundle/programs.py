@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from changeover.bundle.members import Member
 from changeover.errors import InvalidInput
+from changeover.release.tasks import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -93,3 +94,7 @@ def _commands(release: Release) -> Iterator[tuple[str, tuple[str, ...]]]:
             words: tuple[str, ...] | None = getattr(migrator, what)
             if words is not None:
                 yield f"migrator.{what}", words
+    for name, task in release.tasks.items():
+        for what in COMMANDS:
+            if task.words(what):
+                yield f"tasks.{name}.{what}", task.words(what)

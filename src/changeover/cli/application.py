@@ -54,6 +54,7 @@ VERBS = (
     Verb("audit", "status", "audit", "Check that no journal was altered.", PROVE),
     Verb("backup", "backup", "app", "Create, prove, list and restore backups.", SAFETY),
     Verb("db", "db", "app", "Show, plan, lint, rehearse, adopt and run migrations.", SAFETY),
+    Verb("task", "task", "app", "List and run work of the app itself.", SAFETY),
     Verb("lock", "lock", "app", "Show or take over the lock.", SAFETY),
     Verb("fence", "fence", "fence", "Keep users from one app host.", SAFETY),
     Verb("maintenance", "maintenance", "app", "Show users a page in place of the app.", SAFETY),

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from changeover.outcome import Ran
 from changeover.remote.fleet import Answers, Event, Fleet, action, call, on_each
 
 if TYPE_CHECKING:
@@ -15,47 +16,6 @@ if TYPE_CHECKING:
 
 What = Literal["command", "status", "undo"]
 Purpose = Literal["live", "clone"]
-TAIL_LINES = 40
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
-    """How a command went.
-
-    Args:
-        host: Where.
-        exit: Its exit code; ``None`` where it was ended.
-        result: How systemd calls its end: ``success``, ``exit-code``, ``timeout``, ``signal``.
-        seconds: How long it took.
-        adopted: Whether an earlier run of the deployment had begun it.
-        output: What it printed, without secrets: the beginning and the end of it.
-    """
-
-    host: str
-    exit: int | None
-    result: str
-    seconds: float
-    adopted: bool
-    output: str
-
-    @property
-    def well(self) -> bool:
-        """Whether it ended with 0."""
-        return self.exit == 0
-
-    @property
-    def tail(self) -> str:
-        """The last lines that it printed."""
-        return "\n".join(self.output.splitlines()[-TAIL_LINES:])
-
-    @property
-    def ending(self) -> str:
-        """How it ended, in words."""
-        if self.exit is not None:
-            return f"ended with exit code {self.exit} after {self.seconds:.1f} s"
-        if self.result == "timeout":
-            return f"was ended at its deadline, after {self.seconds:.1f} s"
-        return f"was ended ({self.result}) after {self.seconds:.1f} s"
 
 
 def run(

@@ -23,6 +23,7 @@ from changeover.release.reading import (
     versions,
 )
 from changeover.release.route import VersionMayNotFollow, lineage, path
+from changeover.release.tasks import Task
 from changeover.release.values import (
     Problem,
     Value,
@@ -48,6 +49,7 @@ __all__ = [
     "Requirement",
     "Requirements",
     "Site",
+    "Task",
     "Value",
     "Values",
     "ValuesInvalid",

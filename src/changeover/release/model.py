@@ -24,6 +24,7 @@ from changeover.release.figures import (
     written,
 )
 from changeover.release.migrator import Migrator  # noqa: TC001 - pydantic builds models from it
+from changeover.release.tasks import Task  # noqa: TC001 - pydantic builds models from it
 from changeover.release.variables import EnvironmentDeclaration
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ class Release(Declared):
     environment: EnvironmentDeclaration = EnvironmentDeclaration()
     nginx: Site | None = None
     migrator: Migrator | None = None
+    tasks: dict[Name, Task] = Field(default_factory=dict)
     smoke: Checks = ()
     manual: tuple[ManualCheck, ...] = ()
     alerts: tuple[Alert, ...] = ()

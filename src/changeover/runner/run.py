@@ -150,7 +150,11 @@ class Run:
                 self._heartbeat = None
 
     def step(
-        self, step: steps.AnyStep, act: Callable[[], Outcome], *, going_back: bool = False
+        self,
+        step: steps.AnyStep | steps.Work,
+        act: Callable[[], Outcome],
+        *,
+        going_back: bool = False,
     ) -> Outcome:
         """Do one step, its intent journaled before and its outcome after it.
 
@@ -177,7 +181,7 @@ class Run:
         self._done(step, outcome, self.fleet.sessions - before)
         return outcome
 
-    def _red(self, step: steps.AnyStep, error: ChangeoverError) -> None:
+    def _red(self, step: steps.AnyStep | steps.Work, error: ChangeoverError) -> None:
         self.note(
             {
                 "type": "step-failed",
@@ -188,7 +192,9 @@ class Run:
             }
         )
 
-    def _done(self, step: steps.AnyStep, outcome: Outcome, sessions: Counter[str]) -> None:
+    def _done(
+        self, step: steps.AnyStep | steps.Work, outcome: Outcome, sessions: Counter[str]
+    ) -> None:
         self.note(
             {
                 "type": "step-done",

@@ -25,6 +25,7 @@ from changeover.steps.forward import (
     Unfence,
     Unlock,
 )
+from changeover.steps.task import RunTask, TryTask, UndoTask, Work
 
 __all__ = [
     "AnyStep",
@@ -46,14 +47,18 @@ __all__ = [
     "RestoreDatabase",
     "Retire",
     "Revert",
+    "RunTask",
     "Smoke",
     "Start",
     "Stop",
     "Switch",
+    "TryTask",
     "Undo",
     "UndoOwn",
+    "UndoTask",
     "Unfence",
     "Unlock",
+    "Work",
 ]
 
 AnyStep = (

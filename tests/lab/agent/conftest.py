@@ -76,9 +76,9 @@ def prepared(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
 def site(prepared: Site) -> Site:
     """Return the host with nothing placed, switched or locked."""
     prepared.root(
-        "systemctl stop --no-block 'changeover-deadman-*' 'changeover-migrator-*' 'sample-*' 2>/dev/null;"
-        "systemctl kill --signal=KILL 'changeover-migrator-*' 'sample-*' 2>/dev/null;"
-        "systemctl stop 'changeover-deadman-*' 'changeover-migrator-*' 'sample-*' 2>/dev/null;"
+        "systemctl stop --no-block 'changeover-deadman-*' 'changeover-migrator-*' 'changeover-task-*' 'sample-*' 2>/dev/null;"
+        "systemctl kill --signal=KILL 'changeover-migrator-*' 'changeover-task-*' 'sample-*' 2>/dev/null;"
+        "systemctl stop 'changeover-deadman-*' 'changeover-migrator-*' 'changeover-task-*' 'sample-*' 2>/dev/null;"
         "rm -rf /opt/sample /var/lib/changeover/sample /etc/changeover/sample /run/sample/*"
         " /etc/systemd/system/sample-* /etc/systemd/system/multi-user.target.wants/sample-*"
         " /etc/tmpfiles.d/changeover-sample.conf /etc/nginx/sites-enabled/*.conf"

@@ -171,8 +171,8 @@ def write(directory: Path, content: bytes, key: Path) -> str:
 def make(directory: Path, key: Path, app: str, version: str, **options: Any) -> str:  # noqa: ANN401
     """Make a signed bundle from ``files_of`` options; return its digest."""
     sockets = options.get("sockets", ("http",))
-    migrator = options.pop("migrator", None)
+    declared = {name: options.pop(name, None) for name in ("migrator", "tasks")}
     files = files_of(app, version, **options)
-    described = {**manifest_of(app, version, files, sockets), "migrator": migrator}
+    described = {**manifest_of(app, version, files, sockets), **declared}
     manifest = json.dumps(described).encode()
     return write(directory, archive([("manifest.json", manifest), *files.items()]), key)

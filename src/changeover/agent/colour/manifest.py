@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from changeover.agent import names
 from changeover.agent.failure import ActionError
+from changeover.agent.task import declared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from changeover.agent.task.declared import Task
 
 FORMAT = 1
 FILE_NAME = "manifest.json"
@@ -65,6 +68,7 @@ class Manifest:
         site: The Nginx site's file in the bundle, if it has one.
         migrator: Its own commands that migrate the database, if it has any.
         maintenance: Its own page of maintenance, a file of its code, if it has one.
+        tasks: The app's own work that can be asked for, by name.
     """
 
     app: str
@@ -74,6 +78,7 @@ class Manifest:
     site: str | None
     migrator: Migrator | None = None
     maintenance: str | None = None
+    tasks: Mapping[str, Task] = field(default_factory=dict)
 
     @property
     def sockets(self) -> frozenset[str]:
@@ -110,6 +115,7 @@ def _parse(content: bytes) -> Manifest:
             site=_site(raw.get("site")),
             migrator=_migrator(raw["migrator"]) if raw.get("migrator") else None,
             maintenance=_page(raw.get("maintenance")),
+            tasks=declared.read(raw.get("tasks") or {}),
         )
     except ActionError as error:
         raise ActionError("bundle-invalid", f"manifest: {error.message}") from error

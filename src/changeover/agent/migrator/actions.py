@@ -6,17 +6,16 @@ so a later request of the same deployment takes over what still runs, or what ha
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from changeover.agent.colour import manifest, units
+from changeover.agent.colour import manifest
 from changeover.agent.colour.masking import Masked
 from changeover.agent.failure import ActionError
 from changeover.agent.migrator import unit
-from changeover.agent.migrator.output import Output
-from changeover.agent.system import clock, durable
+from changeover.agent.system import clock
+from changeover.agent.transient import following
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from changeover.agent.parameters import Parameters
 
 PURPOSES = ("live", "clone")
-SILENCE_SECONDS = 30.0
 # Where it goes, and as whom: no secrets, and words that any output may have.
 SHOWN = {"PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGSSLMODE", "PGAPPNAME", "PGOPTIONS"}
 
@@ -79,7 +77,7 @@ def run(call: Call, given: Parameters) -> Result:
     migrator = _migrator(call, wish)
     masked = Masked({key: value for key, value in values.items() if key not in SHOWN})
     present = _present(call)
-    if unit.present(call):
+    if unit.of(call).present:
         taken_over = present is not None and wish.same(present)
         if not taken_over:
             call.progress(f"waiting for {_said(present)}, which runs on this host")
@@ -93,14 +91,14 @@ def run(call: Call, given: Parameters) -> Result:
     if earlier is not None:
         return {**earlier, "adopted": True, "skipped": True}
     begun = Run(**{**asdict(wish), "began": time.time()})
-    _write(_path(call, "running"), asdict(begun))
+    following.write(_path(call, "running"), asdict(begun))
     words, seconds = migrator.words[wish.what], migrator.deadline_seconds
     try:
         unit.begin(call, wish.colour, words, values, seconds)
     except ActionError:
-        if not unit.present(call):
+        if not unit.of(call).present:
             _path(call, "running").unlink(missing_ok=True)
-            unit.raw_output(call).unlink(missing_ok=True)
+            unit.of(call).raw_output.unlink(missing_ok=True)
         raise
     return {**_follow(call, begun, masked, anew=True), "adopted": False}
 
@@ -122,38 +120,15 @@ def _migrator(call: Call, wish: Run) -> Migrator:
 def _follow(
     call: Call, begun: Run | None, masked: Callable[[str], str], *, anew: bool
 ) -> dict[str, Any]:
-    """Take its output until it ends, write down how, and let systemd forget it.
-
-    Of one that nobody knows any more only the end is awaited: it is nobody's, and credited to nobody.
-    """
+    """Take its output until it ends, write down how, and let systemd forget it."""
     if begun is None:
-        while unit.ended(call) is None:
-            time.sleep(units.POLL_SECONDS)
-        unit.reap(call)
+        following.await_end(unit.of(call))
         return {}
-    raw, kept = unit.raw_output(call), _kept(call, begun.purpose, begun.what)
-    output = Output(raw, kept, masked, call.progress, anew=anew)
-    heard = time.monotonic()
-    while (end := unit.ended(call)) is None:
-        if output.drain():
-            heard = time.monotonic()
-        elif time.monotonic() - heard >= SILENCE_SECONDS:
-            heard = time.monotonic()
-            spent = time.time() - begun.began
-            call.progress(
-                f"{begun.what} has said nothing for {SILENCE_SECONDS:.0f} s, of {spent:.0f} s"
-            )
-        time.sleep(units.POLL_SECONDS)
-    output.drain(last=True)
-    done = {
-        "exit": end.exit,
-        "result": end.result,
-        "seconds": round(time.time() - begun.began, 2),
-        "lines": output.lines,
-    }
-    _write(_path(call, f"{begun.purpose}-{begun.what}"), {**asdict(begun), "done": done})
+    kept = _kept(call, begun.purpose, begun.what)
+    done = following.follow(call, unit.of(call), begun.what, begun.began, kept, masked, anew=anew)
+    following.write(_path(call, f"{begun.purpose}-{begun.what}"), {**asdict(begun), "done": done})
     # In this order: a unit without its record would be nobody's.
-    unit.reap(call)
+    unit.of(call).reap()
     _path(call, "running").unlink(missing_ok=True)
     return done
 
@@ -162,7 +137,7 @@ def _ended_well(call: Call, wish: Run) -> dict[str, Any] | None:
     """Return how this run went where the deployment did it already; a status is asked each time."""
     if wish.purpose != "live" or wish.what == "status":
         return None
-    record = _read(_path(call, f"{wish.purpose}-{wish.what}"))
+    record = following.read(_path(call, f"{wish.purpose}-{wish.what}"))
     if record is None:
         return None
     done: dict[str, Any] = record.pop("done")
@@ -176,7 +151,7 @@ def _ended_well(call: Call, wish: Run) -> dict[str, Any] | None:
 
 
 def _present(call: Call) -> Run | None:
-    record = _read(_path(call, "running"))
+    record = following.read(_path(call, "running"))
     return Run(**record) if record else None
 
 
@@ -198,19 +173,6 @@ def _kept(call: Call, purpose: str, what: str) -> Path:
     return _directory(call) / f"{purpose}-{what}.log"
 
 
-def _write(path: Path, record: dict[str, Any]) -> None:
-    durable.ensure_directory(path.parent, 0o700)
-    durable.write(path, json.dumps({**record}).encode())
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        record = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None
-    return record if isinstance(record, dict) else None
-
-
 def output(call: Call, given: Parameters) -> Result:
     """Return what the latest run of a command printed, masked: its beginning and its end."""
     given.only("what", "purpose")
@@ -227,7 +189,7 @@ def end(call: Call, given: Parameters) -> Result:
     """End a migrator that runs; tell whose it was."""
     given.only()
     present = _present(call)
-    ended = unit.end(call)
+    ended = unit.of(call).end()
     return {"ended": ended, "was": _said(present) if ended else None, "skipped": not ended}
 
 
@@ -240,12 +202,12 @@ def left(call: Call, given: Parameters) -> Result:
     """
     given.only()
     present = _present(call)
-    ending = unit.ended(call)
+    ending = unit.of(call).ended
     undo: dict[str, Any] | None = None
-    if record := _read(_path(call, "live-undo")):
+    if record := following.read(_path(call, "live-undo")):
         undo = {"deployment": record["deployment"], "exit": record["done"]["exit"]}
     if present and ending and (present.purpose, present.what) == ("live", "undo"):
-        there = unit.present(call)
+        there = unit.of(call).present
         undo = {"deployment": present.deployment, "exit": ending.exit} if there else undo
     return {
         "runs": ending is None,

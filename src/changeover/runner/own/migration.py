@@ -19,7 +19,8 @@ from changeover.runner.own import schema as own_schema
 if TYPE_CHECKING:
     from changeover.executors.backup import Vault
     from changeover.executors.migrate import OwnTurn
-    from changeover.executors.migrator import Ran, What
+    from changeover.executors.migrator import What
+    from changeover.outcome import Ran
     from changeover.runner.run import Run
     from changeover.steps import MigrateOwn
 

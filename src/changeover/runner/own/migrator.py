@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from changeover.database import Database
     from changeover.executors.migrate import OwnRow
     from changeover.executors.migrate.rehearsals import Rehearsals
-    from changeover.executors.migrator import Purpose, Ran, What
+    from changeover.executors.migrator import Purpose, What
     from changeover.inventory import Host
     from changeover.migrations.checks import Checks
+    from changeover.outcome import Ran
     from changeover.release import Migrator, Release
     from changeover.runner.run import Run
 

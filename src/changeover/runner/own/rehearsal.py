@@ -20,8 +20,9 @@ from changeover.runner.rehearse.rehearsal import RehearsalRed
 
 if TYPE_CHECKING:
     from changeover.executors.backup.rehearsal import Look
-    from changeover.executors.migrator import Ran, What
+    from changeover.executors.migrator import What
     from changeover.migrations.checks import Checks
+    from changeover.outcome import Ran
     from changeover.runner.rehearse.clone import Cloned
     from changeover.runner.run import Run
     from changeover.steps import RehearseOwn

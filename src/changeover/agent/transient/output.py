@@ -1,4 +1,4 @@
-"""What an app's own migrator prints: read from a file that only root may read, masked, told and kept.
+"""What a program of an app prints: read from a file that only root may read, masked, told and kept.
 
 The unit writes to a file in memory, so that it depends on no reader: one that went away is followed
 by another. What was read is given back to the system without moving what comes behind it.

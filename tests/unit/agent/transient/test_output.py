@@ -1,10 +1,10 @@
-"""What a migrator printed, read by one who comes after another reader."""
+"""What a program printed, read by one who comes after another reader."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover.agent.migrator.output import CHUNK, Output
+from changeover.agent.transient.output import CHUNK, Output
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,1 @@
+"""Tasks of an app: work of its own that an operator runs."""
