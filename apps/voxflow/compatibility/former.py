@@ -11,7 +11,10 @@ from starlette.datastructures import MutableHeaders
 from tenancy.callers import Caller
 from tenancy.envelope import Refused, failure, of_error
 
+from .document import both
+
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
     from tenancy.server import Service
     from voxflow.database import Database
@@ -42,13 +45,14 @@ class Former:
 
     service: Service
     notice: Notice
-    onward: ASGIApp
+    onward: FastAPI
     former: ASGIApp = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the app of 1.0.0 on the same database."""
         made = legacy.server.routes(self.service.settings, self.service.database, makers=True)
         object.__setattr__(self, "former", made)
+        self.onward.openapi_schema = both(self.onward.openapi(), made.openapi(), sorted(DEPRECATED))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

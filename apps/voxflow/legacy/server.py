@@ -6,7 +6,8 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Security
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from voxflow import accounts, tokens, works
 from voxflow.health import Health
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     Life = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 LOGIN, AGENTS, CAMPAIGNS = "/api/auth/login", "/api/agents", "/api/campaigns"
+# Each route looks at the token itself; here the document says that one is needed.
+BEARER = HTTPBearer(auto_error=False, bearerFormat="JWT")
 # What each route may answer beside what it is for; the document says so.
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": errors.Refusal} for status in (400, 401, 500)
@@ -136,14 +139,12 @@ class Everybody:
     def add(self, app: FastAPI) -> None:
         """Give an app these routes."""
         app.post(LOGIN, response_model=Token, responses=REFUSALS)(self.login)
-        app.get(AGENTS, response_model=Agents, responses=REFUSALS)(self.agents)
-        app.get(CAMPAIGNS, response_model=Campaigns, responses=REFUSALS)(self.campaigns)
-        app.post(AGENTS, status_code=201, response_model=OneAgent, responses=REFUSALS)(
-            self.add_agent
-        )
-        app.post(CAMPAIGNS, status_code=201, response_model=OneCampaign, responses=REFUSALS)(
-            self.add_campaign
-        )
+        signed = APIRouter(dependencies=[Security(BEARER)], responses=REFUSALS)
+        signed.get(AGENTS, response_model=Agents)(self.agents)
+        signed.get(CAMPAIGNS, response_model=Campaigns)(self.campaigns)
+        signed.post(AGENTS, status_code=201, response_model=OneAgent)(self.add_agent)
+        signed.post(CAMPAIGNS, status_code=201, response_model=OneCampaign)(self.add_campaign)
+        app.include_router(signed)
 
 
 def routes(

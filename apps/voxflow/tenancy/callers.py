@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import Request  # noqa: TC002 - FastAPI reads annotations at run time
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from voxflow import tokens
 
 from .envelope import Refused
@@ -85,7 +86,13 @@ class Callers:
         )
 
 
-def caller(request: Request) -> Caller:
+# Whether the token is good was found at the entrance; here the document says that one is needed.
+BEARER = HTTPBearer(auto_error=False, bearerFormat="JWT")
+
+
+def caller(
+    request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
+) -> Caller:
     """Return who asks; a dependency of routes.
 
     Raises:
@@ -101,16 +108,15 @@ def caller(request: Request) -> Caller:
     return found
 
 
-def admin(request: Request) -> Caller:
+def admin(asked_by: Annotated[Caller, Depends(caller)]) -> Caller:
     """Return the administrator who asks; a dependency of routes.
 
     Raises:
         Refused: 401 or 403.
     """
-    found = caller(request)
-    if found.role != ADMIN:
+    if asked_by.role != ADMIN:
         raise Refused(403, "FORBIDDEN", "Administrators alone may do this")
-    return found
+    return asked_by
 
 
 def claims(account: dict[str, Any]) -> dict[str, Any]:

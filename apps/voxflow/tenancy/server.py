@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .settings import Terms
 
-    Wrap = Callable[[ASGIApp], ASGIApp]
+    Wrap = Callable[[FastAPI], ASGIApp]
 
     class Routes(Protocol):
         """Something with routes to give to an app."""
