@@ -48,6 +48,7 @@ def plan(  # noqa: PLR0913 - one option each, as they are typed
     direct: Direct = False,
     unreachable: options.Unreachable = None,
     canary: Canary = None,
+    waive: options.Waive = None,
     json: options.Json = False,
 ) -> None:
     """Show what a deployment would do: steps, files, variables, SQL with its locks, the way back."""
@@ -56,7 +57,7 @@ def plan(  # noqa: PLR0913 - one option each, as they are typed
     desk = open_desk(env, app, json_lines=json)
     canary_terms.check(canary)
     context = context_of(desk, unreachable)
-    context.canary = canary
+    context.canary, context.waived = canary, tuple(waive or ())
     made = stages.plans(context, version, direct=direct)
     for each in made:
         desk.output.data(each.as_json(), stages.words(each))
@@ -80,6 +81,7 @@ def deploy(  # noqa: PLR0913 - one option each, as they are typed
     direct: Direct = False,
     unreachable: options.Unreachable = None,
     canary: Canary = None,
+    waive: options.Waive = None,
     yes: options.Yes = False,
     json: options.Json = False,
 ) -> None:
@@ -90,7 +92,7 @@ def deploy(  # noqa: PLR0913 - one option each, as they are typed
 
     canary_terms.check(canary)
     context = context_of(desk, unreachable, lines=lines)
-    context.canary = canary
+    context.canary, context.waived = canary, tuple(waive or ())
     if plan_file is not None:
         _refuse_drift(
             plan_file, stages.plans(context, version, direct=direct), version, desk.environment.name

@@ -28,4 +28,12 @@ Unreachable = Annotated[
         "environment declares.",
     ),
 ]
+Waive = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--waive",
+        metavar="ID",
+        help="Have this precondition of the release warn instead of being red; once for each.",
+    ),
+]
 DEFAULT_ENVIRONMENT = "lab"

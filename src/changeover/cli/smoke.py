@@ -31,14 +31,19 @@ def preflight(
     env: options.Env = options.DEFAULT_ENVIRONMENT,
     app: options.App = None,
     *,
+    waive: options.Waive = None,
     json: options.Json = False,
     junit: options.Junit = None,
 ) -> None:
     """Hold the hosts against a version's requirements: a minimum is red, a recommendation warns."""
-    from changeover.runner.deployment import requirements  # noqa: PLC0415 - `--help` does without
+    from changeover.runner.deployment import preconditions, requirements  # noqa: PLC0415 - `--help` does without
 
     desk = open_desk(env, app, json_lines=json)
-    found = requirements.outcome(desk.environment, *declared(desk, version), lambda _: None)
+    owner, release = declared(desk, version)
+    waived = tuple(waive or ())
+    preconditions.refuse_unknown(waived, [release])
+    asked = preconditions.asked_of(release, None, waived)
+    found = requirements.outcome(desk.environment, owner, release, lambda _: None, asked)
     for finding in found.findings:
         mark = finding.status.ljust(4)
         follow = f"; next: {finding.next}" if finding.next else ""

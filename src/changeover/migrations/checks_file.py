@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import postgast
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
 from changeover.document import parse
@@ -21,8 +20,7 @@ from changeover.migrations.checks import (
     Sequences,
     Unchanged,
 )
-from changeover.migrations.effects import effect_of
-from changeover.migrations.names import relation
+from changeover.migrations.query import NoQuery, Query, one_select
 from changeover.migrations.records import Relation
 from changeover.release.figures import Declared
 from changeover.release.problems import invalid, validate
@@ -100,11 +98,6 @@ def read(text: str, path: Path) -> Checks:
     return Checks(path=path, items=items)
 
 
-class _Query(NamedTuple):
-    sql: str
-    tables: tuple[Relation, ...]
-
-
 class _Reading:
     """Turns a declaration into checks, and gathers what is wrong with its names and queries."""
 
@@ -172,22 +165,12 @@ class _Reading:
         tables = tuple(dict.fromkeys((*before.tables, *after.tables)))
         return Unchanged(line=line, name=name, before=before.sql, after=after.sql, tables=tables)
 
-    def _query(self, keys: KeyPath, text: str | None) -> _Query | None:
+    def _query(self, keys: KeyPath, text: str | None) -> Query | None:
         """Return one query without its semicolon, and the relations that it names."""
         if text is None:
             return None
         try:
-            parsed = postgast.parse(text)
-        except postgast.PgQueryError as error:
-            self.problems.append((keys, f"is not SQL: {error.message}"))
+            return one_select(text)
+        except NoQuery as error:
+            self.problems.append((keys, str(error)))
             return None
-        kinds = [effect_of(each.stmt).kind for each in parsed.stmts]
-        if kinds != ["SELECT"]:
-            self.problems.append(
-                (keys, f"must be one SELECT, and it is {', '.join(kinds) or 'none'}")
-            )
-            return None
-        named = (node for _, node in postgast.walk(parsed) if type(node).__name__ == "RangeVar")
-        (only,) = parsed.stmts
-        data = text.encode()[only.stmt_location :][: only.stmt_len or None]
-        return _Query(data.decode().strip(), tuple(relation(node) for node in named))

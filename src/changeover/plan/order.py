@@ -126,6 +126,8 @@ def _guard(situation: Situation, target: Target) -> list[steps.AnyStep]:
             guide=_guide(target, "preflight"),
             hosts=situation.all_hosts,
             version=target.version,
+            preconditions=target.preconditions,
+            waived=target.waived,
         ),
         steps.Lock(
             id="lock",

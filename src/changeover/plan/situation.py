@@ -28,6 +28,8 @@ class Target:
         drain_seconds: How long its predecessor's connections may take to end.
         canary: The shares of clients that get it before everybody does.
         canary_option: What the command says of them, for whoever goes on with the deployment.
+        preconditions: What the live data has to meet, by id.
+        waived: Those of them that only warn.
     """
 
     version: str
@@ -38,12 +40,15 @@ class Target:
     drain_seconds: int
     canary: Canary | None = None
     canary_option: str | None = None
+    preconditions: tuple[str, ...] = ()
+    waived: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
         """What the lease is taken for, as hosts keep it."""
         option = f" --canary {self.canary_option}" if self.canary_option else ""
-        return f"deploy {self.version}{option}"
+        waived = "".join(f" --waive {each}" for each in self.waived)
+        return f"deploy {self.version}{option}{waived}"
 
     def placing(self, hosts: tuple[str, ...]) -> Place:
         """Return the step that puts its bundle on hosts, where it stays inert."""
@@ -126,6 +131,7 @@ class Situation:
         bake_seconds: How long the version has to be live before `finalize` may end its way back.
         advice: What squawk says of the statements, weighed by what was measured; the weightiest first.
         checks: What must hold of the data before they are committed, a line each.
+        preconditions: What must hold of the live data before anything is changed, a line each.
         verdict: The way back.
         afterwards: The way back once `finalize` has run the contract migrations that are pending;
             ``None`` where there are none.
@@ -158,6 +164,7 @@ class Situation:
     bake_seconds: int = 0
     advice: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
+    preconditions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     unreachable: str = "fail"
     skipped: tuple[Skipped, ...] = ()

@@ -13,6 +13,7 @@ from changeover.release.model import (
     Requirements,
     Site,
 )
+from changeover.release.precondition import Precondition
 from changeover.release.problems import DeclarationInvalid
 from changeover.release.reading import (
     AppUnknown,
@@ -43,6 +44,7 @@ __all__ = [
     "EnvironmentDeclaration",
     "ManualCheck",
     "Migrator",
+    "Precondition",
     "Problem",
     "Process",
     "Release",

@@ -24,6 +24,7 @@ from changeover.release.figures import (
     written,
 )
 from changeover.release.migrator import Migrator  # noqa: TC001 - pydantic builds models from it
+from changeover.release.precondition import Precondition  # noqa: TC001 - pydantic builds models from it
 from changeover.release.tasks import Task  # noqa: TC001 - pydantic builds models from it
 from changeover.release.variables import EnvironmentDeclaration
 
@@ -163,6 +164,7 @@ class Release(Declared):
     follows: tuple[Version, ...] = ()
     direct: tuple[Version, ...] = ()
     requires: Requirements = Requirements()
+    preconditions: tuple[Precondition, ...] = ()
     code: tuple[RelativePath, ...] = ()
     build: Build = Build()
     processes: Annotated[dict[Name, Process], Field(min_length=1)]
@@ -219,6 +221,9 @@ class Release(Declared):
         for old in (*self.follows, *self.direct):
             if old == self.version:
                 yield f"follows: {old} cannot follow itself"
+        ids = [precondition.id for precondition in self.preconditions]
+        for precondition in sorted({each for each in ids if ids.count(each) > 1}):
+            yield f"preconditions: two of them are called {precondition}"
         needed = LOCKS.get(self.build.kind)
         if needed is not None and needed[0] not in self.code:
             yield f"code: build {self.build.kind} needs {needed[1]} in it"

@@ -39,6 +39,7 @@ class Context:
         unreachable: What was typed to do about app hosts that cannot be reached.
         lines: The connections that its runs share.
         canary: What the command says of shares of clients.
+        waived: The preconditions that the command waives, by id.
     """
 
     root: Path
@@ -50,6 +51,7 @@ class Context:
     left_out: Mapping[str, str] = field(default_factory=dict)
     unreachable: Policy | None = None
     canary: str | None = None
+    waived: tuple[str, ...] = ()
     _releases: dict[str, Release] = field(default_factory=dict)
     lines: dict[str, Line] = field(default_factory=dict)
 

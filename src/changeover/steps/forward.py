@@ -13,11 +13,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preflight(Step):
-    """Hold the hosts against the release's requirements."""
+    """Hold the hosts against the release's requirements, and the live data against its preconditions.
+
+    ``waived`` names the preconditions that only warn.
+    """
 
     kind: ClassVar[str] = "preflight"
     says: ClassVar[str] = "check the hosts against the requirements"
     version: str
+    preconditions: tuple[str, ...] = ()
+    waived: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

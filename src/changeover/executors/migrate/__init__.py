@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from changeover.executors.migrate.adoption.baseline import Baseline
     from changeover.executors.migrate.adoption.proof import Proof
     from changeover.executors.migrate.backfill.foresight import foresee
+    from changeover.executors.migrate.data.preconditions import Answer, answered
     from changeover.executors.migrate.data.results import Before
     from changeover.executors.migrate.observation import Observed, Observer
     from changeover.executors.migrate.own.checks import own_noted, own_red, own_taken, own_told
@@ -48,6 +49,7 @@ else:
             "adoption.baseline": ("Baseline",),
             "adoption.proof": ("Proof",),
             "backfill.foresight": ("foresee",),
+            "data.preconditions": ("Answer", "answered"),
             "data.results": ("Before",),
             "observation": ("Observed", "Observer"),
             "own.checks": ("own_noted", "own_red", "own_taken", "own_told"),
@@ -71,6 +73,7 @@ else:
     )
 
 __all__ = [
+    "Answer",
     "Baseline",
     "Before",
     "Begun",
@@ -92,6 +95,7 @@ __all__ = [
     "TargetPreview",
     "Undo",
     "adopt",
+    "answered",
     "apply",
     "began",
     "broken",

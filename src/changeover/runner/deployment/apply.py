@@ -38,7 +38,7 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
         own_left.refuse(run)
     match step:
         case steps.Preflight():
-            return proof.preflight(run, step)
+            return proof.preflight(run, step, resumed=steal)
         case steps.Lock():
             holder.take(run, run.lease_hosts, step.reason, step.seconds, steal=steal)
             withdrawal.overtaken(run)

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from changeover import release as releases_of
+from changeover.colour import version_of
 from changeover.counts import counted
 from changeover.errors import Failed, InvalidInput
 from changeover.executors import operate
@@ -35,25 +36,49 @@ class InsideRed(Failed):
     """A check is red that a host asked of its own colour."""
 
 
-def preflight(run: Run, step: Preflight) -> Outcome:
-    """Hold hosts and database against the release's requirements.
+def preflight(run: Run, step: Preflight, *, resumed: bool = False) -> Outcome:
+    """Hold hosts and database against the release's requirements, and the live data.
+
+    Args:
+        run: The run.
+        step: What is held against what.
+        resumed: Whether an earlier run of the deployment came before: once it sent users on, the
+            live data is not asked whether they may be.
 
     Raises:
-        CheckRed: A minimum is not met.
+        CheckRed: A minimum is not met, or a precondition that is not waived.
     """
-    from changeover.runner.deployment import requirements  # noqa: PLC0415 - a rollback has no preflight
+    from changeover.runner.deployment import preconditions, requirements  # noqa: PLC0415 - a rollback has no preflight
 
     release, _ = _release(run, step.version)
-    outcome = requirements.outcome(run.environment, run.app, release, lambda _: None)
+    asked = preconditions.Asked()
+    if step.preconditions and not (resumed and _sent_on(run, step.version)):
+        asked = preconditions.asked_of(release, None, step.waived)
+    outcome = requirements.outcome(run.environment, run.app, release, lambda _: None, asked)
     for finding in outcome.warnings:
         where = f"{finding.host}: " if finding.host else ""
         run.note({"type": "warning", "says": f"warning: {where}{finding.message}"})
+    waived = tuple(each for each in outcome.warnings if each.id in asked.waived)
+    for each in waived:
+        # Whoever goes on with a deployment has waived nothing: its lease says what was.
+        by = None if resumed else run.fleet.owner
+        says = f"precondition {each.id} is waived" + (f" by {by}" if by else "")
+        run.note({"type": "waived", "id": each.id, "by": by, "message": each.message, "says": says})
     outcome.require_green()
+    also = f"; waived: {', '.join(each.id for each in waived)}" if waived else ""
     return Outcome(
-        says=f"{counted(len(outcome.findings), 'check')}, {counted(len(outcome.warnings), 'warning')}",
+        says=f"{counted(len(outcome.findings), 'check')}, "
+        f"{counted(len(outcome.warnings), 'warning')}{also}",
         changed=False,
         figures={"checks": len(outcome.findings), "warnings": len(outcome.warnings)},
     )
+
+
+def _sent_on(run: Run, version: str) -> bool:
+    """Tell whether an app host sends its users to a version."""
+    replies = operate.states(run.fleet, run.app_hosts).replies.values()
+    colours = (each["state"].result.get("live") for each in replies)
+    return any(colour and version_of(str(colour)) == version for colour in colours)
 
 
 def preview(run: Run, step: PreviewSmoke, hosts: Sequence[Host] | None = None) -> Outcome:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from changeover.executors import migrate, preflight
 from changeover.runner import database
 from changeover.runner.backups import archive
+from changeover.runner.deployment import preconditions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from changeover.executors.preflight import PreflightOutcome
     from changeover.inventory import Environment
     from changeover.release import App, Release
+    from changeover.runner.deployment.preconditions import Asked
 
 
 def outcome(
@@ -24,8 +26,17 @@ def outcome(
     app: App,
     release: Release,
     report: Callable[[dict[str, Any]], None],
+    asked: Asked,
 ) -> PreflightOutcome:
-    """Hold every host and the database against a release's requirements."""
+    """Hold every host and the database against a release's requirements, and the live data.
+
+    Args:
+        environment: Where the release is to go.
+        app: Its app.
+        release: The release.
+        report: Called with one event a finding.
+        asked: What is asked of the live data.
+    """
 
     def probe() -> preflight.Server:
         with database.owner_database(environment, app) as place:
@@ -53,7 +64,11 @@ def outcome(
         ),
         python=_interpreter(app, release),
     )
-    late = tuple(_archive_findings(environment, app))
+    failed = next((each.error for each in found.red if each.id == "database"), None)
+    late = (
+        *_archive_findings(environment, app),
+        *preconditions.findings(environment, app, release, asked, failed),
+    )
     for finding in late:
         report(finding.as_event())
     return dataclasses.replace(found, findings=(*found.findings, *late))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from changeover import duration
@@ -12,7 +12,7 @@ from changeover.colour import version_of
 from changeover.counts import counted
 from changeover.plan import behind_page, order
 from changeover.runner.backups import restore_price
-from changeover.runner.deployment import canary_terms, forecast, forward
+from changeover.runner.deployment import canary_terms, forecast, forward, preconditions
 from changeover.runner.fleet import agreement, away
 from changeover.runner.lease import holder
 
@@ -47,7 +47,8 @@ def route(context: Context, version: str, *, direct: bool, alone: bool = False) 
         alone: Refuse at once while another deployment is under way.
 
     Raises:
-        InvalidInput: The version is unknown or may not follow what is live.
+        InvalidInput: The version is unknown or may not follow what is live, or what is waived is no
+            precondition on the way.
         LockHeld: Another deployment is under way.
         Mixed: The app hosts disagree on what is live.
     """
@@ -71,7 +72,9 @@ def route(context: Context, version: str, *, direct: bool, alone: bool = False) 
             follows = error.hint.partition("; to go back:")[0]
             error.hint = f"changeover rollback --to {version} --env {name} goes back; {follows}"
         raise
-    return found or (version,)
+    way = found or (version,)
+    preconditions.refuse_unknown(context.waived, [releases[each] for each in way])
+    return way
 
 
 def prepare(
@@ -103,8 +106,18 @@ def prepare(
     found = forecast.situation(run, context.releases, after, states, resumed=deployment is not None)
     away.refuse_unstopped(found, context.environment.name)
     situation = restore_price.priced(run, found)
+    asked = preconditions.asked_of(release, situation.live_version, context.waived)
     situation, target = canary_terms.agreed(
-        run, situation, forecast.target(run), context.canary, states, ahead=after is not None
+        run,
+        replace(situation, preconditions=tuple(preconditions.lines(asked))),
+        replace(
+            forecast.target(run),
+            preconditions=tuple(each.id for each in asked.preconditions),
+            waived=tuple(asked.waived),
+        ),
+        context.canary,
+        states,
+        ahead=after is not None,
     )
     return Stage(run=run, plan=order.deploy(situation, target))
 
@@ -131,6 +144,7 @@ def brief(made: order.Plan) -> str:
         f"  {counted(len(found.variables), 'variable')} and {counted(len(found.files), 'file')} change",
         *(f"  {line}" for line in behind_page.words(found)),
         *(f"  {line}" for line in canary_terms.lines(made)),
+        *(f"  precondition {line}" for line in found.preconditions),
         *(f"  {line}" for line in found.warnings),
         *(f"  {line}" for line in away.words(found)),
         *(f"  {line}" for line in _ways_back(found)),
@@ -152,6 +166,7 @@ def words(made: order.Plan) -> str:
     for title, content in (
         ("variables", found.variables),
         ("files", found.files),
+        ("preconditions", found.preconditions),
         ("data checks", found.checks),
         ("second opinion", found.advice),
         ("warnings", found.warnings),

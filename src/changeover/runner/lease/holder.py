@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from changeover.colour import version_of
@@ -185,8 +186,17 @@ def backs_up(lock: Event) -> bool:
 
 def canary_option(lock: Event) -> str | None:
     """Return what the command of a deployment said of canaries, by the lease that was taken for it."""
-    _, said, option = str(lock.get("reason")).partition(" --canary ")
-    return option if said else None
+    return next(_said_by(lock, "--canary"), None)
+
+
+def waived(lock: Event) -> tuple[str, ...]:
+    """Return the preconditions that the command of a deployment waived, by the lease that was taken for it."""
+    return tuple(_said_by(lock, "--waive"))
+
+
+def _said_by(lock: Event, option: str) -> Iterator[str]:
+    words = str(lock.get("reason")).split(" ")
+    return (value for name, value in itertools.pairwise(words) if name == option)
 
 
 def went_back(lock: Event | None) -> tuple[str, str] | None:

@@ -54,7 +54,7 @@ def resume(context: Context, *, force: bool) -> Event:
             "the lease of the interrupted deployment is gone",
             hint=f"changeover abort --env {context.environment.name}",
         )
-    context.canary = holder.canary_option(held)
+    context.canary, context.waived = holder.canary_option(held), holder.waived(held)
     stage = stages.prepare(context, version, deployment=str(held["deployment"]))
     return forward.walk(stage.run, stage.plan, steal=True)
 
