@@ -63,7 +63,7 @@ def test_the_steps_that_every_deployment_has_are_in_the_guide(app: str, version:
         for phase in ("expand", "backfill", "contract")
         if any((release.migrations / phase).glob("*.sql"))
     }
-    checks = {"smoke", "preview"} if release.smoke else set()
+    checks = {"smoke", "preview"} if release.smoke_checks else set()
 
     assert (always | phases | checks | {"rollback"}) - set(release.guide) == set()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from changeover import checks
+from changeover.release import Pack
 
 PAGE = Path(__file__).parents[2] / "docs" / "smoke-checks.md"
 
@@ -24,7 +26,17 @@ def load(text: str) -> Release:
 
 
 def examples() -> list[str]:
-    return re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    found = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    # that of a pack is read as one
+    return [text for text in found if text.startswith("-")]
+
+
+def test_the_page_shows_a_pack_that_can_be_read() -> None:
+    (text,) = re.findall(r"```yaml\n(summary: .*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+    pack = Pack.model_validate_json(json.dumps(yaml.safe_load(text)))
+
+    assert [check.id for check in pack.checks] == ["agents-need-a-token"]
 
 
 def test_the_page_is_right() -> None:

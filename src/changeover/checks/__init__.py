@@ -92,6 +92,8 @@ def _obstacle(check: HttpCheck | WebSocketCheck) -> str | None:
         return f"a preview cannot use captures: {', '.join(sorted(captured))}"
     if isinstance(check, HttpCheck) and (check.request.path is None or check.request.follow):
         return "a preview needs a path and no follow"
+    if isinstance(check, HttpCheck) and check.tries > 1:
+        return "a preview asks once"
     return None
 
 

@@ -59,7 +59,8 @@ class ValueRule(Declared):
     """What one value has to be; a bare scalar in its place means ``equals``.
 
     ``matches`` is a regular expression that is searched, not anchored. ``query`` reads the value as
-    a URL and applies rules to its parameters. ``present: false`` demands that nothing is there.
+    a URL and applies rules to its parameters, ``claims`` as a JSON Web Token and to what it says.
+    ``present: false`` demands that nothing is there.
     """
 
     equals: JsonValue = None
@@ -70,6 +71,7 @@ class ValueRule(Declared):
     minimum: float | None = None
     maximum: float | None = None
     query: dict[str, Rule] = {}
+    claims: dict[str, Rule] = {}
 
     @field_validator("matches")
     @classmethod
@@ -143,11 +145,15 @@ class Expectation(Declared):
 
 
 class Exchange(Declared):
-    """A request, what it has to answer and what is kept of the answer."""
+    """A request, what it has to answer and what is kept of the answer.
+
+    With ``tries`` it is sent again at once, so many times at the most, until the answer is as expected.
+    """
 
     request: Annotated[Request, BeforeValidator(_as_request)]
     expect: Expectation = Expectation()
     save: dict[CaptureName, Capture] = {}
+    tries: Annotated[int, Field(ge=1, le=10_000)] = 1
 
 
 class Receive(Declared):

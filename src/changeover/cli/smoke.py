@@ -16,10 +16,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from changeover.executors.preflight import Finding
+    from changeover.executors.smoke import CheckResult
     from changeover.junit import Case
 
 Version = Annotated[str, typer.Argument(help="The version to go to.")]
 Live = Annotated[str | None, typer.Argument(help="The version; the live one if none.")]
+PackName = Annotated[
+    str | None,
+    typer.Option("--pack", help="A pack of the app's smoke checks, in place of the release's own."),
+]
 
 
 class NothingLive(InvalidInput):
@@ -71,42 +76,62 @@ def smoke(
     env: options.Env = options.DEFAULT_ENVIRONMENT,
     app: options.App = None,
     *,
+    pack: PackName = None,
     json: options.Json = False,
     junit: options.Junit = None,
 ) -> None:
     """Check the live version from outside, through TLS: HTTP, WebSocket, manual steps."""
     from changeover.executors import smoke as smoking  # noqa: PLC0415 - `--help` does without
-    from changeover.junit import Case  # noqa: PLC0415
-    from changeover.release import environment_values, load_release  # noqa: PLC0415
+    from changeover.release import (  # noqa: PLC0415
+        environment_values,
+        load_app,
+        load_pack,
+        load_release,
+    )
     from changeover.runner.deployment import proof  # noqa: PLC0415
 
     desk = open_desk(env, app, json_lines=json)
     context, place = context_of(desk), desk.environment
+    packed = load_pack(load_app(desk.root, desk.app).directory, pack) if pack else None
     shown, shut = (version, False) if version else _live(desk)
     release = context.releases.get(shown) or load_release(desk.root, desk.app, shown)
+    told = {"pack": pack} if pack else {}
     outcome = smoking.apply(
         proof.target_of(place, desk.app),
-        release.outside_checks,
+        packed.checks if packed else release.outside_checks,
         environment_values(context.declared, release, context.releases, place),
-        lambda event: desk.output.data(event, _words(event)),
+        lambda event: desk.output.data(event | told, _words(event)),
     )
-    cases = [
-        Case(
-            name=result.id,
-            group=desk.app,
-            seconds=result.seconds,
-            failure=None if result.ok else result.message,
-            text="" if result.ok else "\n".join((result.message, *result.detail)),
+    of = (shown, pack) if pack else (shown,)
+    cases = [_smoke_case(result, ".".join((desk.app, *of[1:]))) for result in outcome.results]
+    _write(desk, junit, "-".join(("smoke", *of)), cases, outcome.seconds)
+    outcome.require_green(_next(place.name, shown, shut=shut, pack=pack))
+
+
+def _smoke_case(result: CheckResult, group: str) -> Case:
+    from changeover.junit import Case  # noqa: PLC0415 - `--help` does without
+
+    return Case(
+        name=result.id,
+        group=group,
+        seconds=result.seconds,
+        failure=None if result.ok else result.message,
+        text="" if result.ok else "\n".join((result.message, *result.detail)),
+    )
+
+
+def _next(environment: str, version: str, *, shut: bool, pack: str | None) -> str:
+    """Return what is typed next where a check is red."""
+    if shut:
+        # Going back would not take the page away, and users are kept from a version that may be well.
+        said = "the checks get the page, as users do"
+        return f"changeover maintenance status --env {environment}: {said}"
+    if pack:
+        # What the pack promises may be what this version takes away.
+        return (
+            f"changeover smoke --env {environment} shows whether {version} keeps its own promises"
         )
-        for result in outcome.results
-    ]
-    _write(desk, junit, f"smoke-{shown}", cases, outcome.seconds)
-    # Going back would not take the page away, and users are kept from a version that may be well.
-    outcome.require_green(
-        f"changeover maintenance status --env {place.name}: the checks get the page, as users do"
-        if shut
-        else f"changeover rollback --env {place.name}"
-    )
+    return f"changeover rollback --env {environment}"
 
 
 def verify(

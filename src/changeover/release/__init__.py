@@ -13,6 +13,7 @@ from changeover.release.model import (
     Requirements,
     Site,
 )
+from changeover.release.pack import Pack, PackUnknown, load_pack
 from changeover.release.precondition import Precondition
 from changeover.release.problems import DeclarationInvalid
 from changeover.release.reading import (
@@ -44,6 +45,8 @@ __all__ = [
     "EnvironmentDeclaration",
     "ManualCheck",
     "Migrator",
+    "Pack",
+    "PackUnknown",
     "Precondition",
     "Problem",
     "Process",
@@ -62,6 +65,7 @@ __all__ = [
     "environment_values",
     "lineage",
     "load_app",
+    "load_pack",
     "load_release",
     "load_releases",
     "path",

@@ -24,6 +24,7 @@ from changeover.release.figures import (
     written,
 )
 from changeover.release.migrator import Migrator  # noqa: TC001 - pydantic builds models from it
+from changeover.release.pack import Pack  # noqa: TC001 - pydantic builds models from it
 from changeover.release.precondition import Precondition  # noqa: TC001 - pydantic builds models from it
 from changeover.release.tasks import Task  # noqa: TC001 - pydantic builds models from it
 from changeover.release.variables import EnvironmentDeclaration
@@ -173,11 +174,13 @@ class Release(Declared):
     migrator: Migrator | None = None
     tasks: dict[Name, Task] = Field(default_factory=dict)
     smoke: Checks = ()
+    smoke_packs: tuple[Name, ...] = ()
     manual: tuple[ManualCheck, ...] = ()
     alerts: tuple[Alert, ...] = ()
     guide: dict[StepKind, tuple[SectionId, ...]] = Field(default_factory=dict)
 
     _directory: Path = PrivateAttr(default=Path())
+    _packs: dict[str, Pack] = PrivateAttr(default_factory=dict)
 
     @property
     def directory(self) -> Path:
@@ -195,15 +198,22 @@ class Release(Declared):
         return self._directory / "migrator.checks.yml"
 
     @property
+    def smoke_checks(self) -> tuple[Check, ...]:
+        """Return the smoke checks: its own, and those of the packs that it names."""
+        packed = (check for name in self.smoke_packs for check in self._packs[name].checks)
+        return (*self.smoke, *packed)
+
+    @property
     def outside_checks(self) -> tuple[Check, ...]:
         """Return what is checked from outside: the smoke checks, and those behind manual steps."""
         verified = (step.verify for step in self.manual if step.verify is not None)
-        return (*self.smoke, *verified)
+        return (*self.smoke_checks, *verified)
 
     def model_post_init(self, context: Any, /) -> None:  # noqa: ANN401 - pydantic's signature
-        """Remember where the file was read from."""
+        """Remember where the file was read from, and the packs that it names."""
         if isinstance(context, dict):
             self._directory = context["directory"]
+            self._packs = context.get("packs", {})
 
     @model_validator(mode="after")
     def _consistent(self) -> Release:

@@ -11,12 +11,14 @@ from changeover.errors import InvalidInput
 from changeover.release.app import App
 from changeover.release.figures import version_order
 from changeover.release.model import Release
+from changeover.release.pack import doubles, load_pack, pack_names
 from changeover.release.problems import invalid, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from changeover.document import KeyPath
+    from changeover.document import Document, KeyPath
+    from changeover.release.pack import Pack
 
 RELEASES_VARIABLE = "CHANGEOVER_RELEASES"
 
@@ -73,12 +75,13 @@ def load_release(
     if version not in found:
         raise unknown_version(app, version, found)
     directory = found[version]
+    owner = load_app(root, app)
     document = read(directory / "release.yml")
-    release = validate(Release, document, {"directory": directory})
+    packs = _packs(owner.directory, document)
+    release = validate(Release, document, {"directory": directory, "packs": packs})
     problems: list[tuple[KeyPath, str]] = []
     if release.version != version:
         problems.append((("version",), f"it is {release.version}, and the directory is {version}"))
-    owner = load_app(root, app)
     provided = {"database": owner.database, "cache": owner.cache, "public_url": True}
     problems += [
         (("environment", "variables", name, "from"), f"the app declares no {variable.source}")
@@ -98,9 +101,36 @@ def load_release(
         problems.append((("build", "kind"), f"python is for a runtime of kind python in {file}"))
     problems += _precondition_problems(owner, release)
     problems += _migrator_problems(owner, release)
+    problems += _pack_problems(owner, release, packs)
     if problems:
         raise invalid(document, problems)
     return release
+
+
+def _packs(app: Path, document: Document) -> dict[str, Pack]:
+    """Return the packs that a release names; one that is not there is a mistake of the release."""
+    named = document.data.get("smoke_packs")
+    known = pack_names(app)
+    return (
+        {name: load_pack(app, name) for name in named if name in known}
+        if isinstance(named, list)
+        else {}
+    )
+
+
+def _pack_problems(
+    owner: App, release: Release, packs: dict[str, Pack]
+) -> Iterator[tuple[KeyPath, str]]:
+    """Yield what is wrong with the packs that a release names."""
+    known = pack_names(owner.directory)
+    for place, name in enumerate(release.smoke_packs):
+        if name not in known:
+            yield ("smoke_packs", place), f"there is no pack {name}{suggestion(name, known)}"
+        elif name in release.smoke_packs[:place]:
+            yield ("smoke_packs", place), f"{name} is named twice"
+    for name, check in doubles(release.smoke, packs):
+        place = release.smoke_packs.index(name)
+        yield ("smoke_packs", place), f"its check {check} has an id that another one has"
 
 
 def _precondition_problems(owner: App, release: Release) -> Iterator[tuple[KeyPath, str]]:

@@ -12,6 +12,7 @@ import requests.cookies
 
 from changeover import checks as declared
 from changeover.checks import records
+from changeover.counts import counted
 from changeover.errors import CheckRed
 from changeover.executors.smoke import exchange, handshake, order, together
 from changeover.executors.smoke.values import NotSavedError, Target, Values
@@ -160,7 +161,7 @@ def _once(
     for number, step in enumerate(steps, 1):
         if stopped.is_set():
             return ["not asked: the checks were interrupted"], []
-        problems, detail = _step(step, values, cookies)
+        problems, detail = _step(step, values, cookies, stopped)
         if problems:
             if len(steps) > 1:
                 problems[0] = f"step {number}: {problems[0]}"
@@ -172,6 +173,7 @@ def _step(
     step: records.Exchange | records.Conversation,
     values: Values,
     cookies: requests.cookies.RequestsCookieJar,
+    stopped: threading.Event,
 ) -> tuple[list[str], list[str]]:
     try:
         if isinstance(step, records.Conversation):
@@ -183,20 +185,30 @@ def _step(
                 list(conversation.problems(step.websocket, values)),
                 [conversation.target_of(step.websocket, values)],
             )
-        return _exchange(step, values, cookies)
+        return _exchange(step, values, cookies, stopped)
     except NotSavedError as error:
         return [str(error)], []
 
 
 def _exchange(
-    step: records.Exchange, values: Values, cookies: requests.cookies.RequestsCookieJar
+    step: records.Exchange,
+    values: Values,
+    cookies: requests.cookies.RequestsCookieJar,
+    stopped: threading.Event,
 ) -> tuple[list[str], list[str]]:
     target = exchange.target_of(step.request, values)
-    try:
-        answer = exchange.send(step.request, values, cookies)
-    except exchange.NoAnswerError as error:
-        return [str(error)], [target]
-    problems = list(exchange.problems(step.expect, answer, values))
+    tried = 0
+    while True:
+        tried += 1
+        try:
+            answer = exchange.send(step.request, values, cookies)
+        except exchange.NoAnswerError as error:
+            return [str(error)], [target]
+        problems = list(exchange.problems(step.expect, answer, values))
+        if not problems or tried == step.tries or stopped.is_set():
+            break
+    if problems and tried > 1:
+        problems[0] = f"after {counted(tried, 'request')} {problems[0]}"
     if not problems:
         problems = list(exchange.save(step, answer, values, cookies))
     return problems, [target, exchange.shown_answer(answer, values)] if problems else []

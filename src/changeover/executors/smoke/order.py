@@ -40,7 +40,9 @@ def _alongside(check: declared.Check) -> bool:
         return check.alongside
     steps = [step for step in declared.steps(check) if isinstance(step, records.Exchange)]
     return all(
-        step.request.method in declared.SAFE and step.expect.within_seconds is None
+        step.request.method in declared.SAFE
+        and step.expect.within_seconds is None
+        and step.tries == 1
         for step in steps
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import urllib.parse
@@ -117,7 +118,7 @@ def _judge_number(rule: ValueRule, value: object, where: str) -> Iterator[str]:
 
 
 def _judge_text(rule: ValueRule, value: object, where: str) -> Iterator[str]:
-    if rule.matches is None and rule.contains is None and not rule.query:
+    if rule.matches is None and rule.contains is None and not rule.query and not rule.claims:
         return
     if not isinstance(value, str):
         yield f"{where} is of type {type_name(value)}, expected string"
@@ -129,3 +130,28 @@ def _judge_text(rule: ValueRule, value: object, where: str) -> Iterator[str]:
     parameters = urllib.parse.parse_qs(urllib.parse.urlsplit(value).query, keep_blank_values=True)
     for name, inner in rule.query.items():
         yield from judge(inner, parameters.get(name, [ABSENT])[0], f"{where} parameter {name}")
+    yield from _judge_claims(rule, value, where)
+
+
+def _judge_claims(rule: ValueRule, value: str, where: str) -> Iterator[str]:
+    if not rule.claims:
+        return
+    said = claims(value)
+    if said is None:
+        yield f"{where} is no JSON Web Token"
+        return
+    for name, inner in rule.claims.items():
+        # Its place is left out: a token is masked, what it says of roles and limits is shown.
+        yield from judge(inner, said.get(name, ABSENT), f"claim {name}")
+
+
+def claims(token: str) -> dict[str, Any] | None:
+    """Return what a JSON Web Token says, whoever signed it; ``None`` where it is none."""
+    parts = token.split(".")
+    if len(parts) != 3:  # noqa: PLR2004 - head, claims, signature (RFC 7519)
+        return None
+    try:
+        said = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) else None

@@ -180,6 +180,7 @@ class Values:
                 "matches": None if rule.matches is None else self.text(rule.matches, re.escape),
                 "contains": None if rule.contains is None else self.text(rule.contains),
                 "query": {name: self.rule(inner) for name, inner in rule.query.items()},
+                "claims": {name: self.rule(inner) for name, inner in rule.claims.items()},
             }
         )
 

@@ -89,7 +89,7 @@ def preview(run: Run, step: PreviewSmoke, hosts: Sequence[Host] | None = None) -
     """
     release, known = _release(run, step.version)
     target = _as_tester(run)
-    asked = inside.ask(release.smoke, target, known, proxied=release.nginx is not None)
+    asked = inside.ask(release.smoke_checks, target, known, proxied=release.nginx is not None)
     if not asked.checks:
         return Outcome(says="the release declares no check that can be asked here", changed=False)
     chosen = run.app_hosts if hosts is None else hosts
