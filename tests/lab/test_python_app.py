@@ -59,6 +59,7 @@ def notebook(provisioned_single: Lab, tmp_path_factory: pytest.TempPathFactory) 
     shutil.copytree(CHECKOUT / "tests/apps" / APP, user.own("apps") / APP)
     for name in ("playbooks", "roles", "ansible.cfg"):
         (root / name).symlink_to(CHECKOUT / name)
+    user.edit("group_vars/all/apps.yml", lambda document: document["changeover_apps"].append(APP))
     user.edit("group_vars/all/main.yml", declare)
     user.edit_vault(give_passwords)
     made = Notebook(user, [], [])
@@ -69,7 +70,6 @@ def notebook(provisioned_single: Lab, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def declare(document: Event) -> None:
-    document["changeover_apps"].append(APP)
     document["changeover_public_names"][APP] = "notebook.lab.test"
 
 

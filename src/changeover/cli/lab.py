@@ -32,11 +32,15 @@ def up(
     topology: Annotated[
         str | None, typer.Option(help="single, fleet or archive; else the one that was up last.")
     ] = None,
+    apps: Annotated[
+        list[str] | None,
+        typer.Option("--app", help="An app that it is to have; again for more. Else as it was."),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Bring the lab up: what is missing is made, what runs stays."""
     lab = identify()
-    lifecycle.up(lab, topology, _progress(json=json))
+    lifecycle.up(lab, topology, _progress(json=json), apps or ())
     _show(lab, json=json)
 
 

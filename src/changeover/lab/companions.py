@@ -21,6 +21,7 @@ from changeover.lab.processes import is_alive, kill_tree, signal_process, spawn,
 from changeover.lab.state import CompanionState, save
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from changeover.lab.identity import Identity
@@ -54,11 +55,14 @@ class Companion:
         return known.hexdigest()
 
 
-def read_companions(tracked: Path, controller: str, secrets: dict[str, Any]) -> list[Companion]:
-    """Return the companions of ``companions.yml``.
+def read_companions(
+    tracked: Path, apps: Collection[str], controller: str, secrets: dict[str, Any]
+) -> list[Companion]:
+    """Return the companions of ``companions.yml`` that apps of the lab need.
 
     Args:
         tracked: The directory of the lab's data files.
+        apps: The lab's.
         controller: This machine's address on the bridge.
         secrets: The lab's secrets, by app and name.
 
@@ -69,6 +73,8 @@ def read_companions(tracked: Path, controller: str, secrets: dict[str, Any]) -> 
     found = []
     document = yaml.safe_load((tracked / "companions.yml").read_text())["companions"] or {}
     for name, entry in document.items():
+        if entry.get("app", "") not in {"", *apps}:
+            continue
         environment = {}
         for variable, value in entry.get("environment", {}).items():
             if isinstance(value, dict):
@@ -94,7 +100,8 @@ def start(lab: Identity, state: LabState, secrets: dict[str, Any], progress: Pro
         CompanionFailed: One does not accept connections in time, or its port is taken.
     """
     controller = gateway(IPv4Network(state.subnet))
-    wanted = {one.name: one for one in read_companions(lab.tracked, controller, secrets)}
+    apps = inventory_files.apps_of(lab, state)
+    wanted = {one.name: one for one in read_companions(lab.tracked, apps, controller, secrets)}
     for name, running in list(state.companions.items()):
         declared = wanted.get(name)
         unchanged = declared is not None and declared.digest(lab.checkout) == running.digest

@@ -17,6 +17,7 @@ from changeover.lab.network import gateway
 from changeover.lab.state import write_private
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from changeover.lab.identity import Identity
@@ -67,9 +68,17 @@ def write_inventory(
         if not file.is_file() or file.read_text() != text:
             write_private(file, text)
     password = lab.state / "keys" / "vault-password"
-    drawn = vault.lab_secrets(lab.tracked, lab.state)
+    drawn = vault.of_apps(vault.lab_secrets(lab.tracked, lab.state), apps_of(lab, state))
     vault.write_vault(target / "group_vars/all/vault.yml", drawn, password)
     return drawn
+
+
+def apps_of(lab: Identity, state: LabState) -> tuple[str, ...]:
+    """Return the apps that a lab has: those that it was asked to have, else those of its files."""
+    if state.apps:
+        return state.apps
+    document = yaml.safe_load((lab.tracked / "group_vars/all/apps.yml").read_text())
+    return tuple(document["changeover_apps"])
 
 
 def hosts_document(lab: Identity, state: LabState, topology: Topology) -> Variables:
@@ -116,13 +125,15 @@ def variables(
         "changeover_backup_recipients": [public["age"]],
         "changeover_backup_identity": str(directory / "age-identity.txt"),
         "changeover_vault_password_file": str(directory / "vault-password"),
-        **substituted(lab.tracked / "settings.yml", lab.tracked, gateway(subnet)),
+        **({"changeover_apps": list(state.apps)} if state.apps else {}),
+        **substituted(lab.tracked, apps_of(lab, state), gateway(subnet)),
     }
 
 
-def substituted(file: Path, tracked: Path, controller: str) -> Variables:
-    """Return the app settings of ``settings.yml`` with this lab's addresses filled in."""
-    document: dict[str, dict[str, object]] = yaml.safe_load(file.read_text()) or {}
+def substituted(tracked: Path, apps: Iterable[str], controller: str) -> Variables:
+    """Return the settings of apps in ``settings.yml`` with this lab's addresses filled in."""
+    text = (tracked / "settings.yml").read_text()
+    document: dict[str, dict[str, object]] = yaml.safe_load(text) or {}
     names = public_names(tracked)
     return {
         "changeover_settings": {
@@ -131,6 +142,7 @@ def substituted(file: Path, tracked: Path, controller: str) -> Variables:
                 for name, value in settings.items()
             }
             for app, settings in document.items()
+            if app in apps
         }
     }
 

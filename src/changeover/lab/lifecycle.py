@@ -9,6 +9,8 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from changeover.counts import counted
+from changeover.document import suggestion
+from changeover.errors import InvalidInput
 from changeover.lab import (
     companions,
     hosts,
@@ -45,25 +47,35 @@ def changing(lab: Identity) -> Iterator[None]:
         yield
 
 
-def up(lab: Identity, topology_name: str | None, progress: Progress) -> LabState:
+class LabAppUnknown(InvalidInput):
+    """The lab has no public name, and so no place, for such an app."""
+
+
+def up(
+    lab: Identity, topology_name: str | None, progress: Progress, apps: Sequence[str] = ()
+) -> LabState:
     """Bring up what is missing of a lab: image, mirror, bridge, hosts, inventory, companions.
 
     Args:
         lab: The lab.
         topology_name: The topology; None for the one that was up last, else ``single``.
         progress: Told what happens, in words.
+        apps: The apps that it is to have from now on; none for those that it has.
 
     Raises:
         LabImpossible: This machine cannot hold a lab.
+        LabAppUnknown: It cannot have such an app.
         TopologyUnknown: There is no such topology.
         HostNotReady: A host did not come up in time.
     """
+    _require_known(lab, apps)
     machine.require(progress)
     machine.require_disk(lab.state.parent)
     with changing(lab):
         old = load(lab.state)
         topology = read_topology(lab.tracked, topology_name or (old.topology if old else DEFAULT))
         state = _connect(lab, old, topology)
+        state.apps = tuple(dict.fromkeys(apps)) or state.apps
         root, packages = _build(lab, progress)
         _prepare(lab, state, topology, root.name)
         wanted = [state.hosts[host.name] for host in topology.hosts]
@@ -73,6 +85,17 @@ def up(lab: Identity, topology_name: str | None, progress: Progress) -> LabState
         secrets = inventory_files.write_inventory(lab, state, topology, public)
         companions.start(lab, state, secrets["changeover_secrets"], progress)
         return state
+
+
+def _require_known(lab: Identity, apps: Sequence[str]) -> None:
+    known = inventory_files.public_names(lab.tracked)
+    for app in apps:
+        if app not in known:
+            raise LabAppUnknown(
+                f"the lab knows no app {app}{suggestion(app, known)}",
+                hint=f"name some of: {', '.join(known)}; a new one needs a public name in"
+                " inventories/lab/group_vars/all/main.yml",
+            )
 
 
 def _build(lab: Identity, progress: Progress) -> tuple[Path, Path]:

@@ -60,6 +60,7 @@ class LabState:
     Attributes:
         subnet: The lab's network; its first address is this machine's.
         topology: The topology that is or was up last.
+        apps: The apps that it was last asked to have; none for those that its files name.
         hosts: By name; hosts of other topologies keep their disks here, too.
         snapshots: By topology, then by the snapshot's name: each host's layers.
     """
@@ -68,6 +69,7 @@ class LabState:
     checkout: str
     subnet: str
     topology: str
+    apps: tuple[str, ...] = ()
     hosts: dict[str, HostState] = field(default_factory=dict)
     snapshots: dict[str, dict[str, dict[str, tuple[str, ...]]]] = field(default_factory=dict)
     companions: dict[str, CompanionState] = field(default_factory=dict)
@@ -88,6 +90,7 @@ def load(directory: Path) -> LabState | None:
         return None
     document: dict[str, Any] = json.loads(text)
     document.pop("format")
+    document["apps"] = tuple(document.get("apps", ()))
     document["hosts"] = {
         name: HostState(
             **{

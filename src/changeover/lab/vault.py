@@ -11,9 +11,12 @@ import yaml
 from changeover.lab.state import write_private
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 KEPT = "secrets.json"
+# Those of the variables that hold secrets by app.
+BY_APP = ("changeover_secrets", "changeover_database_passwords", "changeover_cache_passwords")
 RANDOM_BYTES = 32
 Tree = dict[str, Any]
 
@@ -39,6 +42,14 @@ def lab_secrets(tracked: Path, state: Path) -> Tree:
     if drawn != kept:
         write_private(file, json.dumps(drawn, indent=1))
     return drawn
+
+
+def of_apps(secrets: Tree, apps: Collection[str]) -> Tree:
+    """Return the secrets without those of other apps."""
+    return {
+        name: {app: kept for app, kept in below.items() if app in apps} if name in BY_APP else below
+        for name, below in secrets.items()
+    }
 
 
 def write_vault(file: Path, variables: Tree, password_file: Path) -> None:

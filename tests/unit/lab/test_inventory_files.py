@@ -12,9 +12,10 @@ from changeover.inventory import load
 from changeover.lab.companions import CompanionFailed, read_companions
 from changeover.lab.identity import identify
 from changeover.lab.inventory_files import make_keys, write_inventory
+from changeover.lab.lifecycle import LabAppUnknown, up
 from changeover.lab.state import HostState, LabState
 from changeover.lab.topology import TopologyUnknown, read_topology
-from changeover.lab.vault import draw
+from changeover.lab.vault import draw, of_apps
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 TRACKED = CHECKOUT / "inventories/lab"
@@ -23,11 +24,17 @@ TRACKED = CHECKOUT / "inventories/lab"
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write the inventory of a fleet without hosts and return its directory."""
+    return write(tmp_path, monkeypatch)
+
+
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *apps: str) -> Path:
     monkeypatch.setenv("CHANGEOVER_LAB", "paper")
     monkeypatch.setenv("CHANGEOVER_LAB_STATE", str(tmp_path))
     lab = identify(CHECKOUT)
     topology = read_topology(TRACKED, "fleet")
-    state = LabState(name="paper", checkout=str(CHECKOUT), subnet="10.64.9.0/24", topology="fleet")
+    state = LabState(
+        name="paper", checkout=str(CHECKOUT), subnet="10.64.9.0/24", topology="fleet", apps=apps
+    )
     for host in topology.hosts:
         state.hosts[host.name] = HostState(
             name=host.name,
@@ -112,4 +119,65 @@ def test_an_unknown_topology_is_named_with_the_known_ones() -> None:
 
 def test_a_companion_cannot_want_a_secret_that_nobody_draws() -> None:
     with pytest.raises(CompanionFailed, match="GITHUB_CLIENT_SECRET"):
-        read_companions(TRACKED, "10.64.9.1", {"nox-api": {"GOOGLE_CLIENT_SECRET": "x"}})
+        read_companions(
+            TRACKED, ["nox-api"], "10.64.9.1", {"nox-api": {"GOOGLE_CLIENT_SECRET": "x"}}
+        )
+
+
+def test_a_lab_has_the_apps_of_its_files_unless_it_was_asked_for_others(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = load(str(written))
+    after = load(str(write(tmp_path / "again", monkeypatch, "voxflow", "onboarding")))
+
+    assert list(before.apps) == ["nox-api"]
+    assert list(after.apps) == ["voxflow", "onboarding"]
+    assert (after.public_name("onboarding"), after.public_name("voxflow")) == (
+        "onboarding.lab.test",
+        "voxflow.lab.test",
+    )
+
+
+def test_an_app_that_a_lab_has_not_leaves_no_secret_in_it() -> None:
+    drawn = {
+        "changeover_secrets": {"one": {"KEY": "a"}, "other": {"KEY": "b"}},
+        "changeover_database_passwords": {"other": {"owner": "c"}},
+        "changeover_cache_passwords": {"one": "d", "other": "e"},
+        "changeover_repository": {"passphrase": "f"},
+    }
+
+    assert of_apps(drawn, ["one"]) == {
+        "changeover_secrets": {"one": {"KEY": "a"}},
+        "changeover_database_passwords": {},
+        "changeover_cache_passwords": {"one": "d"},
+        "changeover_repository": {"passphrase": "f"},
+    }
+
+
+def test_a_companion_runs_where_its_app_is() -> None:
+    secrets = {
+        "nox-api": dict.fromkeys(
+            ("GOOGLE_CLIENT_SECRET", "GITHUB_CLIENT_SECRET", "MICROSOFT_CLIENT_SECRET"), "x"
+        )
+    }
+
+    names = [
+        [one.name for one in read_companions(TRACKED, apps, "10.64.9.1", secrets)]
+        for apps in (["nox-api"], ["voxflow"])
+    ]
+
+    assert names == [["oauth-provider"], []]
+
+
+def test_an_app_without_a_place_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHANGEOVER_LAB", "paper")
+    monkeypatch.setenv("CHANGEOVER_LAB_STATE", str(tmp_path / "state"))
+
+    with pytest.raises(LabAppUnknown, match="no app voxflo, did you mean voxflow") as refused:
+        up(identify(CHECKOUT), None, print, ["voxflo"])
+
+    assert refused.value.hint is not None
+    assert "nox-api, onboarding, voxflow" in refused.value.hint
+    assert not (tmp_path / "state").exists()
