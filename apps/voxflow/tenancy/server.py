@@ -13,6 +13,7 @@ from voxflow.health import Health
 
 from . import envelope
 from .accounts import Accounts
+from .api_keys import ApiKeys
 from .callers import Callers
 from .entrance import Entrance
 from .limits import Limits
@@ -93,6 +94,7 @@ def make(service: Service, between: Wrap | None = None, more: Sequence[Routes] =
     own: list[Routes] = [
         Accounts(settings, database, service.contract),
         Works(database),
+        ApiKeys(database, service.terms.ring),
     ]
     for routes in (*own, *more):
         routes.add(app)

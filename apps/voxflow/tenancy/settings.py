@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from voxflow.settings import Person, person
 
+from .keyring import Keyring, Unfit
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
@@ -18,7 +20,7 @@ class Terms:
         rates: How many requests an account of a tier has in a window.
         anonymous: How many an address has without an account.
         window: How long a window is, in seconds.
-        keys: Secrets that API keys are encrypted with, by their id; the first one encrypts.
+        ring: What API keys are encrypted with.
     """
 
     cache: str
@@ -26,7 +28,7 @@ class Terms:
     rates: dict[str, int] = field(default_factory=dict)
     anonymous: int
     window: int
-    keys: dict[str, str] = field(default_factory=dict, repr=False)
+    ring: Keyring = field(repr=False)
 
     @classmethod
     def read(cls) -> Terms:
@@ -41,11 +43,13 @@ class Terms:
             },
             anonymous=int(os.environ.get("RATE_LIMIT_ANONYMOUS", "300")),
             window=int(os.environ.get("RATE_LIMIT_WINDOW_SECONDS", "3600")),
-            keys=_keys(os.environ["API_KEYS_SECRET"]),
+            ring=ring(),
         )
 
 
-def _keys(text: str) -> dict[str, str]:
-    """Return secrets by their id from ``id:secret,id:secret``; one without an id has ``1``."""
-    parts = [each.strip().rpartition(":") for each in text.split(",") if each.strip()]
-    return {name or "1": secret for name, _, secret in parts}
+def ring() -> Keyring:
+    """Return what API keys are encrypted with; an unfit secret ends the process, and is not shown."""
+    try:
+        return Keyring.read(os.environ["API_KEYS_SECRET"])
+    except Unfit as unfit:
+        raise SystemExit(f"API_KEYS_SECRET: {unfit}; write id:secret,id:secret") from None

@@ -1,4 +1,4 @@
--- Encrypted by the app; key_id says by which of its keys.
+-- Encrypted by the app, for this very row; key_id says by which of its secrets.
 CREATE TABLE api_keys (
     user_id text NOT NULL REFERENCES users,
     provider text NOT NULL CHECK (provider IN ('groq', 'deepgram', 'twilio')),
@@ -10,7 +10,6 @@ CREATE TABLE api_keys (
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (user_id, provider)
 );
-CREATE INDEX api_keys_key_id ON api_keys (key_id);
 CREATE POLICY api_keys_tenant ON api_keys USING (
     current_setting('voxflow.scope', true) = 'all' OR user_id = current_setting('voxflow.user', true)
 );

@@ -1,1 +1,1 @@
-SELECT to_regclass('api_keys') IS NOT NULL;
+SELECT coalesce(bool_and(relrowsecurity), false) FROM pg_class WHERE oid IN (to_regclass('api_keys'));

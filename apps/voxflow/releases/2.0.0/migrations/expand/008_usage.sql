@@ -1,18 +1,22 @@
--- What a tenant used on one day (UTC) of one provider.
+-- What a tenant used on one day (UTC) of one provider; a call may cost a millionth.
 CREATE TABLE usage_days (
     user_id text NOT NULL REFERENCES users,
     day date NOT NULL,
     provider text NOT NULL CHECK (provider IN ('groq', 'deepgram', 'twilio')),
-    calls bigint NOT NULL DEFAULT 0,
-    tokens bigint NOT NULL DEFAULT 0,
-    minutes numeric(14, 4) NOT NULL DEFAULT 0,
-    cost numeric(14, 4) NOT NULL DEFAULT 0,
+    calls bigint NOT NULL DEFAULT 0 CHECK (calls >= 0),
+    tokens bigint NOT NULL DEFAULT 0 CHECK (tokens >= 0),
+    minutes numeric(20, 6) NOT NULL DEFAULT 0 CHECK (minutes >= 0),
+    cost numeric(20, 8) NOT NULL DEFAULT 0 CHECK (cost >= 0),
     PRIMARY KEY (user_id, day, provider)
 );
--- A record that is sent again counts once.
+-- A call that is reported again counts once; one that says something else is found out.
 CREATE TABLE usage_records (
     user_id text NOT NULL REFERENCES users,
     record_id text NOT NULL,
+    provider text NOT NULL CHECK (provider IN ('groq', 'deepgram', 'twilio')),
+    tokens bigint NOT NULL,
+    minutes numeric(20, 6) NOT NULL,
+    cost numeric(20, 8) NOT NULL,
     recorded_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (user_id, record_id)
 );

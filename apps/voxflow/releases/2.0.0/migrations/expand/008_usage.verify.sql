@@ -1,1 +1,1 @@
-SELECT to_regclass('usage_days') IS NOT NULL AND to_regclass('usage_records') IS NOT NULL;
+SELECT coalesce(bool_and(relrowsecurity), false) AND count(*) = 2 FROM pg_class WHERE oid IN (to_regclass('usage_days'), to_regclass('usage_records'));

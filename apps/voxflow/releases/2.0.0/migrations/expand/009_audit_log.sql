@@ -9,3 +9,8 @@ CREATE TABLE audit_log (
     request_id text NOT NULL
 );
 CREATE INDEX audit_log_subject ON audit_log (subject, at);
+-- A tenant keeps what they do themselves; it is read, and kept of others, for all tenants at once.
+CREATE POLICY audit_log_all ON audit_log USING (current_setting('voxflow.scope', true) = 'all');
+CREATE POLICY audit_log_tenant ON audit_log FOR INSERT
+    WITH CHECK (actor = current_setting('voxflow.user', true));
+ALTER TABLE audit_log ENABLE ROW LEVEL SECURITY;

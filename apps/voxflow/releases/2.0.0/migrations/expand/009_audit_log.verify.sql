@@ -1,1 +1,1 @@
-SELECT to_regclass('audit_log') IS NOT NULL;
+SELECT coalesce(bool_and(relrowsecurity), false) FROM pg_class WHERE oid IN (to_regclass('audit_log'));
