@@ -102,8 +102,11 @@ def test_a_pack_with_a_mistake_is_refused_with_its_place(
     assert "smoke/greeting.yml" in caught.value.message
 
 
-def test_a_broken_pack_keeps_no_other_release_from_being_read(packed: Project) -> None:
-    (packed.root / "apps/hello/smoke/greeting.yml").write_text("summary: [")
+def test_a_broken_pack_that_it_does_not_name_keeps_no_release_from_being_read(
+    packed: Project,
+) -> None:
+    name_packs(packed, "greeting")
+    (packed.root / "apps/hello/smoke/broken.yml").write_text("summary: [")
 
     assert release.load_release(packed.root, "hello", "2.0.0").version == "2.0.0"
 
