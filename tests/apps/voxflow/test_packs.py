@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.apps.python_app import ROOT
 
 from changeover import release
 from changeover.executors import smoke
@@ -93,3 +94,14 @@ def test_smoke_checks_leave_nothing_to_everybody(shop: Shop, cache: str) -> None
         campaigns = system.rows("SELECT count(*) FROM campaigns WHERE shared")
 
     assert (shared, campaigns) == ([(0,)], [(0,)])
+
+
+def test_releases_name_the_contracts_that_they_keep() -> None:
+    releases = release.load_releases(ROOT, "voxflow")
+
+    assert {version: each.smoke_packs for version, each in releases.items()} == {
+        "1.0.0": (),
+        "2.0.0": ("legacy", "tenants"),
+        "2.1.0": ("legacy", "tenants"),
+        "3.0.0": ("tenants",),
+    }
