@@ -66,8 +66,14 @@ def _policy(text: str) -> Policy:
         ) from None
 
 
-def open_desk(env: str, app: str | None, *, json_lines: bool) -> Desk:
+def open_desk(env: str, app: str | None, *, json_lines: bool, about_hosts: bool = False) -> Desk:
     """Read the environment and choose the app.
+
+    Args:
+        env: Its name or its directory.
+        app: The app that was named.
+        json_lines: Whether the verb prints JSON.
+        about_hosts: Whether the verb is about hosts, with whatever apps they have: none has to be named.
 
     Raises:
         InvalidInput: The environment cannot be read, or the app is unclear.
@@ -79,7 +85,8 @@ def open_desk(env: str, app: str | None, *, json_lines: bool) -> Desk:
     output = output_of(json_lines=json_lines)
     for secret in environment.all_secrets():
         output.redactor.add(secret)
-    return Desk(root=root, environment=environment, app=choose(environment, app), output=output)
+    named = environment.apps[0] if about_hosts and app is None else app
+    return Desk(root=root, environment=environment, app=choose(environment, named), output=output)
 
 
 def choose(environment: Environment, app: str | None) -> str:

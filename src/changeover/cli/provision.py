@@ -13,6 +13,7 @@ from changeover.errors import CheckRed
 Limit = Annotated[
     list[str] | None, typer.Option("--limit", help="Only this host or group; may be repeated.")
 ]
+AnyApp = Annotated[str | None, typer.Option("--app", help="An app; it chooses nothing here.")]
 Check = Annotated[
     bool, typer.Option("--check", help="Change nothing; show every file that would change.")
 ]
@@ -24,7 +25,7 @@ class Drifted(CheckRed):
 
 def provision(
     env: options.Env = options.DEFAULT_ENVIRONMENT,
-    app: options.App = None,
+    app: AnyApp = None,
     limit: Limit = None,
     *,
     check: Check = False,
@@ -33,7 +34,7 @@ def provision(
     """Bring the environment's hosts to their platform state."""
     from changeover.executors import provision as platform  # noqa: PLC0415 - `--help` does without
 
-    desk = open_desk(env, app, json_lines=json)
+    desk = open_desk(env, app, json_lines=json, about_hosts=True)
     names = [name for words in limit or () for name in words.split(",") if name]
     done = platform.provision(desk.environment, limit=names, check=check, report=desk.output.event)
     desk.output.data(done.as_json(), done.as_text())
@@ -41,14 +42,14 @@ def provision(
 
 def drift(
     env: options.Env = options.DEFAULT_ENVIRONMENT,
-    app: options.App = None,
+    app: AnyApp = None,
     *,
     json: options.Json = False,
 ) -> None:
     """Show what differs from the state that the last provisioning left; exit 6 if anything does."""
     from changeover.remote.fleet import Fleet, action, on_each  # noqa: PLC0415 - `--help` does without
 
-    desk = open_desk(env, app, json_lines=json)
+    desk = open_desk(env, app, json_lines=json, about_hosts=True)
     fleet = Fleet(
         environment=desk.environment,
         app=desk.app,

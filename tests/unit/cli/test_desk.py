@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from changeover.cli import desk
 from changeover.remote import line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import pytest
     from tests.unit.conftest import Project
 
     from changeover.inventory import Environment, Host
@@ -37,3 +38,14 @@ def test_every_host_of_a_lease_is_reached_while_what_acts_on_it_is_loaded(
 
     assert sorted(reached) == ["edge", "one", "three", "two"]
     assert reached == [host.name for host in opened.environment.lease_hosts]
+
+
+def test_what_is_about_hosts_asks_for_no_app(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.edit(project.variables, "changeover_apps: [hello]", "changeover_apps: [hello, other]")
+    monkeypatch.setenv("CHANGEOVER_ROOT", str(project.root))
+
+    assert desk.open_desk("demo", None, json_lines=True, about_hosts=True).app == "hello"
+    with pytest.raises(desk.AppUnclear, match="has several apps: hello, other"):
+        desk.open_desk("demo", None, json_lines=True)
