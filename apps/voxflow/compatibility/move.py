@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from psycopg.types.json import Jsonb
 from pydantic import BaseModel
+from tenancy import audit
 from voxflow.database import one
 from voxflow.moments import Moment  # noqa: TC002 - pydantic reads annotations at run time
 
@@ -61,9 +61,6 @@ HOLD = "SELECT id FROM agents WHERE made_by = %s AND shared ORDER BY id FOR UPDA
 ACCOUNT = "SELECT contract, max_agents FROM users WHERE id = %s"
 OWNED = "SELECT count(*) AS agents FROM agents WHERE owner_id = %s AND NOT shared"
 TENANT = "UPDATE users SET contract = 'tenant' WHERE id = %s"
-KEEP = """
-    INSERT INTO audit_log (actor, action, subject, details, request_id)
-    VALUES (%(user)s, %(action)s, %(user)s, %(details)s, %(request_id)s)"""
 KEPT = """
     SELECT min(at) AS moved_at, coalesce(sum((details->>'agents')::bigint), 0)::bigint AS agents,
         coalesce(sum((details->>'campaigns')::bigint), 0)::bigint AS campaigns
@@ -144,8 +141,14 @@ def move(connection: Connection, user: str, request_id: str) -> Result | None:
     given = Works(**one(connection.execute(GIVE, {"user": user})))
     if account["contract"] == "legacy" or given.agents or given.campaigns:
         connection.execute(TENANT, [user])
-        values = {"user": user, "action": MOVED, "request_id": request_id}
-        connection.execute(KEEP, values | {"details": Jsonb(given.model_dump())})
+        audit.keep(
+            connection,
+            actor=user,
+            action=MOVED,
+            subject=user,
+            details=given.model_dump(),
+            request_id=request_id,
+        )
     kept = one(connection.execute(KEPT, [user, MOVED]))
     if kept["moved_at"] is None:
         return None

@@ -6,6 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.apps.python_app import ROOT
+
+from changeover.executors.migrate import answered
+from changeover.release import load_release
 
 from .system import ADMIN, SMOKE, bring, legacy_token, serving
 
@@ -70,9 +74,10 @@ def test_each_use_is_counted_and_told_from_2_1_0_on(shop: Shop, cache: str) -> N
     dates = {"LEGACY_DEPRECATED_ON": "2026-06-01", "LEGACY_REMOVED_ON": "2026-12-01"}
 
     with serving("2.1.0", shop, cache, **dates) as system:
-        token = system.sign_in(SMOKE)
+        token = legacy_client(system, "old@voxflow.test")
         answer = system.ask("GET", "/api/agents", bearer=token)
         system.ask("GET", "/api/agents", bearer=token)
+        system.ask("GET", "/api/agents", bearer=system.sign_in(SMOKE))
         other = system.ask("GET", "/api/agents", bearer=system.register("ann@example.test"))
         used = system.rows("SELECT route, requests FROM deprecated_usage")
 
@@ -122,7 +127,7 @@ def test_whatever_a_legacy_route_answers_is_announced(shop: Shop, cache: str) ->
     dates = {"LEGACY_DEPRECATED_ON": "2026-06-01", "LEGACY_REMOVED_ON": "2026-12-01"}
 
     with serving("2.1.0", shop, cache, LEGACY_GUIDE_URL=guide, **dates) as system:
-        token = system.sign_in(SMOKE)
+        token = legacy_client(system, "old@voxflow.test")
         unfit = system.ask("POST", "/api/agents", {"name": ""}, bearer=token)
         system.write("DROP TABLE deprecated_usage")
         failed = system.ask("GET", "/api/agents", bearer=token)
@@ -141,3 +146,54 @@ def test_nothing_is_announced_before_2_1_0(tenants: System) -> None:
     answer = tenants.ask("GET", "/api/agents", bearer=tenants.sign_in(SMOKE))
 
     assert answer.headers.keys() & {"deprecation", "sunset", "link"} == set()
+
+
+def legacy_client(system: System, email: str) -> str:
+    """Make an account as 1.0.0 did, and return a token that 1.0.0 gave it."""
+    system.write("INSERT INTO users (id, email, password) VALUES (%(id)s, %(id)s, '!')", id=email)
+    return legacy_token(email, email)
+
+
+def preconditions(system: System) -> dict[str, list[str]]:
+    """Return what keeps 3.0.0 from being deployed, as preflight tells it."""
+    declared = load_release(ROOT, "voxflow", "3.0.0").preconditions
+    answers = answered(system.shop.admin, declared)
+    assert {answer.state for answer in answers} <= {"holds", "broken"}
+    return {each.precondition.id: list(each.rows) for each in answers}
+
+
+def test_3_0_0_waits_for_whoever_asks_what_it_removes(tenants: System) -> None:
+    ann, ben = (legacy_client(tenants, name) for name in ("ann@voxflow.test", "ben@voxflow.test"))
+    silent = legacy_client(tenants, "silent@voxflow.test")
+    nobody = preconditions(tenants)
+    tenants.ask("GET", "/api/agents", bearer=ann)
+    tenants.ask("POST", "/api/agents", {"name": "anns"}, bearer=ann)
+    for _ in range(2):
+        tenants.ask("GET", "/api/agents", bearer=ben)
+    tenants.ask("POST", "/api/agents", {"name": "silents"}, bearer=silent)
+    tenants.write(
+        "UPDATE deprecated_usage SET last_used = now() - interval '91 days' WHERE user_id LIKE 'silent%%'"
+    )
+    tenants.ask("GET", "/api/agents", bearer=tenants.sign_in(SMOKE))
+    ((today,),) = tenants.rows("SELECT now()::date::text")
+
+    assert set(map(tuple, nobody.values())) == {()}
+    assert preconditions(tenants) == {
+        "nobody-asks-legacy-routes": [
+            f"GET /api/agents: 2 clients, 3 requests, last on {today}",
+            f"POST /api/agents: 1 clients, 1 requests, last on {today}",
+        ],
+        "nobody-leaves-agents-behind": [
+            "1 accounts made 1 agents, which would stay the administrator's for good"
+        ],
+    }
+
+    tenants.ask("POST", "/api/migration/user-data", bearer=ann)
+    moved = preconditions(tenants)
+    tenants.write("UPDATE deprecated_usage SET last_used = now() - interval '15 days'")
+
+    assert moved["nobody-leaves-agents-behind"] == []
+    assert moved["nobody-asks-legacy-routes"] == [
+        f"GET /api/agents: 1 clients, 2 requests, last on {today}"
+    ]
+    assert preconditions(tenants)["nobody-asks-legacy-routes"] == []

@@ -174,7 +174,7 @@ def test_all_agents_go_also_above_the_limit(legacy: System) -> None:
 
 
 def test_compatibility_tells_what_there_is_and_changes_nothing(legacy: System) -> None:
-    token = old_token(legacy, SMOKE)
+    token = old_token(legacy, OTHER)
     make(legacy, token, "mine")
 
     first = legacy.ask("GET", COMPATIBILITY, bearer=token).body["data"]
@@ -187,7 +187,7 @@ def test_compatibility_tells_what_there_is_and_changes_nothing(legacy: System) -
     ]
     assert legacy.ask("GET", COMPATIBILITY, bearer=token).body["data"] == first
     moved(legacy, token)
-    after = legacy.ask("GET", COMPATIBILITY, bearer=legacy.sign_in(SMOKE)).body["data"]
+    after = legacy.ask("GET", COMPATIBILITY, bearer=legacy.sign_in(OTHER)).body["data"]
     assert (after["contract"], after["compatible"], after["issues"]) == ("tenant", True, [])
 
 
