@@ -17,6 +17,8 @@ from .api_keys import ApiKeys
 from .callers import Callers
 from .entrance import Entrance
 from .limits import Limits
+from .records import Records
+from .usage import Usage
 from .works import Works
 
 if TYPE_CHECKING:
@@ -95,6 +97,8 @@ def make(service: Service, between: Wrap | None = None, more: Sequence[Routes] =
         Accounts(settings, database, service.contract),
         Works(database),
         ApiKeys(database, service.terms.ring),
+        Usage(database),
+        Records(database),
     ]
     for routes in (*own, *more):
         routes.add(app)
