@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import postgast
 
 from changeover.errors import InvalidInput
+from changeover.migrations import coexistence
 from changeover.migrations.records import Batch, Relation
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _declaration(text: str, path: Path) -> Batch | None:
     for line in text.splitlines():
         if line.strip() and not line.startswith("--"):
             return None
-        if found := DECLARATION.fullmatch(line.rstrip()):
+        if (found := DECLARATION.fullmatch(line.rstrip())) and found["word"] != coexistence.WORD:
             break
     else:
         return None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from changeover.errors import InvalidInput
 from changeover.migrations import statements
 from changeover.migrations.batches import batch_of
+from changeover.migrations.coexistence import reason_of
 from changeover.migrations.records import PHASES, Migration, MigrationFolder, Phase, Statement
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def _bare(path: Path, content: str, release: str, phase: Phase) -> Migration:
         verify=(),
         revert=(),
         batch=batch,
+        allows_old_writes=reason_of(content, path, phase),
     )
 
 

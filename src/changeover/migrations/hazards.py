@@ -66,7 +66,9 @@ def lint(migrations: Iterable[Migration]) -> tuple[Finding, ...]:
             continue
         place = (migration.id, statement.number)
         if place in forbidden:
-            found.append(_finding(_forbids(forbidden[place]), migration, statement.line))
+            said = migration.allows_old_writes
+            hazard = _allows(forbidden[place], said) if said else _forbids(forbidden[place])
+            found.append(_finding(hazard, migration, statement.line))
         elif place in taken:
             found.append(_finding(_takes(taken[place]), migration, statement.line))
     return tuple(found)
@@ -107,6 +109,15 @@ def _forbids(what: str) -> Hazard:
         severity="warning",
         message=f"{what} may forbid what the old version writes: a rollback has to undo it first",
         hint="move it to contract/, or write a revert, which the rehearsal proves",
+    )
+
+
+def _allows(what: str, reason: str) -> Hazard:
+    return Hazard(
+        rule="forbids-old-writes",
+        severity="note",
+        message=f"{what} is said to leave the old version what it writes: {reason}",
+        hint="a rollback rests on it: try the old version's writes on the new schema",
     )
 
 

@@ -20,6 +20,16 @@ TARGET = Target(
 )
 
 
+def test_a_plan_tells_what_somebody_answers_for(tmp_path: Path) -> None:
+    (tmp_path / "expand").mkdir()
+    said = "-- changeover: allows-old-writes nobody is shut out\nALTER TABLE a ENABLE ROW LEVEL SECURITY"
+    (tmp_path / "expand" / "001_a.sql").write_text(said)
+
+    assert list(forecast.answered_for(load(tmp_path, "8.0.0").migrations)) == [
+        "8.0.0/expand/001_a is said to leave the old version what it writes: nobody is shut out"
+    ]
+
+
 def test_a_plan_tells_what_the_data_will_be_held_to() -> None:
     pending = load(NOX_API / "8.0.0" / "migrations", "8.0.0").of(("expand",))
     found = Situation(
