@@ -101,6 +101,8 @@ def test_a_table_that_is_not_there_yet_is_told_and_on_an_empty_database_nothing(
 
 
 def test_a_query_that_takes_too_long_is_ended(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = condition("SELECT current_setting('statement_timeout') AS at_most")
+    assert answer(shop, limit).rows == ("at_most=15s",)
     monkeypatch.setattr(asking, "DEADLINE", "SET LOCAL statement_timeout = '100ms'")
 
     slow, quick = migrate.answered(

@@ -104,6 +104,7 @@ def _prepare(situation: Situation, target: Target) -> list[steps.AnyStep]:
         *_rehearse(situation),
         *_place(situation, target),
         *_rehearse_own(situation, target),
+        *(_ask_again(target) if behind_page.closed(situation) else []),
         *behind_page.shown(situation, target),
         *behind_page.shut(situation, target, migrates=bool(_due(situation) or situation.own)),
         *_migrations(situation, target),
@@ -139,6 +140,13 @@ def _guard(situation: Situation, target: Target) -> list[steps.AnyStep]:
         ),
         *_fence(situation),
     ]
+
+
+def _ask_again(target: Target) -> list[steps.AnyStep]:
+    """Return what asks the live data just before users notice: a backfill may take hours."""
+    if not target.preconditions:
+        return []
+    return [steps.AskAgain(id="ask-again", version=target.version, waived=target.waived)]
 
 
 def _fence(situation: Situation) -> list[steps.AnyStep]:
@@ -255,6 +263,7 @@ def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
             colour=target.colour,
             version=target.version,
         ),
+        *([] if behind_page.closed(situation) else _ask_again(target)),
         *shares.shares(situation, target),
         steps.Switch(
             id="switch",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from changeover.steps.back import RestoreDatabase, Revert, Undo, UndoOwn
 from changeover.steps.behind_page import MaintenanceOff, MaintenanceOn, Stop
 from changeover.steps.forward import (
+    AskAgain,
     Backup,
     Canary,
     Confirm,
@@ -29,6 +30,7 @@ from changeover.steps.task import RunTask, TryTask, UndoTask, Work
 
 __all__ = [
     "AnyStep",
+    "AskAgain",
     "Backup",
     "Canary",
     "Confirm",
@@ -63,6 +65,7 @@ __all__ = [
 
 AnyStep = (
     Preflight
+    | AskAgain
     | Lock
     | Fence
     | Unfence

@@ -26,6 +26,16 @@ class Preflight(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskAgain(Step):
+    """Hold the live data against the release's preconditions once more, just before users notice."""
+
+    kind: ClassVar[str] = "ask-again"
+    says: ClassVar[str] = "ask again whether the live data meets the preconditions"
+    version: str
+    waived: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lock(Step):
     """Take the lease on every host."""
 

@@ -39,6 +39,8 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
     match step:
         case steps.Preflight():
             return proof.preflight(run, step, resumed=steal)
+        case steps.AskAgain():
+            return proof.ask_again(run, step, resumed=steal)
         case steps.Lock():
             holder.take(run, run.lease_hosts, step.reason, step.seconds, steal=steal)
             withdrawal.overtaken(run)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from changeover.release import App, Release
     from changeover.release.values import Values
     from changeover.runner.run import Run
-    from changeover.steps import Preflight, PreviewSmoke, Smoke
+    from changeover.steps import AskAgain, Preflight, PreviewSmoke, Smoke
 
 T = TypeVar("T")
 
@@ -74,10 +74,38 @@ def preflight(run: Run, step: Preflight, *, resumed: bool = False) -> Outcome:
     )
 
 
+def ask_again(run: Run, step: AskAgain, *, resumed: bool = False) -> Outcome:
+    """Hold the live data against the release's preconditions just before users notice.
+
+    Args:
+        run: The run.
+        step: What is asked.
+        resumed: Whether an earlier run of the deployment came before: it may have sent users on.
+
+    Raises:
+        CheckRed: A precondition that is not waived is not met any more.
+    """
+    from changeover.executors.preflight import PreflightOutcome  # noqa: PLC0415 - a rollback has none
+    from changeover.runner.deployment import preconditions  # noqa: PLC0415
+
+    if resumed and _sent_on(run, step.version):
+        return Outcome(says=f"users are on {step.version} already", changed=False)
+    release, _ = _release(run, step.version)
+    asked = preconditions.asked_of(release, None, step.waived)
+    found = tuple(preconditions.findings(run.environment, run.app, release, asked))
+    outcome = PreflightOutcome(findings=found, seconds=0.0)
+    outcome.require_green()
+    waived = [each.id for each in outcome.warnings]
+    also = f"; waived: {', '.join(waived)}" if waived else ""
+    return Outcome(says=f"{counted(len(found), 'precondition')}{also}", changed=False)
+
+
 def _sent_on(run: Run, version: str) -> bool:
-    """Tell whether an app host sends its users to a version."""
+    """Tell whether an app host sends its users to a version, or a share of them."""
     replies = operate.states(run.fleet, run.app_hosts).replies.values()
-    colours = (each["state"].result.get("live") for each in replies)
+    states = [each["state"].result for each in replies]
+    shares = [each.get("canary") or {} for each in states]
+    colours = [each.get("live") for each in states] + [each.get("colour") for each in shares]
     return any(colour and version_of(str(colour)) == version for colour in colours)
 
 

@@ -110,7 +110,51 @@ def test_a_waiver_lets_it_go_on_and_is_told_with_who_said_so(
     assert waived["message"] == f"waived: {LEFT}"
     lines = {line.step: line.says for line in report.summarise(desk.events).steps}
     assert lines["preflight"] == "2 checks, 1 warning; waived: nobody-left"
-    assert data.asked == ["nobody-left", "no-debt"]
+    assert lines["ask-again"] == "2 preconditions; waived: nobody-left"
+    assert data.asked == ["nobody-left", "no-debt"] * 2
+
+
+def test_who_comes_meanwhile_is_a_reason_before_users_are_sent_on(
+    desk: Desk, machines: Machines, data: Data
+) -> None:
+    machines.before_deployment()
+    data.against.clear()
+    machines["one"].on("start", lambda: data.against.update({"no-debt": ["who=ben"]}))
+
+    error = failed(lambda: forward.walk(desk.run(), held()))
+
+    assert error.exit_code == 6
+    assert error.message == "not met: nothing is owed; 1 row against it: who=ben"
+    assert machines.live == [OLD, OLD]
+    assert [NEW in machines[name].running for name in ("one", "two")] == [False, False]
+
+
+def test_it_is_asked_again_before_the_first_user_notices() -> None:
+    def ids(**changes: object) -> list[str]:
+        return [step.id for step in held(**changes).steps]
+
+    beside = ids()
+    assert beside[beside.index("ask-again") + 1] == "switch"
+    assert beside.count("ask-again") == 1
+    closed = ids(strategy="maintenance")
+    assert closed[closed.index("ask-again") + 1] == "maintenance-on"
+    assert closed.count("ask-again") == 1
+    assert "ask-again" not in [step.id for step in plan().steps]
+
+
+def test_while_clients_have_a_share_nobody_asks_whether_they_may(
+    desk: Desk, machines: Machines, data: Data
+) -> None:
+    machines.before_deployment()
+    state = machines["two"]._state  # noqa: SLF001
+    share = {"deployment": "d", "colour": NEW, "percent": 5, "at": "then"}
+    object.__setattr__(machines["two"], "_state", lambda asked: {**state(asked), "canary": share})
+
+    forward.walk(desk.run(), held(), steal=True)
+
+    assert data.asked == []
+    said = [event["says"] for event in desk.events if event.get("step") == "ask-again"]
+    assert said[-1] == "users are on 3.0.0 already"
 
 
 @pytest.mark.usefixtures("data")
@@ -148,7 +192,7 @@ def test_who_goes_on_keeps_what_was_waived_and_has_waived_nothing(
     assert prepared == [("nobody-left",)]
     (waived,) = [event for event in desk.events if event["type"] == "waived"]
     assert waived["by"] is None
-    assert data.asked == ["nobody-left", "no-debt"]
+    assert data.asked == ["nobody-left", "no-debt"] * 2
 
 
 def test_a_lease_tells_every_option_of_its_command() -> None:
