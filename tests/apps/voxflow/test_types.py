@@ -26,3 +26,18 @@ def test_its_code_is_typed() -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_migration_helper_is_typed() -> None:
+    words = ["--strict", "--config-file=", "--cache-dir", os.devnull, "-p", "migration_helper"]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *words],
+        cwd=APP / "migration_helper",
+        env={**os.environ, "MYPYPATH": "."},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
