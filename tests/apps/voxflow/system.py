@@ -139,12 +139,11 @@ def redis_server() -> Iterator[str]:
             process.wait(UP_SECONDS)
 
 
-@contextlib.contextmanager
-def serving(version: str, shop: Shop, cache: str, **environment: str) -> Iterator[System]:
-    """Run one version on a database that has its schema."""
+def environment(version: str, shop: Shop, cache: str) -> dict[str, str]:
+    """Return what a process of a version finds in its environment."""
     place = shop.app
     address = f"{place.user}:{place.password.reveal()}@{place.host}:{place.port}/{place.name}"
-    said = {
+    return {
         "DATABASE_URL": f"postgresql://{address}",
         "REDIS_URL": cache,
         "JWT_SECRET": SECRET,
@@ -155,8 +154,13 @@ def serving(version: str, shop: Shop, cache: str, **environment: str) -> Iterato
         "SMOKE_PASSWORD": PASSWORD,
         "RELEASE_VERSION": version,
         "RELEASE_COLOUR": f"{version}-00000000",
-        **environment,
     }
+
+
+@contextlib.contextmanager
+def serving(version: str, shop: Shop, cache: str, **more: str) -> Iterator[System]:
+    """Run one version on a database that has its schema."""
+    said = environment(version, shop, cache) | more
     # the path of a socket may have 108 letters
     with (
         tempfile.TemporaryDirectory(dir="/tmp") as folder,
