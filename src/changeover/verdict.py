@@ -31,6 +31,8 @@ class MigrationFact:
         lived_with: Whether the version to go back to has run it, too.
         holds: What undoing it demands of every row, in words: rows written since may break it.
         broken: Which of that the live rows break, where they were asked.
+        coexists: Where it forbids writes alone, and a rehearsal of exactly this content ran what the old
+            version writes on it: what was run, and as whom. The old code can run then all the same.
     """
 
     id: str
@@ -43,12 +45,14 @@ class MigrationFact:
     lived_with: bool = False
     holds: tuple[str, ...] = ()
     broken: str = ""
+    coexists: str = ""
 
     @property
     def lasting(self) -> bool:
         """Whether it is undone before the old code runs: it has to be, or brings back what was taken."""
         brought_back = bool(self.takes and self.reversible and self.lossless)
-        return not self.lived_with and (self.breaks or self.phase == "contract" or brought_back)
+        barred = self.breaks and not self.coexists
+        return not self.lived_with and (barred or self.phase == "contract" or brought_back)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +99,16 @@ def judge(migrations: Iterable[MigrationFact], *, first: bool = False) -> Verdic
     taking = [fact for fact in changes if fact.takes and fact not in lasting]
     if taking and (found is None or found.kind == "revert"):
         return _taken(taking, found)
-    return found or Verdict(
-        kind="instant",
-        because=f"{counted(len(changes), 'migration only adds', 'migrations only add')}: the old code runs on the new schema, "
-        "one rename goes back",
+    return found or Verdict(kind="instant", because=_runs_on(changes))
+
+
+def _runs_on(changes: Sequence[MigrationFact]) -> str:
+    """Say what the old code runs on."""
+    shown = [f"{fact.id} ({fact.coexists})" for fact in changes if fact.coexists]
+    proof = f"; a rehearsal ran what it writes beside {', '.join(shown)}" if shown else ""
+    return (
+        f"{counted(len(changes), 'migration only adds', 'migrations only add')}: the old code runs"
+        f" on the new schema, one rename goes back{proof}"
     )
 
 

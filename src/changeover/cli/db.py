@@ -91,7 +91,7 @@ def plan(
 ) -> None:
     """Show every statement that would run, the lock it takes, and on how much."""
     from changeover.executors import migrate  # noqa: PLC0415 - `--help` does without
-    from changeover.runner.rehearse import measurements  # noqa: PLC0415
+    from changeover.runner.rehearse import measurements, old_version  # noqa: PLC0415
 
     desk = open_desk(env, app, json_lines=json)
     count = checks = 0
@@ -110,6 +110,8 @@ def plan(
             desk.output.data({**statement.as_event(), "measured": measured}, told)
         for migration in migrate.pending(place, folder, phases):
             checks += db_checks.show(desk.output, migration)
+            for line in old_version.told([migration], [folder], known):
+                desk.output.data({"type": "old-version", "says": line}, line)
     own = db_own.plan(desk, version)
     held = f", {counted(checks, 'data check')} to hold" if checks else ""
     beside = f" and {counted(own, 'migrator')} of the app's own" if own else ""

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from changeover.errors import InvalidInput
-from changeover.migrations import statements
+from changeover.migrations import coexist_file, statements
 from changeover.migrations.batches import batch_of
 from changeover.migrations.coexistence import reason_of
 from changeover.migrations.records import PHASES, Migration, MigrationFolder, Phase, Statement
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from changeover.migrations.checks import Checks
 
 FILE_NAME = re.compile(
-    r"(?P<number>\d{3})_(?P<name>[a-z0-9][a-z0-9_]*)(?:\.(?P<role>verify|revert)\.sql|\.(?P<checks>checks)\.yml|\.sql)"
+    r"(?P<number>\d{3})_(?P<name>[a-z0-9][a-z0-9_]*)(?:\.(?P<role>verify|revert|coexist)\.sql|\.(?P<checks>checks)\.yml|\.sql)"
 )
 
 DOWN = re.compile(
@@ -61,11 +61,12 @@ def load(path: Path, release: str) -> MigrationFolder:
 
 
 def load_file(path: Path, release: str, phase: Phase) -> Migration:
-    """Read one migration file with its verify, checks and revert files beside it.
+    """Read one migration file with its verify, checks, revert and coexist files beside it.
 
     Raises:
         MigrationFolderInvalid: The file's name is not ``NNN_name.sql``.
         ChecksNeedOneTransaction: Its checks compare before and after, and it is no one transaction.
+        NotOfTheOldVersion: Its coexist file holds what no old version runs.
     """
     parts = FILE_NAME.fullmatch(path.name)
     if parts is None or parts["role"] or parts["checks"]:
@@ -73,8 +74,10 @@ def load_file(path: Path, release: str, phase: Phase) -> Migration:
     content = _read(path)
     checks_path = path.with_suffix(".checks.yml")
     declared = _read(checks_path) if checks_path.exists() else None
+    bare = _bare(path, content, release, phase)
+    coexist = _coexist(path.with_suffix(coexist_file.SUFFIX), phase)
     migration = dataclasses.replace(
-        _bare(path, content, release, phase),
+        bare,
         number=int(parts["number"]),
         name=parts["name"],
         checksum=_digest(content + (declared or "")),
@@ -82,6 +85,9 @@ def load_file(path: Path, release: str, phase: Phase) -> Migration:
         revert=_revert(path.with_suffix(".revert.sql")),
         checks=None if declared is None else _checks(checks_path, declared),
         sql_checksum=_digest(content) if declared else "",
+        coexist=coexist,
+        # Where something is tried, that counts, and nobody's word.
+        allows_old_writes="" if coexist else bare.allows_old_writes,
     )
     _check_one_transaction(migration)
     return migration
@@ -93,7 +99,7 @@ def named_as_ours(path: Path) -> bool:
 
 
 def main_file(path: Path) -> Path:
-    """Return the migration that a verify, checks or revert file belongs to; any other file as it is."""
+    """Return the migration that a verify, checks, revert or coexist file belongs to; any other file as it is."""
     parts = FILE_NAME.fullmatch(path.name)
     if parts is None or not (parts["role"] or parts["checks"]):
         return path
@@ -176,8 +182,8 @@ def _check_order(main: dict[int, Path], folder: Path) -> None:
 def _not_understood(path: Path) -> MigrationFolderInvalid:
     return MigrationFolderInvalid(
         f"{path} is not understood as a migration",
-        hint="name it NNN_name.sql, NNN_name.verify.sql, NNN_name.checks.yml or"
-        " NNN_name.revert.sql, in lower case",
+        hint="name it NNN_name.sql, NNN_name.verify.sql, NNN_name.checks.yml, NNN_name.revert.sql or"
+        " NNN_name.coexist.sql, in lower case",
     )
 
 
@@ -212,6 +218,17 @@ def _verify(path: Path) -> tuple[Statement, ...]:
 
 def _revert(path: Path) -> tuple[Statement, ...]:
     return _statements(path, _read(path)) if path.exists() else ()
+
+
+def _coexist(path: Path, phase: Phase) -> tuple[Statement, ...]:
+    if not path.exists():
+        return ()
+    if phase == "contract":
+        raise MigrationFolderInvalid(
+            f"{path} lies in contract, which takes away what the old version needs",
+            hint="remove it: the old version lives with what comes before contract alone",
+        )
+    return coexist_file.read(_read(path), path)
 
 
 def _checks(path: Path, text: str) -> Checks:

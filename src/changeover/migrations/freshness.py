@@ -31,15 +31,15 @@ class Fresh:
 
     def table(self, named: Relation) -> bool:
         """Tell whether the table was made."""
-        return _whole(named) in self._tables
+        return whole(named) in self._tables
 
     def column(self, table: Relation, name: str) -> bool:
         """Tell whether the column was made, or its table."""
-        return self.table(table) or (_whole(table), name) in self._columns
+        return self.table(table) or (whole(table), name) in self._columns
 
     def filled(self, table: Relation, name: str) -> bool:
         """Tell whether the column was made, and has a value where a writer does not know of it."""
-        return self._columns.get((_whole(table), name), False)
+        return self._columns.get((whole(table), name), False)
 
     def add(self, statement: Statement) -> None:
         """Note what a statement makes."""
@@ -48,16 +48,16 @@ class Fresh:
             if kind == "CreateStmt":
                 self._made(node)
             elif kind == "CreateTableAsStmt" and not node.if_not_exists:
-                self._tables.add(_whole(relation(node.into.rel)))
+                self._tables.add(whole(relation(node.into.rel)))
             elif kind == "AlterTableStmt":
                 self._altered(node)
 
     def _made(self, node: CreateStmt) -> None:
         if not node.if_not_exists:
-            self._tables.add(_whole(relation(node.relation)))
+            self._tables.add(whole(relation(node.relation)))
 
     def _altered(self, node: AlterTableStmt) -> None:
-        table = _whole(relation(node.relation))
+        table = whole(relation(node.relation))
         for item in node.cmds:
             command = item.alter_table_cmd
             form, definition = form_name(command), getattr(command, "def")
@@ -69,6 +69,6 @@ class Fresh:
                 self._columns[(table, command.name)] = bool(definition.WhichOneof("node"))
 
 
-def _whole(named: Relation) -> Relation:
+def whole(named: Relation) -> Relation:
     """Return a name with its schema: ``users`` is ``public.users`` unless somebody moved the search path."""
     return Relation(name=named.name, schema=named.schema or "public")

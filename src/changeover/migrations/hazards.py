@@ -8,12 +8,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Literal
 
-from changeover.migrations import losses, narrowing, statement_hazards
+from changeover.migrations import coexist_file, losses, narrowing, statement_hazards
 from changeover.migrations.records import Relation
 from changeover.migrations.statement_hazards import VIEWS_GONE, Hazard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from changeover.migrations.records import Effect, Migration, Statement
 
@@ -57,7 +57,8 @@ class Finding:
 def lint(migrations: Iterable[Migration]) -> tuple[Finding, ...]:
     """Return what is dangerous in these migrations of one release, in their order."""
     known = tuple(migrations)
-    forbidden = {(each.id, of.number): what for each, of, what in narrowing.statements(known)}
+    forbidden = {(each.id, of.number): what for each, of, what, _ in narrowing.statements(known)}
+    unproved = coexist_file.unproved(known)
     taken = {(each.id, of.number): what for each, of, what in losses.statements(known)}
     found: list[Finding] = []
     for migration, statement, hurts in _judged(known):
@@ -67,7 +68,8 @@ def lint(migrations: Iterable[Migration]) -> tuple[Finding, ...]:
         place = (migration.id, statement.number)
         if place in forbidden:
             said = migration.allows_old_writes
-            hazard = _allows(forbidden[place], said) if said else _forbids(forbidden[place])
+            what = forbidden[place]
+            hazard = _allows(what, said) if said else _forbids(what, migration, unproved)
             found.append(_finding(hazard, migration, statement.line))
         elif place in taken:
             found.append(_finding(_takes(taken[place]), migration, statement.line))
@@ -77,12 +79,16 @@ def lint(migrations: Iterable[Migration]) -> tuple[Finding, ...]:
 def breaking(migrations: Iterable[Migration]) -> frozenset[str]:
     """Return the ids of those that the old version cannot live with, before contract."""
     known = tuple(migrations)
-    broken = {
+    return taking_away(known) | narrowing.of(known)
+
+
+def taking_away(migrations: Iterable[Migration]) -> frozenset[str]:
+    """Return the ids of those that the old version cannot live with whatever it writes, before contract."""
+    return frozenset(
         migration.id
-        for migration, _, hurts in _judged(known)
+        for migration, _, hurts in _judged(migrations)
         if any(each.rule in BREAKING for each in hurts)
-    }
-    return frozenset(broken) | narrowing.of(known)
+    )
 
 
 def _judged(
@@ -103,13 +109,26 @@ def _judged(
             fresh |= _tables_made(statement.effect)
 
 
-def _forbids(what: str) -> Hazard:
-    return Hazard(
-        rule="forbids-old-writes",
-        severity="warning",
-        message=f"{what} may forbid what the old version writes: a rollback has to undo it first",
-        hint="move it to contract/, or write a revert, which the rehearsal proves",
-    )
+def _forbids(what: str, migration: Migration, unproved: Mapping[str, tuple[str, ...]]) -> Hazard:
+    name = coexist_file.name(migration)
+    message = f"{what} may forbid what the old version writes"
+    severity: Severity = "warning"
+    missing = unproved.get(migration.id)
+    if missing is None:
+        message += ": a rollback has to undo it first"
+        hint = f"move it to contract/, or write a revert or {name}, which the rehearsal proves"
+    elif missing:
+        message += (
+            f": a rollback has to undo it first, as {name} writes nothing to {', '.join(missing)}"
+        )
+        hint = "have it write there what the old version writes, with INSERT, UPDATE or MERGE"
+    else:
+        severity = "note"
+        message += (
+            f": the rehearsal proves that it may, by {name}, and a rollback need not undo it then"
+        )
+        hint = "have it write all that the old version writes there"
+    return Hazard(rule="forbids-old-writes", severity=severity, message=message, hint=hint)
 
 
 def _allows(what: str, reason: str) -> Hazard:

@@ -34,14 +34,14 @@ def of(migrations: Iterable[Migration]) -> frozenset[str]:
     One whose author answers for the old version's writes is none of them.
     """
     return frozenset(
-        migration.id
-        for migration, _, _ in statements(migrations)
-        if not migration.allows_old_writes
+        migration.id for migration, *_ in statements(migrations) if not migration.allows_old_writes
     )
 
 
-def statements(migrations: Iterable[Migration]) -> Iterator[tuple[Migration, Statement, str]]:
-    """Yield the statements of one release that forbid, before `contract`, what was allowed, and what does."""
+def statements(
+    migrations: Iterable[Migration],
+) -> Iterator[tuple[Migration, Statement, str, Relation]]:
+    """Yield the statements of one release that forbid, before `contract`, what was allowed: what does, and where."""
     fresh = Fresh()
     for migration in migrations:
         if migration.phase == "contract":
@@ -50,11 +50,11 @@ def statements(migrations: Iterable[Migration]) -> Iterator[tuple[Migration, Sta
             # a column may come with the rule in one statement
             fresh.add(statement)
             for _, node in postgast.walk(postgast.parse(statement.sql)):
-                for what in _forbids(node, fresh):
-                    yield migration, statement, what
+                for what, table in _forbids(node, fresh):
+                    yield migration, statement, f"{what} of {table.dotted}", table
 
 
-def _forbids(node: Node, fresh: Fresh) -> Iterator[str]:
+def _forbids(node: Node, fresh: Fresh) -> Iterator[tuple[str, Relation]]:
     kind = type(node).__name__
     if kind not in {"AlterTableStmt", "IndexStmt", "RuleStmt"}:
         return
@@ -64,11 +64,11 @@ def _forbids(node: Node, fresh: Fresh) -> Iterator[str]:
     if kind == "AlterTableStmt":
         for item in node.cmds:
             if what := _form(item.alter_table_cmd, table, fresh):
-                yield f"{what} of {table.dotted}"
+                yield what, table
     elif kind == "RuleStmt":
-        yield f"a rule of {table.dotted}"
+        yield "a rule", table
     elif _unique_index(node, table, fresh):
-        yield f"a unique index of {table.dotted}"
+        yield "a unique index", table
 
 
 def _unique_index(node: IndexStmt, table: Relation, fresh: Fresh) -> bool:

@@ -154,7 +154,7 @@ class Batch:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
-    """One migration file with its verify, checks and revert files.
+    """One migration file with its verify, checks, revert and coexist files.
 
     Args:
         release: The version it belongs to.
@@ -170,6 +170,8 @@ class Migration:
         checks: What must hold of the data; None when there is no such file.
         sql_checksum: sha256 of the file's bytes alone; empty when that is ``checksum``.
         allows_old_writes: Why the old version writes as before, where its author answers for that.
+        coexist: What the old version runs, to be tried before and after it; empty when there is no such
+            file.
     """
 
     release: str
@@ -185,6 +187,7 @@ class Migration:
     checks: Checks | None = None
     sql_checksum: str = ""
     allows_old_writes: str = ""
+    coexist: tuple[Statement, ...] = ()
 
     @property
     def id(self) -> str:

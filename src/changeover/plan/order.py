@@ -52,7 +52,7 @@ class Plan:
         what a rehearsal adds meanwhile: what it measured, and which way back it proved, with its price.
         """
         content_of = self._content()
-        for judged in ("verdict", "afterwards", "advice", "price"):
+        for judged in ("verdict", "afterwards", "advice", "price", "beside"):
             del content_of["situation"][judged]
         for statement in content_of["situation"]["statements"]:
             del statement["meets"], statement["rewrites"], statement["measured"]

@@ -132,6 +132,7 @@ class Situation:
         advice: What squawk says of the statements, weighed by what was measured; the weightiest first.
         checks: What must hold of the data before they are committed, a line each.
         preconditions: What must hold of the live data before anything is changed, a line each.
+        beside: What the old version runs beside them, and what a rehearsal found of it, a line each.
         verdict: The way back.
         afterwards: The way back once `finalize` has run the contract migrations that are pending;
             ``None`` where there are none.
@@ -164,6 +165,7 @@ class Situation:
     bake_seconds: int = 0
     advice: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     preconditions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     unreachable: str = "fail"

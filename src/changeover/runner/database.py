@@ -45,6 +45,27 @@ def owner_database(environment: Environment, app: App) -> Iterator[Database]:
         )
 
 
+@contextlib.contextmanager
+def app_beside(environment: Environment, app: App, name: str) -> Iterator[Database]:
+    """Give a database beside the app's own as the app's role sees it, for as long as the tunnel is open.
+
+    The server lets that role into no live database from here.
+    """
+    host = database_host(environment, app)
+    if host is None or app.database is None:
+        raise LookupError(f"{app.app} has no database in {environment.name}")
+    with open_tunnel(environment, host, POSTGRESQL_PORT) as (address, port):
+        yield Database(
+            host=address,
+            port=port,
+            name=name,
+            user=app.database.role,
+            password=environment.database_password(app.app, "app"),
+            label=host.name,
+            environment=environment.name,
+        )
+
+
 def app_database(environment: Environment, app: App) -> Database | None:
     """Return the app's database as the app sees it, in the private network."""
     return _private(environment, app, "app")

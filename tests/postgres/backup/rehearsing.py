@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,10 @@ class Rehearsing:
         def owner(*_: object) -> Iterator[Database]:
             yield site.shop.owner
 
+        @contextlib.contextmanager
+        def app(_environment: object, _app: object, name: str) -> Iterator[Database]:
+            yield dataclasses.replace(site.shop.app, name=name)
+
         vault = backups.Vault(environment="test", run_agent=answer, database_host="db")
         patch.setattr(backups, "vault_of", lambda _: vault)
         for module in (rehearsal, trial):
@@ -70,6 +75,7 @@ class Rehearsing:
         for read in ("migration_folders", "folders_of"):
             patch.setattr(database, read, lambda *_: (folder,))
         patch.setattr(database, "owner_database", owner)
+        patch.setattr(database, "app_beside", app)
         patch.setattr(database, "fence", lambda _: None)
 
     @property

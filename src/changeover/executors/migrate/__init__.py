@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from changeover.executors.migrate.adoption.baseline import Baseline
     from changeover.executors.migrate.adoption.proof import Proof
     from changeover.executors.migrate.backfill.foresight import foresee
+    from changeover.executors.migrate.coexisting import Coexisting
     from changeover.executors.migrate.data.preconditions import Answer, answered
     from changeover.executors.migrate.data.results import Before
     from changeover.executors.migrate.observation import Observed, Observer
+    from changeover.executors.migrate.old_version import Did, OldVersionFails, as_old_version
     from changeover.executors.migrate.own.checks import own_noted, own_red, own_taken, own_told
     from changeover.executors.migrate.own.turn import (
         Begun,
@@ -49,9 +51,11 @@ else:
             "adoption.baseline": ("Baseline",),
             "adoption.proof": ("Proof",),
             "backfill.foresight": ("foresee",),
+            "coexisting": ("Coexisting",),
             "data.preconditions": ("Answer", "answered"),
             "data.results": ("Before",),
             "observation": ("Observed", "Observer"),
+            "old_version": ("Did", "OldVersionFails", "as_old_version"),
             "own.checks": ("own_noted", "own_red", "own_taken", "own_told"),
             "own.turn": (
                 "Begun",
@@ -77,6 +81,8 @@ __all__ = [
     "Baseline",
     "Before",
     "Begun",
+    "Coexisting",
+    "Did",
     "Ended",
     "How",
     "Measured",
@@ -85,6 +91,7 @@ __all__ = [
     "MigrationStatus",
     "Observed",
     "Observer",
+    "OldVersionFails",
     "OwnRow",
     "OwnState",
     "OwnTurn",
@@ -97,6 +104,7 @@ __all__ = [
     "adopt",
     "answered",
     "apply",
+    "as_old_version",
     "began",
     "broken",
     "examine",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from psycopg.types.json import Jsonb
 
-from changeover.executors.migrate import ledger
+from changeover.executors.migrate import coexisting, ledger
 from changeover.executors.migrate.session import LOOK, connect, row, rows
 from changeover.executors.migrate.turn import take_turn
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from changeover.database import Database
+    from changeover.executors.migrate.coexisting import Coexisting
     from changeover.executors.migrate.ledger import Direction
     from changeover.executors.migrate.limits import Limits
     from changeover.executors.migrate.moves import Place
@@ -108,16 +109,23 @@ class Rehearsals:
         undone: What is known of undoing, by subject.
         measured: What statements took, by migration, direction and number.
         now: The server's clock, for how old that is.
+        coexisting: What is known of the old version beside migrations, by their ids.
     """
 
     undone: Mapping[str, Undo]
     measured: Mapping[Place, Measured]
     now: dt.datetime
+    coexisting: Mapping[str, Coexisting] = dataclasses.field(default_factory=dict)
 
     def undo(self, subject: str, digest: str) -> Undo | None:
         """Return what is known of undoing exactly this content."""
         found = self.undone.get(subject)
         return found if found is not None and found.digest == digest else None
+
+    def beside(self, migration: str, digest: str) -> Coexisting | None:
+        """Return what is known of the old version beside exactly this content, where it worked."""
+        found = self.coexisting.get(migration)
+        return found if found is not None and found.works and found.digest == digest else None
 
     def of(
         self, migration: str, number: int, digest: str, direction: Direction = "apply"
@@ -156,6 +164,7 @@ def remember(
     database: Database,
     undone: Sequence[Undo],
     measured: Sequence[Measured],
+    beside: Sequence[Coexisting] = (),
     **limits: Unpack[Limits],
 ) -> None:
     """Write what a rehearsal found into the live ledger; what it knew of the same is replaced.
@@ -170,6 +179,7 @@ def remember(
             _write_undo(turn.work, undo, turn.mandate.fence)
         for each in measured:
             _write_measured(turn.work, each, turn.mandate.fence)
+        coexisting.write(turn.work, beside, turn.mandate.fence)
 
 
 def recall(database: Database) -> Rehearsals:
@@ -182,10 +192,12 @@ def recall(database: Database) -> Rehearsals:
             return Rehearsals(undone={}, measured={}, now=clock[0])
         undone = _undone(connection)
         measured = _measured(connection)
+        beside = coexisting.read(connection)
     return Rehearsals(
         undone={each.subject: each for each in undone},
         measured={(each.migration, each.direction, each.number): each for each in measured},
         now=clock[0],
+        coexisting={each.migration: each for each in beside},
     )
 
 

@@ -19,7 +19,7 @@ from changeover.runner.fleet import agreement, away
 from changeover.runner.own import back as own_back
 from changeover.runner.own import migrator as own
 from changeover.runner.page import everywhere
-from changeover.runner.rehearse import measurements, second_opinion
+from changeover.runner.rehearse import measurements, old_version, second_opinion
 from changeover.runner.undo import judgement as undoing
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def situation(
         pending=tuple(migration.id for migration in due.migrations),
         statements=due.statements,
         advice=due.advice,
+        beside=due.beside,
         own=due.own,
         full=due.full,
         bake_seconds=bake.declared(run.environment, release),
@@ -157,6 +158,7 @@ class _Due:
         contract: The same once `finalize` has run the contract migrations that are pending; empty
             where there are none.
         advice: What squawk says of the statements, weighed.
+        beside: What the old version runs beside them, and what a rehearsal found of it.
         own: The app's own migrator, where it is to run.
         undo_proved: Whether a rehearsal proved its undo; ``None`` where none tried it.
         own_stood: What the way back meets of own migrators that ran before.
@@ -168,6 +170,7 @@ class _Due:
     facts: tuple[verdict.MigrationFact, ...] = ()
     contract: tuple[verdict.MigrationFact, ...] = ()
     advice: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     own: OwnChange | None = None
     undo_proved: bool | None = None
     own_stood: tuple[verdict.OwnFact, ...] = ()
@@ -229,6 +232,7 @@ def _due(
         migrations=tuple(due),
         statements=tuple(_change(each, known) for each in previews),
         advice=second_opinion.opinion(due, known.exactly(due), previews),
+        beside=old_version.told(due, folders, known),
         facts=undoing.ahead(ran, due, folders, known, between),
         contract=undoing.ahead(ran, [*due, *contract], folders, known, between) if contract else (),
         own=change,

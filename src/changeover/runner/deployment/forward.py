@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from changeover.errors import ChangeoverError
     from changeover.plan.order import Plan
+    from changeover.release import Release
     from changeover.runner.run import Event, Run
     from changeover.verdict import Verdict
 
@@ -98,10 +99,19 @@ def _verdict(run: Run, plan: Plan) -> Verdict:
         releases = load_releases(run.root, run.app.app)
         between = undoing.later(releases, plan.version, plan.situation.live_version)
         found = undoing.judge(run, plan.version, between)
+        # The ledger of migrations does not know of an own migrator that ran before.
+        if found.kind == "instant" and _own_stood(run, plan, releases):
+            return planned
     except Exception:  # noqa: BLE001 - the version serves and is confirmed, whatever cannot be told
         return planned
-    # The ledger of migrations does not know of an own migrator that ran before.
-    return planned if found.kind == "instant" else found
+    return found
+
+
+def _own_stood(run: Run, plan: Plan, releases: Mapping[str, Release]) -> bool:
+    before = plan.situation.live_version
+    return before is None or bool(
+        own_back.stood(run.environment, run.app, releases, before, plan.version)
+    )
 
 
 def _one(run: Run, plan: Plan, step: steps.AnyStep, *, steal: bool) -> None:

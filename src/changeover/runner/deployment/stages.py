@@ -168,6 +168,7 @@ def words(made: order.Plan) -> str:
         ("files", found.files),
         ("preconditions", found.preconditions),
         ("data checks", found.checks),
+        ("what the old version runs", found.beside),
         ("second opinion", found.advice),
         ("warnings", found.warnings),
     ):

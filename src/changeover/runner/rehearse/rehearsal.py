@@ -16,6 +16,7 @@ from changeover.release import load_releases
 from changeover.runner import database
 from changeover.runner.rehearse import measurements, second_opinion
 from changeover.runner.rehearse.clone import cloned
+from changeover.runner.rehearse.old_version import OldVersion, OldVersionBarred
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,42 +45,44 @@ def rehearse(run: Run, step: Rehearse) -> Outcome:
 
     Raises:
         RehearsalRed: They fail there, or do not come out the same backwards and forwards again.
+        OldVersionBarred: The old version cannot go on beside them as it is shown to do.
     """
     if run.release is None:
         raise Failed("the run has no release", hint="changeover deploy VERSION")
     releases = load_releases(run.root, run.app.app)
     folders = database.migration_folders(releases, run.release.version)
     with cloned(run) as clone:
-        tried = _Rehearsal(clone, folders, run.fleet.deployment, clone.first)
-        for phase in step.phases:
-            tried.phase(phase)
+        enter = partial(database.app_beside, run.environment, run.app, clone.made.database)
+        old = OldVersion(enter=enter, folders=folders, deployment=run.fleet.deployment)
+        tried = _Rehearsal(clone, folders, run.fleet.deployment, clone.first, old)
+        try:
+            for phase in step.phases:
+                tried.phase(phase)
+            old.end()
+        except OldVersionBarred:
+            _disprove(run, old)
+            raise
     for observed in tried.observer.seen:
         run.note(measurements.event(observed, tried.rows))
     told = (folders, tried.rows, run.fleet.deployment)
     forwards = measurements.taken(tried.observer.seen, *told)
     back = measurements.taken(tried.undoing.seen, *told)
     with database.owner_database(run.environment, run.app) as place:
-        migrate.remember(place, tried.proofs, [*forwards, *back], fence=database.fence(run))
-    _tell_opinion(run, folders, forwards)
+        taken = [*forwards, *back]
+        migrate.remember(place, tried.proofs, taken, old.found(), fence=database.fence(run))
+    second_opinion.tell(run, folders, forwards)
     return tried.outcome()
 
 
-def _tell_opinion(
-    run: Run, folders: Sequence[MigrationFolder], found: Sequence[migrate.Measured]
-) -> None:
-    """Tell what squawk says of what was rehearsed, where the measurements bear it out."""
-    measured = {(each.migration, each.number): each for each in found}
-    names = {each.migration for each in found}
-    tried = [each for folder in folders for each in folder.migrations if each.id in names]
-    said = second_opinion.opinion(tried, measured)
-    heavy = [line for line in said if line.startswith("warning")]
-    for line in heavy:
-        run.note({"type": "advice", "says": line})
-    if len(said) > len(heavy):
-        light = counted(len(said) - len(heavy), "note")
-        run.note(
-            {"type": "advice", "says": f"second opinion: {light} of no weight here; plan shows all"}
-        )
+def _disprove(run: Run, old: OldVersion) -> None:
+    """Have what an earlier rehearsal proved of the same content count no more."""
+    with database.owner_database(run.environment, run.app) as place:
+        known = migrate.recall(place)
+        stale = [
+            each for each in old.found(works=False) if known.beside(each.migration, each.digest)
+        ]
+        if stale:
+            migrate.remember(place, [], [], stale, fence=database.fence(run))
 
 
 @dataclass(slots=True)
@@ -91,6 +94,7 @@ class _Rehearsal:
         folders: The migrations of every release on the way, oldest first.
         deployment: Whose rehearsal it is.
         seen: What the clone was seen to hold; ``None`` once something ran since.
+        old: The old version beside them.
         observer: Watches what they do the first time.
         undoing: Watches what undoes them.
         undone: The phases that were tried backwards and forwards again.
@@ -102,6 +106,7 @@ class _Rehearsal:
     folders: Sequence[MigrationFolder]
     deployment: str
     seen: Look | None
+    old: OldVersion
     observer: migrate.Observer = field(default_factory=migrate.Observer)
     undoing: migrate.Observer = field(default_factory=migrate.Observer)
     undone: list[str] = field(default_factory=list)
@@ -127,31 +132,33 @@ class _Rehearsal:
         migrations = [each for folder in due for each in pending[folder]]
         fixed = self._fixed(due, migrations)
         if fixed:
-            self._forwards(due, phase)
+            self._forwards(due, phase, migrations)
             self.notes.append(f"{phase} was not tried backwards: {fixed}")
             return
         before = self._look()
-        self._apply(due, phase, self.observer)
+        self._first(due, phase, migrations)
         forward = self._look()
         self._count(phase, before, forward)
         self._undo(due, [each.id for each in migrations])
         back = self._look()
         self._same(before.schema, back.schema, f"undoing {phase} does not bring the schema back")
-        self._apply(due, phase, None)
+        self._run(partial(migrate.apply, self.place, *due, phases=(phase,)), None)
         self._same(
             forward.schema, self._look().schema, f"{phase} makes another schema the second time"
         )
         self.undone.append(phase)
         self._judge(phase, migrations, before, back)
 
-    def _forwards(self, due: Sequence[MigrationFolder], phase: Phase) -> None:
+    def _forwards(
+        self, due: Sequence[MigrationFolder], phase: Phase, migrations: Sequence[Migration]
+    ) -> None:
         """Apply what is not tried backwards; what may take rows away is looked at for that alone."""
         took = {
             name: what for each in due for name, what in losses.forward(each.migrations).items()
         }
         takes = any(took.get(each.id) for folder in due for each in folder.of((phase,)))
         before = self._look() if takes else None
-        self._apply(due, phase, self.observer)
+        self._first(due, phase, migrations)
         if before is not None:
             self._count(phase, before, self._look())
 
@@ -207,10 +214,14 @@ class _Rehearsal:
                     return f"{found.id} was begun before"
         return ""
 
-    def _apply(
-        self, due: Sequence[MigrationFolder], phase: Phase, observer: migrate.Observer | None
+    def _first(
+        self, due: Sequence[MigrationFolder], phase: Phase, migrations: Sequence[Migration]
     ) -> None:
-        self._run(partial(migrate.apply, self.place, *due, phases=(phase,)), observer)
+        """Apply them for the first time, the old version beside them."""
+        move = partial(migrate.apply, self.place, *due, phases=(phase,))
+        self.old.beside(
+            migrations, lambda names: self._run(partial(move, only=names), self.observer)
+        )
 
     def _undo(self, due: Sequence[MigrationFolder], names: Sequence[str]) -> None:
         self._run(partial(migrate.revert, self.place, *due, only=names), self.undoing)
@@ -260,6 +271,7 @@ class _Rehearsal:
             else "nobody would wait",
             *(f"{phase} also backwards and forwards again" for phase in self.undone),
             *self.notes,
+            *self.old.notes(),
         ]
         return Outcome(
             says="; ".join(says),

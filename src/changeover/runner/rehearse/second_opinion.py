@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from changeover.executors.migrate import Measured, StatementPreview
     from changeover.executors.squawk import Advice
-    from changeover.migrations.records import Migration, Statement
+    from changeover.migrations.records import Migration, MigrationFolder, Statement
+    from changeover.runner.run import Run
 
     Place = tuple[str, int]
 
@@ -89,6 +90,22 @@ def opinion(
         else ()
     )
     return (*(each.text for each in met), *left)
+
+
+def tell(run: Run, folders: Sequence[MigrationFolder], found: Sequence[Measured]) -> None:
+    """Tell what squawk says of what was rehearsed, where the measurements bear it out."""
+    measured = {(each.migration, each.number): each for each in found}
+    names = {each.migration for each in found}
+    tried = [each for folder in folders for each in folder.migrations if each.id in names]
+    said = opinion(tried, measured)
+    heavy = [line for line in said if line.startswith("warning")]
+    for line in heavy:
+        run.note({"type": "advice", "says": line})
+    if len(said) > len(heavy):
+        light = counted(len(said) - len(heavy), "note")
+        run.note(
+            {"type": "advice", "says": f"second opinion: {light} of no weight here; plan shows all"}
+        )
 
 
 def _meant(migration: Migration, each: Advice) -> bool:

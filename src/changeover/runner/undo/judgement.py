@@ -12,7 +12,7 @@ from changeover.release import lineage, load_releases
 from changeover.release.figures import version_order
 from changeover.release.reading import unknown_version
 from changeover.runner import database
-from changeover.runner.undo import rows
+from changeover.runner.undo import coexisting, rows
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -163,7 +163,7 @@ def later(releases: Mapping[str, Release], version: str, before: str | None) -> 
 
 def stood(
     ran: Iterable[MigrationRow],
-    folders: Iterable[MigrationFolder],
+    folders: Collection[MigrationFolder],
     known: migrate.Rehearsals,
     between: Collection[str],
 ) -> list[MigrationFact]:
@@ -176,10 +176,17 @@ def stood(
         between: The versions that the one to go back to knows nothing of.
     """
     facts = {fact.id: fact for fact in of(folders, known)}
-    return [
-        replace(facts.get(row.id) or _lost(row), lived_with=row.release not in between)
-        for row in ran
-    ]
+    return [_for(facts.get(row.id) or _lost(row), row.release, between) for row in ran]
+
+
+def _for(fact: MigrationFact, release: str, between: Collection[str]) -> MigrationFact:
+    """Return a fact for the version to go back to.
+
+    What was tried beside a release is the version right before it: one further back runs something else.
+    """
+    eldest = min(between, key=version_order, default=release)
+    shown = fact.coexists if release == eldest else ""
+    return replace(fact, lived_with=release not in between, coexists=shown)
 
 
 def _lost(row: MigrationRow) -> MigrationFact:
@@ -187,10 +194,11 @@ def _lost(row: MigrationRow) -> MigrationFact:
     return verdict.MigrationFact(id=row.id, phase=row.phase, reversible=False)
 
 
-def of(folders: Iterable[MigrationFolder], known: migrate.Rehearsals) -> list[MigrationFact]:
+def of(folders: Collection[MigrationFolder], known: migrate.Rehearsals) -> list[MigrationFact]:
     """Return what a verdict has to know of each migration of these folders."""
+    shown = coexisting.shown(folders, known)
     return [
-        _fact(migration, breaking, takes, known)
+        replace(_fact(migration, breaking, takes, known), coexists=shown.get(migration.id, ""))
         for folder in folders
         for breaking in [hazards.breaking(folder.migrations)]
         for takes in [losses.forward(folder.migrations)]
@@ -199,11 +207,14 @@ def of(folders: Iterable[MigrationFolder], known: migrate.Rehearsals) -> list[Mi
 
 
 def facts(
-    migrations: Iterable[Migration], folders: Iterable[MigrationFolder], known: migrate.Rehearsals
+    migrations: Iterable[Migration], folders: Collection[MigrationFolder], known: migrate.Rehearsals
 ) -> list[MigrationFact]:
     """Return what a verdict has to know of these migrations of the folders."""
-    names = {each.id for each in migrations}
-    return [each for each in of(folders, known) if each.id in names]
+    releases = {each.id: each.release for each in migrations}
+    between = set(releases.values())
+    return [
+        _for(each, releases[each.id], between) for each in of(folders, known) if each.id in releases
+    ]
 
 
 def ahead(
@@ -222,7 +233,7 @@ def ahead(
     standing = [row for row in ran if row.id not in names]
     return (
         *stood(standing, folders, known, between),
-        *(replace(facts[each.id], lived_with=each.release not in between) for each in migrations),
+        *(_for(facts[each.id], each.release, between) for each in migrations),
     )
 
 
