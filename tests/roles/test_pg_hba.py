@@ -32,6 +32,10 @@ def test_the_owner_comes_from_app_hosts_only_where_the_app_migrates_itself(
 
     lines = [line.split() for line in text.splitlines() if line.startswith("host ")]
     assert [words[3] for words in lines if words[2] == "shop_owner"] == owner_from
-    assert [words[3] for words in lines if words[2] == "shop_app"] == [
-        *("10.0.0.5/32", "fd00::5/128"),
+    assert [(words[1], words[3], words[4]) for words in lines if words[2] == "shop_app"] == [
+        ("shop", "10.0.0.5/32", "scram-sha-256"),
+        ("shop", "fd00::5/128", "scram-sha-256"),
+        # The first line that fits counts: from here the role enters a rehearsal's clone alone.
+        ("shop,postgres,template1", "127.0.0.1/32", "reject"),
+        ("all", "127.0.0.1/32", "scram-sha-256"),
     ]

@@ -110,7 +110,7 @@ def situation(
         checks=(*checks_of(due.migrations), *(_own_checks(release) if due.own else ())),
         verdict=due.verdict(first=live is None),
         afterwards=verdict.judge(due.contract) if due.contract else None,
-        warnings=(*_warnings(release, before), *answered_for(due.migrations)),
+        warnings=(*_warnings(release, before), *old_version.answered_for(due.migrations)),
         strategy=moving.strategy(run, before, said.values()),
         page=everywhere.by_hand(said.values()),
         **away.told(run),
@@ -286,13 +286,6 @@ def _change(shown: StatementPreview, known: migrate.Rehearsals) -> SqlChange:
 
 def _rows(rows: int | None) -> str:
     return "rows not counted yet" if rows is None else f"about {counted(rows, 'row')}"
-
-
-def answered_for(pending: Sequence[Migration]) -> Iterator[str]:
-    """Give a line for each migration whose author answers for the old version's writes."""
-    for migration in pending:
-        if migration.allows_old_writes:
-            yield f"{migration.id} is said to leave the old version what it writes: {migration.allows_old_writes}"
 
 
 def _warnings(release: Release, before: Release | None) -> Iterator[str]:

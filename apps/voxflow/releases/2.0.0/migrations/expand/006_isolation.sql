@@ -1,4 +1,3 @@
--- changeover: allows-old-writes a session of 1.0.0 names no tenant, and sees and writes what is everybody's
 -- The app's role sees a tenant's rows, or without a tenant everybody's: so 1.0.0, which sets none, sees
 -- after a way back just what was everybody's. The owner role, which migrates, sees all.
 CREATE POLICY agents_tenant ON agents USING (
