@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from voxflow.database import Database
 
 ADMIN, LEGACY, TENANT = "admin", "legacy", "tenant"
+# The account of the administrator whom the environment names.
+RESERVED = "admin"
 CLAIMS = ("role", "subscription_tier", "max_agents", "monthly_token_quota")
 ACCOUNT = """
     SELECT id, email, role, subscription_tier, is_active FROM users WHERE id = %s"""

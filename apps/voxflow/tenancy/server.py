@@ -13,8 +13,10 @@ from voxflow.health import Health
 
 from . import envelope
 from .accounts import Accounts
+from .administration import Administration
 from .api_keys import ApiKeys
-from .callers import Callers
+from .audit_log import AuditLog
+from .callers import RESERVED, Callers
 from .entrance import Entrance
 from .limits import Limits
 from .records import Records
@@ -38,9 +40,6 @@ if TYPE_CHECKING:
 
         def add(self, app: FastAPI) -> None:
             """Give an app these routes."""
-
-
-ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +98,8 @@ def make(service: Service, between: Wrap | None = None, more: Sequence[Routes] =
         ApiKeys(database, service.terms.ring),
         Usage(database),
         Records(database),
+        Administration(database),
+        AuditLog(database),
     ]
     for routes in (*own, *more):
         routes.add(app)
@@ -110,7 +111,7 @@ def name_administrator(database: Database, person: Person) -> None:
     """Give the reserved administrator the email and the password that the environment says."""
     with database.for_everybody() as connection:
         found = connection.execute(
-            "SELECT email, password FROM users WHERE id = %s FOR NO KEY UPDATE", [ADMIN]
+            "SELECT email, password FROM users WHERE id = %s FOR NO KEY UPDATE", [RESERVED]
         ).fetchone()
         if found is None:
             return
@@ -118,5 +119,5 @@ def name_administrator(database: Database, person: Person) -> None:
             return
         connection.execute(
             "UPDATE users SET email = %s, password = %s WHERE id = %s",
-            [person.email, passwords.hashed(person.password), ADMIN],
+            [person.email, passwords.hashed(person.password), RESERVED],
         )
