@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 from prometheus_client import Counter
-from pydantic import BaseModel, Field, Secret
+from pydantic import BaseModel, Field, Secret, StrictBool
 from voxflow.database import one
 from voxflow.moments import Moment  # noqa: TC002 - pydantic reads annotations at run time
 
@@ -56,7 +56,7 @@ class NewKey(BaseModel):
 
     provider: Provider
     api_key: Secret[Text]
-    is_active: bool = True
+    is_active: StrictBool = True
 
 
 class Status(BaseModel):
