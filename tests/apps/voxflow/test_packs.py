@@ -84,7 +84,7 @@ def test_a_contract_has_its_end(
     assert red <= found
 
 
-def test_smoke_checks_leave_nothing_to_everybody(shop: Shop, cache: str) -> None:
+def test_smoke_checks_leave_nothing_but_closed_accounts(shop: Shop, cache: str) -> None:
     bring(shop, *SCHEMA["2.0.0"])
 
     with serving("2.0.0", shop, cache) as system:
@@ -92,8 +92,13 @@ def test_smoke_checks_leave_nothing_to_everybody(shop: Shop, cache: str) -> None
             assert asked(system, pack).ok
         shared = system.rows("SELECT count(*) FROM agents WHERE shared OR owner_id = 'admin'")
         campaigns = system.rows("SELECT count(*) FROM campaigns WHERE shared")
+        accounts = system.rows(
+            "SELECT split_part(email, '-', 1), is_active FROM users WHERE email LIKE '%.invalid' "
+            "ORDER BY email"
+        )
 
     assert (shared, campaigns) == ([(0,)], [(0,)])
+    assert accounts == [("checklist", False), ("tenant", False)]
 
 
 def test_releases_name_the_contracts_that_they_keep() -> None:
