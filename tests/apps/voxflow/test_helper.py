@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.apps.fuzz import on_a_port
 
-from .front import front
 from .system import APP, PASSWORD, SMOKE, bring, legacy_token, serving
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def run(command: str, url: str, token: str, *words: str) -> subprocess.Completed
 
 def asked(system: System, command: str, token: str) -> tuple[int, dict[str, Any]]:
     """Run a command against a version; return its exit code and what it printed."""
-    with front(system.socket) as port:
+    with on_a_port(system.socket) as port:
         done = run(command, f"http://127.0.0.1:{port}", token, "--json")
     assert token not in done.stdout + done.stderr
     return done.returncode, json.loads(done.stdout) if done.stdout else {"error": done.stderr}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.apps.fuzz import on_a_port
 from tests.apps.python_app import ROOT
 
 from changeover import release
 from changeover.executors import smoke
 from changeover.executors.smoke.values import Target
 
-from .front import front
 from .system import ADMIN, APP, PASSWORD, SMOKE, bring, serving
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def asked(system: System, pack: str) -> smoke.SmokeOutcome:
         "ADMIN_EMAIL": ADMIN,
         "ADMIN_PASSWORD": PASSWORD,
     }
-    with front(system.socket) as port:
+    with on_a_port(system.socket) as port:
         target = Target(public_url=f"http://{NAME}:{port}", addresses={NAME: "127.0.0.1"})
         checks = release.load_pack(APP, pack).checks
         return smoke.apply(target, checks, environment, lambda _: None)
