@@ -11,15 +11,16 @@ import psycopg
 
 from . import told, transient
 from .history import stamp
-from .migration import Refused, foresee, migrate
+from .moving import move, quiet
+from .outcome import Refused
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from psycopg_pool import ConnectionPool
 
-    from .migration import Outcome
+    from .outcome import Outcome
     from .wish import Wish
 
 OK, BAD_REQUEST, SERVER_ERROR = 200, 400, 500
@@ -54,19 +55,35 @@ class Desk:
         self._pool = pool
 
     def answer(
-        self, wishes: Sequence[Wish], correlation: uuid.UUID, asked_by: str, *, batch: bool
+        self,
+        wishes: Sequence[Wish],
+        correlation: uuid.UUID,
+        asked_by: str,
+        *,
+        batch: bool,
+        hear: Callable[[int, int], None] = quiet,
     ) -> tuple[int, Body]:
-        """Do all of it up to the first that fails; return the status and the body."""
+        """Do all of it up to the first that fails; return the status and the body.
+
+        Args:
+            wishes: What is asked for.
+            correlation: The request.
+            asked_by: Who asks.
+            batch: Whether they were asked for as one.
+            hear: Hears how many users of a migration were passed, and of how many.
+        """
         done: list[Done] = []
         for wish in wishes:
-            done.append(self._one(wish, correlation, asked_by))
+            done.append(self._one(wish, correlation, asked_by, hear))
             if done[-1].outcome is None:
                 break
         status, body = _batch(wishes, done) if batch else _single(done[0])
         told.REQUESTS.labels("success" if status == OK else "failure").inc()
         return status, {**body, "correlationId": str(correlation)}
 
-    def _one(self, wish: Wish, correlation: uuid.UUID, asked_by: str) -> Done:
+    def _one(
+        self, wish: Wish, correlation: uuid.UUID, asked_by: str, hear: Callable[[int, int], None]
+    ) -> Done:
         about = {"stepId": wish.step, "correlationId": str(correlation)}
         told.log(
             "Migration started",
@@ -78,10 +95,9 @@ class Desk:
 
         def work() -> Outcome:
             with self._pool.connection() as connection:
-                if wish.dry_run:
-                    return foresee(connection, wish)
-                told.log("Transaction started", **about)
-                return migrate(connection, wish, correlation, asked_by)
+                if not wish.dry_run:
+                    told.log("Transaction started", **about)
+                return move(connection, wish, correlation, asked_by, hear=hear)
 
         def meet(error: BaseException, number: int, wait: float) -> None:
             told.ERRORS.labels("TRANSACTION_ERROR").inc()

@@ -32,7 +32,8 @@ POOL_SECONDS = 10.0
 NAMESPACE = uuid.UUID("6f0b3f0e-5c0a-4c38-9f3f-1f6c0a7f8d11")
 BEFORE = """
     SELECT users_affected, progress_copied, progress_reset, correlation_id, asked_by
-    FROM step_migrations WHERE step_id = %s AND from_version = %s AND to_version = %s"""
+    FROM step_migrations WHERE step_id = %s AND from_version = %s AND to_version = %s
+        AND state = 'done'"""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -101,7 +102,14 @@ def _done(pool: ConnectionPool, wish: Wish, *, absent: bool) -> int:
     total = users[0] if users else 0
     _tell({"done": 0, "total": total})
     asked_by = os.environ.get("TASK_ASKED_BY") or "operator"
-    status, body = Desk(pool).answer([wish], correlation, asked_by, batch=False)
+
+    def hear(passed: int, whole: int) -> None:
+        nonlocal total
+        total = whole
+        if passed:
+            _tell({"done": passed, "total": whole})
+
+    status, body = Desk(pool).answer([wish], correlation, asked_by, batch=False, hear=hear)
     if status == OK:
         _tell({"done": total, "total": total})
     # Its message says the same in lines of prose.

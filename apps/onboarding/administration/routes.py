@@ -11,8 +11,9 @@ from onboarding.door import Answered, answered
 from onboarding.server import on_step
 from starlette.concurrency import run_in_threadpool
 
-from . import history, wish
+from . import calling_off, history, told, wish
 from .answers import Desk
+from .outcome import Refused
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -27,6 +28,7 @@ def add(app: FastAPI, door: Door, pool: ConnectionPool) -> None:
     asked = Administration(door, pool, Desk(pool))
     app.post(MIGRATE)(asked.migrate)
     app.get(MIGRATE)(asked.versions)
+    app.delete(MIGRATE)(asked.call_off)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,30 @@ class Administration:
     async def versions(self, request: Request) -> JSONResponse:
         """Tell the versions of a step."""
         self.door.admin(request)
-        step = request.query_params.get("stepId")
-        if not step:
-            raise Answered(400, {"error": "stepId parameter required"})
+        step = _step(request)
         known = await on_step(self.pool, step, lambda connection: history.of(connection, step))
         return answered(request, 200, known)
+
+    async def call_off(self, request: Request) -> JSONResponse:
+        """Take a migration back that was begun chunk by chunk, and has not switched users over."""
+        self.door.admin(request)
+        step, correlation = _step(request), request.state.correlation
+        try:
+            removed = await on_step(
+                self.pool,
+                step,
+                lambda connection: calling_off.call_off(connection, step, correlation),
+                error="No migration under way",
+            )
+        except Refused as error:
+            body = {"error": "Validation failed", "errors": error.errors}
+            raise Answered(400, body) from None
+        told.log("Migration called off", **removed, correlationId=str(correlation))
+        return answered(request, 200, {"success": True, "result": removed})
+
+
+def _step(request: Request) -> str:
+    step = request.query_params.get("stepId")
+    if not step:
+        raise Answered(400, {"error": "stepId parameter required"})
+    return step

@@ -14,11 +14,13 @@ MOST_RETRIES = 10
 MOST_DELAY_MS = 60_000
 MOST_CHARACTERS = 10_000
 MOST_ROLES = 100
+MOST_CHUNK = 100_000
 MOST_VERSION = 2**31 - 1
 MOST_WEIGHT = 10_000
 REQUIRED = ("stepId", "fromVersion", "toVersion")
-OPTIONAL = ("newStepData", "dryRun", "maxRetries", "retryDelayMs")
+OPTIONAL = ("newStepData", "dryRun", "maxRetries", "retryDelayMs", "chunkSize")
 RETRIES, DELAY_MS = 3, 1000
+BOUNDS = {"maxRetries": MOST_RETRIES, "retryDelayMs": MOST_DELAY_MS, "chunkSize": MOST_CHUNK}
 
 
 class Unfit(Exception):
@@ -41,6 +43,7 @@ class Wish:
         dry_run: Whether nothing may be written.
         retries: How often a transient failure of the database is tried again.
         delay: Seconds before the first retry; each further one waits twice as long.
+        chunk: How many users one transaction takes; 0 for all of them, ``None`` for what suits.
     """
 
     step: str
@@ -50,6 +53,7 @@ class Wish:
     dry_run: bool = False
     retries: int = RETRIES
     delay: float = DELAY_MS / 1000
+    chunk: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return which migration it is, as answers, log and events name it."""
@@ -95,6 +99,7 @@ def _wish(asked: object, where: str) -> Wish:
         dry_run=asked.get("dryRun", False),
         retries=asked.get("maxRetries", RETRIES),
         delay=asked.get("retryDelayMs", DELAY_MS) / 1000,
+        chunk=asked.get("chunkSize"),
     )
 
 
@@ -109,7 +114,7 @@ def _errors(asked: Mapping[str, Any]) -> list[str]:
         found.append("toVersion must be greater than fromVersion")
     if not isinstance(asked.get("dryRun", False), bool):
         found.append("dryRun must be true or false")
-    for name, most in (("maxRetries", MOST_RETRIES), ("retryDelayMs", MOST_DELAY_MS)):
+    for name, most in BOUNDS.items():
         if name in asked and not (_is_integer(asked[name]) and 0 <= asked[name] <= most):
             found.append(f"{name} must be an integer from 0 to {most}")
     return found

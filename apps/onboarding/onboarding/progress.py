@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 # Of pg_advisory_xact_lock: shared by whoever writes one user's percentage, alone for all of them.
 PERCENTAGES = 0x6F6E626F
 STATUSES = ("todo", "done", "skipped")
-# Who waits for a migration finds the version before it gone, and the new one at the second look.
-LOOKS = 2
+# Who waits for a migration finds the version before it gone, and the new one at the next look, unless
+# that one is taken further just then.
+LOOKS = 10
 ACTIVE = """
     SELECT version FROM onboarding_steps
     WHERE step_id = %s AND active_to IS NULL FOR SHARE"""

@@ -113,12 +113,16 @@ class Progress:
 
 
 async def on_step(
-    pool: ConnectionPool, step: str, work: Callable[[psycopg.Connection[Any]], T | None]
+    pool: ConnectionPool,
+    step: str,
+    work: Callable[[psycopg.Connection[Any]], T | None],
+    *,
+    error: str = "Step not found",
 ) -> T:
     """Return what is done with a step.
 
     Raises:
-        Answered: 404; there is no such step.
+        Answered: 404; there is no such step, or nothing of it that ``work`` is done with.
     """
 
     def asked() -> T | None:
@@ -127,7 +131,7 @@ async def on_step(
 
     found = None if "\0" in step else await run_in_threadpool(asked)
     if found is None:
-        raise Answered(404, {"error": "Step not found", "stepId": step})
+        raise Answered(404, {"error": error, "stepId": step})
     return found
 
 

@@ -14,7 +14,7 @@ CHUNK = 65536
 
 
 class Losing:
-    """Carries connections to a port; once armed, it ends the next one that commits, which is done.
+    """Carries connections to a port; once armed, it ends one that commits, which is done.
 
     Args:
         port: The database's.
@@ -24,7 +24,8 @@ class Losing:
         self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
-        self.armed = threading.Event()
+        # The how-manieth commit from now is lost; 0 for none.
+        self.at = 0
         self.lost = threading.Event()
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -47,9 +48,10 @@ class Losing:
     ) -> None:
         with contextlib.suppress(OSError):
             while chunk := one.recv(CHUNK):
-                if not inward and b"COMMIT\0" in chunk and self.armed.is_set():
-                    self.armed.clear()
-                    loses.set()
+                if not inward and b"COMMIT\0" in chunk and self.at:
+                    self.at -= 1
+                    if not self.at:
+                        loses.set()
                 elif inward and loses.is_set():
                     self.lost.set()
                     break

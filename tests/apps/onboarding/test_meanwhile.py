@@ -203,7 +203,7 @@ def test_a_commit_whose_answer_was_lost_is_told_as_done(
     ):
         desk.step()
         desk.users("done", 1, 50)
-        way.armed.set()
+        way.at = 1
 
         answer = desk.migrate(retryDelayMs=1)
 
