@@ -12,3 +12,8 @@ def counted(number: int, one: str, many: str | None = None) -> str:
         many: The same of several.
     """
     return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def about_rows(rows: int | None) -> str:
+    """Return about how many rows a table has, by what the server last counted."""
+    return "rows not counted yet" if rows is None else f"about {counted(rows, 'row')}"

@@ -172,6 +172,47 @@ def undoing(lasting: Sequence[MigrationFact]) -> Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFact:
+    """What a verdict has to know of a task that a release runs.
+
+    Args:
+        id: ``<version>/<run>``.
+        undo: Whether the release declares what takes it back; otherwise what it did stays.
+    """
+
+    id: str
+    undo: bool
+
+
+def beside_tasks(found: Verdict, tasks: Sequence[TaskFact]) -> Verdict:
+    """Return a way back that tells what becomes of what tasks did.
+
+    Both versions are up while one runs, so the version before has to run with that in any case: what
+    the way back costs is the same.
+    """
+    if found.kind == "refused" or not tasks:
+        return found
+    undone = [each.id for each in reversed(tasks) if each.undo]
+    stays = [each.id for each in tasks if not each.undo]
+    words = [
+        *(
+            [f"{', '.join(undone)} {_are(undone)} taken back by {_its(undone)} own undo"]
+            * bool(undone)
+        ),
+        *([f"what {', '.join(stays)} did stays, the version before runs with it"] * bool(stays)),
+    ]
+    return Verdict(kind=found.kind, because="; ".join([found.because, *words]))
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _its(names: Sequence[str]) -> str:
+    return "its" if len(names) == 1 else "their"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OwnFact:
     """What a verdict has to know of one run of an app's own migrator.
 

@@ -15,7 +15,7 @@ FILE_NAME = "manifest.json"
 SITE = "site.conf"
 SBOM = "sbom.cdx.json"
 RELEASE = "release.json"
-RARE = {"migrator", "maintenance", "tasks"}
+RARE = {"migrator", "maintenance", "tasks", "runs"}
 
 
 class FileEntry(Declared):

@@ -15,7 +15,7 @@ from changeover.cli.db_rehearse import rehearse
 from changeover.cli.db_releases import releases_with_database
 from changeover.cli.db_revert import revert
 from changeover.cli.desk import Desk, context_of, open_desk
-from changeover.counts import counted
+from changeover.counts import about_rows, counted
 from changeover.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -194,11 +194,7 @@ def _told(statement: StatementPreview) -> str:
         lines[0] += " (alone, outside a transaction)"
     lines += [f"    {line}" for line in statement.sql.splitlines()]
     for target in statement.targets:
-        rows = (
-            "rows not counted yet"
-            if target.rows is None
-            else f"about {counted(target.rows, 'row')}"
-        )
+        rows = about_rows(target.rows)
         size = f"{rows}, {target.size_bytes / MEBIBYTE:.1f} MiB"
         lines.append(
             f"  {target.lock} on {target.table}"

@@ -28,7 +28,7 @@ Event = dict[str, Any]
 # what goes on within a step: of no interest once it is over, where it could be drawn
 FLEETING = frozenset(
     {"batch", "canary", "check", "data-check", "host-intent", "host-progress", "provision-play"}
-    | {"statement", "step-intent", "upload"}
+    | {"statement", "step-intent", "task-progress", "upload"}
 )
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from changeover import steps
-from changeover.plan import behind_page, shares
+from changeover.plan import behind_page, shares, tasks
 
 if TYPE_CHECKING:
     from changeover.plan.situation import Situation, Target
@@ -75,7 +75,8 @@ class Plan:
 
 def deploy(situation: Situation, target: Target) -> Plan:
     """Return the plan that takes the environment to the target; empty when it is there already."""
-    if situation.live == target.colour and not situation.pending and not situation.own:
+    due = situation.pending or situation.own or situation.runs
+    if situation.live == target.colour and not due:
         return Plan(situation=situation, version=target.version, colour=target.colour)
     sequence: list[steps.AnyStep] = [*_prepare(situation, target), *_go_live(situation, target)]
     return Plan(
@@ -264,6 +265,7 @@ def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
             version=target.version,
         ),
         *([] if behind_page.closed(situation) else _ask_again(target)),
+        *tasks.at(situation, target, "before_switch"),
         *shares.shares(situation, target),
         steps.Switch(
             id="switch",
@@ -303,5 +305,5 @@ def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
                 seconds=target.drain_seconds,
             )
         )
-    sequence.append(steps.Unlock(id="unlock", hosts=situation.all_hosts))
-    return sequence
+    sequence += tasks.at(situation, target, "after_confirm")
+    return [*sequence, steps.Unlock(id="unlock", hosts=situation.all_hosts)]

@@ -98,6 +98,33 @@ class OwnChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDue:
+    """A task that is part of a release and was not done for it yet, as a plan runs it.
+
+    Args:
+        run: What the release calls it.
+        task: The task.
+        summary: What it does.
+        when: The point of the deployment that it belongs to.
+        values: Its values.
+        command: Its words.
+        dry_run: What tells what it would do; empty where nothing does.
+        undo: What takes it back; empty where what it does stays.
+        deadline_seconds: How long each of them may take.
+    """
+
+    run: str
+    task: str
+    summary: str
+    when: Literal["before_switch", "after_confirm"]
+    values: tuple[tuple[str, str], ...]
+    command: tuple[str, ...]
+    dry_run: tuple[str, ...]
+    undo: tuple[str, ...]
+    deadline_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
     """An app host that a plan leaves out: users are kept from it until it is caught up.
 
@@ -127,6 +154,7 @@ class Situation:
         pending: Pending migrations of the phases that a deployment runs.
         statements: Their statements.
         own: The app's own migrator, where it is to run; then no SQL is pending.
+        runs: The tasks of the release that were not done for it yet.
         full: Whether the database holds rows although nothing is live.
         bake_seconds: How long the version has to be live before `finalize` may end its way back.
         advice: What squawk says of the statements, weighed by what was measured; the weightiest first.
@@ -161,6 +189,7 @@ class Situation:
     pending: tuple[str, ...] = ()
     statements: tuple[SqlChange, ...] = ()
     own: OwnChange | None = None
+    runs: tuple[TaskDue, ...] = ()
     full: bool = False
     bake_seconds: int = 0
     advice: tuple[str, ...] = ()

@@ -25,7 +25,7 @@ from changeover.release.reading import (
     versions,
 )
 from changeover.release.route import VersionMayNotFollow, lineage, path
-from changeover.release.tasks import Task
+from changeover.release.tasks import Task, TaskRun
 from changeover.release.values import (
     Problem,
     Value,
@@ -55,6 +55,7 @@ __all__ = [
     "Requirements",
     "Site",
     "Task",
+    "TaskRun",
     "Value",
     "Values",
     "ValuesInvalid",

@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 # pydantic needs these at run time, to build the models
 from changeover.checks import Check, Checks  # noqa: TC001
+from changeover.document import suggestion
 from changeover.release.app import HealthProbe  # noqa: TC001
 from changeover.release.canary import CanaryDeclaration  # noqa: TC001 - pydantic builds models from it
 from changeover.release.figures import (
@@ -26,7 +27,7 @@ from changeover.release.figures import (
 from changeover.release.migrator import Migrator  # noqa: TC001 - pydantic builds models from it
 from changeover.release.pack import Pack  # noqa: TC001 - pydantic builds models from it
 from changeover.release.precondition import Precondition  # noqa: TC001 - pydantic builds models from it
-from changeover.release.tasks import Task  # noqa: TC001 - pydantic builds models from it
+from changeover.release.tasks import Task, TaskRun  # noqa: TC001 - pydantic builds models from it
 from changeover.release.variables import EnvironmentDeclaration
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ StepKind = Literal[
     "smoke",
     "confirm",
     "drain",
+    "task",
     "contract",
     "retire",
     "rollback",
@@ -173,6 +175,7 @@ class Release(Declared):
     nginx: Site | None = None
     migrator: Migrator | None = None
     tasks: dict[Name, Task] = Field(default_factory=dict)
+    runs: tuple[TaskRun, ...] = ()
     smoke: Checks = ()
     smoke_packs: tuple[Name, ...] = ()
     manual: tuple[ManualCheck, ...] = ()
@@ -239,6 +242,24 @@ class Release(Declared):
             yield f"code: build {self.build.kind} needs {needed[1]} in it"
         if self.nginx is not None:
             yield from self._site_problems(self.nginx, sockets)
+        yield from self._run_problems()
+
+    def _run_problems(self) -> Iterator[str]:
+        names = [each.name for each in self.runs]
+        for each in self.runs:
+            if names.count(each.name) > 1:
+                yield f"runs: two of them are {each.name}: give each an id of its own"
+            task = self.tasks.get(each.task)
+            if task is None:
+                yield f"runs: there is no task {each.task}{suggestion(each.task, self.tasks)}"
+                continue
+            for problem in task.values_of(each.values)[1]:
+                yield f"runs: {each.name}: {problem}"
+            if each.when == "before_switch" and self.strategy == "maintenance":
+                yield (
+                    f"runs: {each.name}: before_switch is for a version that is up beside its"
+                    " predecessor: with strategy maintenance say after_confirm"
+                )
 
     def _site_problems(self, site: Site, sockets: list[str]) -> Iterator[str]:
         if site.socket not in sockets:

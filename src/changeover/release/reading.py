@@ -102,6 +102,10 @@ def load_release(
     problems += _precondition_problems(owner, release)
     problems += _migrator_problems(owner, release)
     problems += _pack_problems(owner, release, packs)
+    if release.runs and owner.database is None:
+        problems.append(
+            (("runs",), "the app declares no database, whose ledger tells what was done")
+        )
     if problems:
         raise invalid(document, problems)
     return release

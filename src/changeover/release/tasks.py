@@ -1,4 +1,4 @@
-"""Work of the app itself that an operator runs: a program of the bundle with typed parameters."""
+"""Work of the app itself that an operator runs, or a release on its way: a program with typed parameters."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 Kind = Literal["string", "integer", "boolean"]
+Point = Literal["before_switch", "after_confirm"]
 Scalar = str | bool | int
 COMMANDS = ("command", "dry_run", "undo")
 # A host takes no longer ones.
@@ -192,3 +193,23 @@ class Task(Declared):
             elif found["name"] in values:
                 words.append(f"{found['option'] or ''}{values[found['name']]}")
         return tuple(words)
+
+
+class TaskRun(Declared):
+    """A task that is part of a release, with the values it is run with.
+
+    Args:
+        id: What the plan and the ledger call it; the task's name unless given.
+        when: ``before_switch``: the new version is up and well, and has no users yet.
+            ``after_confirm``: it has all of them.
+    """
+
+    task: Name
+    id: Name | None = None
+    when: Point
+    values: dict[Name, Scalar] = Field(default_factory=dict, alias="with")
+
+    @property
+    def name(self) -> str:
+        """What the plan and the ledger call it."""
+        return self.id or self.task

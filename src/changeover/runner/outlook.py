@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+from changeover import verdict
 from changeover.colour import version_of
 from changeover.errors import ChangeoverError
 from changeover.executors import backup as backups
@@ -14,6 +15,7 @@ from changeover.runner.deployment import bake
 from changeover.runner.own import back as own_back
 from changeover.runner.rollback import goal as goals
 from changeover.runner.rollback.back import contract_begun
+from changeover.runner.tasks import declared as tasks_declared
 from changeover.runner.undo import judgement as undoing
 from changeover.verdict import Verdict
 
@@ -117,6 +119,8 @@ def _way_back(context: Context, version: str, to: str | None, *, placed: bool, b
     else:
         try:
             found, before = _judged(context, version, to, placed=placed)
+            tasks = tasks_declared.facts(context.releases, version, to)
+            found = verdict.beside_tasks(found, tasks)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the database, the hosts were told
             why = endings.known(error).message
             return _event(to, "unknown", f"{begun}: {why}" if begun else why)

@@ -151,7 +151,7 @@ class Run:
 
     def step(
         self,
-        step: steps.AnyStep | steps.Work,
+        step: steps.AnyStep,
         act: Callable[[], Outcome],
         *,
         going_back: bool = False,
@@ -181,7 +181,7 @@ class Run:
         self._done(step, outcome, self.fleet.sessions - before)
         return outcome
 
-    def _red(self, step: steps.AnyStep | steps.Work, error: ChangeoverError) -> None:
+    def _red(self, step: steps.AnyStep, error: ChangeoverError) -> None:
         self.note(
             {
                 "type": "step-failed",
@@ -192,9 +192,7 @@ class Run:
             }
         )
 
-    def _done(
-        self, step: steps.AnyStep | steps.Work, outcome: Outcome, sessions: Counter[str]
-    ) -> None:
+    def _done(self, step: steps.AnyStep, outcome: Outcome, sessions: Counter[str]) -> None:
         self.note(
             {
                 "type": "step-done",

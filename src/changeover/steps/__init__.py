@@ -26,9 +26,10 @@ from changeover.steps.forward import (
     Unfence,
     Unlock,
 )
-from changeover.steps.task import RunTask, TryTask, UndoTask, Work
+from changeover.steps.task import About, RunTask, TryTask, UndoTask, Work
 
 __all__ = [
+    "About",
     "AnyStep",
     "AskAgain",
     "Backup",
@@ -76,6 +77,9 @@ AnyStep = (
     | Migrate
     | MigrateOwn
     | Start
+    | TryTask
+    | RunTask
+    | UndoTask
     | PreviewSmoke
     | Canary
     | Switch

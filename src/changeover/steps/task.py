@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, TypedDict
 
 from changeover.steps.step import Step
+
+Point = Literal["before_switch", "after_confirm", "by_hand"]
+
+
+class About(TypedDict):
+    """What the steps of one task have in common."""
+
+    guide: tuple[str, ...]
+    hosts: tuple[str, ...]
+    colour: str
+    version: str
+    task: str
+    run: str
+    when: Point
+    values: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,12 +31,16 @@ class Work(Step):
         colour: The colour whose bundle declares it.
         version: Its version.
         task: The task.
+        run: What the release calls this run of it; empty where a person runs it.
+        when: The point of a deployment that it belongs to.
         values: The values that it is given.
     """
 
     colour: str
     version: str
     task: str
+    run: str = ""
+    when: Point = "by_hand"
     values: tuple[tuple[str, str], ...] = ()
 
 

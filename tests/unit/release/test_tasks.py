@@ -77,6 +77,7 @@ def test_the_argument_of_a_value_that_is_left_out_is_left_out(tasked: Project) -
         ({}, ["step is required"]),
         ({"step": "payments", "tu": "3"}, ["tu is not known, did you mean to?"]),
         ({"step": "Payments"}, ["step does not match [a-z]+"]),
+        ({"step": "payments2"}, ["step does not match [a-z]+"]),
         ({"step": "a", "to": "x"}, ["to is not a whole number"]),
         ({"step": "a", "to": "1"}, ["to is less than 2"]),
         ({"step": "a", "to": "10"}, ["to is more than 9"]),
@@ -150,3 +151,60 @@ def test_the_bundle_holds_hosts_to_the_same_and_one_without_tasks_has_no_such_en
     assert entry.parameters["to"].maximum == 9
     assert not entry.parameters["title"].required
     assert b'"tasks"' not in built[1].manifest.as_bytes()
+
+
+RUNS = """
+runs:
+  - {task: move, when: before_switch, with: {step: payments}}
+  - {task: move, id: again, when: after_confirm, with: {step: theme, to: 3}}
+"""
+
+
+@pytest.fixture
+def running(tasked: Project) -> Project:
+    """Return a project with a release that runs its task on its way."""
+    file = tasked.release_file(VERSION)
+    file.write_text(file.read_text() + RUNS)
+    return tasked
+
+
+def test_a_release_runs_tasks_with_values_of_its_own(running: Project) -> None:
+    found = release.load_release(running.root, "hello", VERSION)
+
+    assert [(each.name, each.task, each.when) for each in found.runs] == [
+        ("move", "move", "before_switch"),
+        ("again", "move", "after_confirm"),
+    ]
+    assert found.runs[1].values == {"step": "theme", "to": 3}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("id: again, ", "", "runs: two of them are move: give each an id of its own"),
+        ("- {task: move, when", "- {task: mave, when", "runs: there is no task mave, did you mean move?"),
+        ("with: {step: payments}", "with: {stap: payments, step: a}", "runs: move: stap is not known"),
+        ("with: {step: payments}", "with: {}", "runs: move: step is required"),
+        ("to: 3", "to: 30", "runs: again: to is more than 9"),
+        ("to: 3", "to: '3x'", "runs: again: to is not a whole number"),
+        ("when: after_confirm", "when: after", "runs.1.when: "),
+        ("\nruns:", "\nstrategy: maintenance\nruns:", "runs: move: before_switch is for a version that is up"),
+    ],
+)  # fmt: skip
+def test_a_run_that_cannot_be_is_named(running: Project, old: str, new: str, said: str) -> None:
+    running.edit(running.release_file(VERSION), old, new)
+
+    assert refused(running).startswith(said)
+
+
+def test_runs_need_a_database_whose_ledger_tells_what_was_done(running: Project) -> None:
+    owner = running.root / "apps/hello/app.yml"
+    kept = [line for line in owner.read_text().splitlines() if "database" not in line]
+    owner.write_text("\n".join(kept))
+
+    with pytest.raises(DeclarationInvalid) as caught:
+        release.load_release(running.root, "hello", VERSION)
+
+    assert "runs: the app declares no database, whose ledger tells what was done" in (
+        caught.value.problems
+    )

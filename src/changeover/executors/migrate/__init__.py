@@ -43,6 +43,15 @@ if TYPE_CHECKING:
     from changeover.executors.migrate.run import MigrateOutcome, apply, revert
     from changeover.executors.migrate.server import ServerFacts, probe
     from changeover.executors.migrate.superseding import supersede
+    from changeover.executors.migrate.tasks.turn import (
+        TaskBegun,
+        TaskEnded,
+        TaskRow,
+        TaskState,
+        TaskTurn,
+        task_rows,
+        task_turn,
+    )
 else:
     __getattr__ = lazily.names(
         __name__,
@@ -73,6 +82,15 @@ else:
             "run": ("MigrateOutcome", "apply", "revert"),
             "server": ("ServerFacts", "probe"),
             "superseding": ("supersede",),
+            "tasks.turn": (
+                "TaskBegun",
+                "TaskEnded",
+                "TaskRow",
+                "TaskState",
+                "TaskTurn",
+                "task_rows",
+                "task_turn",
+            ),
         },
     )
 
@@ -100,6 +118,11 @@ __all__ = [
     "ServerFacts",
     "StatementPreview",
     "TargetPreview",
+    "TaskBegun",
+    "TaskEnded",
+    "TaskRow",
+    "TaskState",
+    "TaskTurn",
     "Undo",
     "adopt",
     "answered",
@@ -126,4 +149,6 @@ __all__ = [
     "standing",
     "status",
     "supersede",
+    "task_rows",
+    "task_turn",
 ]

@@ -5,26 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from changeover import steps
-from changeover.errors import ChangeoverError, Failed, Mixed
 from changeover.executors import lease, operate
 from changeover.plan import behind_page
 from changeover.runner import endings
-from changeover.runner.back import retreat, sending_back, unshared, withdrawal
-from changeover.runner.fleet import survey
-from changeover.runner.own import back as own_back
-from changeover.runner.own import migrator as own
-from changeover.runner.own.left import OwnMigratorRuns
+from changeover.runner.back import sending_back, unshared, unswitched
 from changeover.runner.page import closed
-from changeover.runner.undo.unasked import mend
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from changeover.errors import ChangeoverError
     from changeover.plan.order import Plan
     from changeover.runner.run import Run
-    from changeover.runner.undo.unasked import Mended
 
-UNLEASED = ("preflight", "lock")
 SWITCHED = ("switch", "smoke", "confirm")
 CONFIRMED = ("maintenance-off", "drain", "unlock")
 
@@ -43,7 +34,7 @@ def recover(
     """
     run.unstoppable = True
     refused = lease.taken(run.fleet, error)
-    if refused and red.id not in UNLEASED:
+    if refused and red.id not in unswitched.UNLEASED:
         return endings.taken(run, refused, red.id)
     try:
         return _taken_back(run, plan, red, error, resumed=resumed)
@@ -54,21 +45,27 @@ def recover(
 def _taken_back(
     run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError, *, resumed: bool
 ) -> ChangeoverError:
-    if red.id in CONFIRMED:
+    if _is_after(plan, red.id):
         return _stays(run, plan, red, error)
-    leased = red.id not in UNLEASED
+    leased = red.id not in unswitched.UNLEASED
     behind = closed.behind(run, plan, red, resumed=resumed, leased=leased)
     if behind and not _all_settled(run, plan):
         return closed.take_back(run, plan, red, error, leased=leased)
     if _only_shared(run, plan, red, resumed=resumed):
         return unshared.send_back(run, plan, red, error)
     if red.id == "switch" and not resumed and _moved_nobody(run, plan):
-        return _before_switch(run, plan, red, error)
+        return unswitched.take_back(run, plan, red, error)
     if red.id in SWITCHED:
         return sending_back.send_back(run, plan, red, error, resumed=resumed)
     again = resumed and plan.situation.live != plan.colour
-    before_switch = _before_switch_again if again else _before_switch
+    before_switch = _before_switch_again if again else unswitched.take_back
     return before_switch(run, plan, red, error)
+
+
+def _is_after(plan: Plan, name: str) -> bool:
+    """Tell whether a step comes once the new version is confirmed."""
+    found = next((step for step in plan.steps if step.id == name), None)
+    return name in CONFIRMED or (isinstance(found, steps.Work) and found.when == "after_confirm")
 
 
 def _before_switch_again(
@@ -77,10 +74,10 @@ def _before_switch_again(
     """Take back what an earlier run of the deployment did as well: it may have sent users on."""
     states = _states(run)
     if not any(state.get("live") == plan.colour for state in states):
-        return _before_switch(run, plan, red, error, resumed=True)
+        return unswitched.take_back(run, plan, red, error, resumed=True)
     if _all_settled(run, plan):
         return _stays(run, plan, red, error)
-    if red.id in UNLEASED:
+    if red.id in unswitched.UNLEASED:
         message = f"{plan.colour} serves, unfinished, and {red.id} is red: {error.message}"
         return endings.mixed(run, message, error, hint=endings.look(run))
     return sending_back.send_back(run, plan, red, error, resumed=True)
@@ -130,6 +127,12 @@ def _stays(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError) -> 
         f"changeover smoke --env {name} shows what users get, "
         f"changeover rollback --env {name} takes it back"
     )
+    task = isinstance(red, steps.Work)
+    if task:
+        hint = (
+            f"changeover resume --env {name} goes on with it, "
+            f"changeover rollback --env {name} takes the version back"
+        )
     shown = behind_page.closed(plan.situation) and bool(run.shut)
     behind = shown or closed.behind(run, plan, red, resumed=True, leased=True)
     if behind:
@@ -138,106 +141,7 @@ def _stays(run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError) -> 
             f"changeover resume --env {name} ends it, and takes the page away; where it cannot, "
             f"changeover maintenance off --env {name} does"
         )
-    return endings.mixed(run, message, error, hint=hint, goes_on=behind)
-
-
-def _before_switch(
-    run: Run, plan: Plan, red: steps.AnyStep, error: ChangeoverError, *, resumed: bool = False
-) -> ChangeoverError:
-    begun = {step.id for step in plan.steps[: plan.steps.index(red) + 1]}
-    serving = plan.situation.live_version
-    said = survey.unmoved(run.fleet, run.app_hosts, serving, error)
-    if isinstance(red, steps.MigrateOwn) and not isinstance(error, OwnMigratorRuns):
-        running = _migrator_cut_off(run, plan, error, said)
-        if running is not None:
-            return running
-    # An earlier run of the deployment may have come further than this one.
-    if "start" in begun or (resumed and red.id not in UNLEASED):
-        operate.stop(run.fleet, run.app_hosts, plan.colour, sending_back.STOP_SECONDS)
-    left = [] if red.id in UNLEASED else withdrawal.halves(run, error)
-    if serving and red.id not in UNLEASED:
-        mended = mend(run, serving, plan.version)
-        if mended.undone or (mended.error and (mended.judged or _breaks(plan, begun))):
-            return _mended(run, plan, mended, f"{red.id}: {error.message}; {said}", error, left)
-    held = withdrawal.let_go(run, left)
-    if red.id in UNLEASED:
-        error.message = f"{error.message}; nothing was changed"
-    elif isinstance(red, steps.MigrateOwn):
-        error.message = f"{red.id}: {error.message}; {said}"
-    elif held or error.exit_code == Failed.exit_code:
-        error.message = f"{red.id}: {error.message}; {said}{_left(run, error, serving, held)}"
-    run.end("mixed" if isinstance(error, Mixed) else "failed", error.exit_code, error.message)
-    return error
-
-
-def _left(run: Run, error: ChangeoverError, serving: str | None, held: Sequence[str]) -> str:
-    """Say that nothing is half done, or on which hosts nobody knows, and what to type for them."""
-    if not held:
-        return ", nothing is half done"
-    hosts, name = ", ".join(held), run.environment.name
-    error.hint = (
-        f"when {hosts} answers, changeover abort --env {name} takes back what is left there, "
-        f"changeover resume --env {name} goes on"
-    )
-    boots = f": it comes back on {serving} when it boots" if serving else ""
-    return f"; {hosts} does not answer as asked, and what was begun there is not taken back{boots}"
-
-
-def _breaks(plan: Plan, begun: set[str]) -> bool:
-    """Tell whether migrations were begun that the old version may not be able to live with."""
-    names = {step.id for step in plan.steps if isinstance(step, steps.Migrate)}
-    return plan.situation.verdict.kind != "instant" and not begun.isdisjoint(names)
-
-
-def _mended(
-    run: Run,
-    plan: Plan,
-    mended: Mended,
-    message: str,
-    error: ChangeoverError,
-    left: Sequence[str],
-) -> ChangeoverError:
-    """End where users stayed on a version that could not live with what stood in the database."""
-    if mended.error is not None:
-        return sending_back.unmended(run, mended.error, message, error)
-    try:
-        retreat.prove(run, str(plan.situation.live), run.app_hosts)
-    except ChangeoverError as second:
-        if refused := lease.taken(run.fleet, second):
-            raise refused from second
-        smoke = f"changeover smoke --env {run.environment.name} shows what users get"
-        message = f"{message}, and is not proved: {second.message}{mended.words}"
-        return endings.mixed(run, message, second, hint=smoke)
-    withdrawal.let_go(run, left)
-    error.message = f"{message}, proved{mended.words}"
-    run.end("failed", error.exit_code, error.message)
-    return error
-
-
-def _migrator_cut_off(
-    run: Run, plan: Plan, error: ChangeoverError, said: str
-) -> ChangeoverError | None:
-    """End the app's own migrator where it runs on without us; ``None`` where it had ended by itself."""
-    name = run.environment.name
-    ended = own_back.end(run, [own.host(run)])
-    if ended.unseen:
-        lost = endings.one_of(ended.unseen)
-        return endings.mixed(
-            run,
-            f"migrator: {error.message}; the app's own migrator may run on at {lost.host}; {said}",
-            lost,
-            hint=f"when {lost.host} answers, changeover resume --env {name} takes over how it ended,"
-            f" changeover abort --env {name} ends it",
-            goes_on=True,
-        )
-    if ended.was:
-        return endings.mixed(
-            run,
-            f"migrator: {error.message}; the app's own migrator ran on, and was ended half way; {said}",
-            error,
-            hint=f"changeover deploy {plan.version} --env {name} runs it again, on top of what stands",
-        )
-    return None
+    return endings.mixed(run, message, error, hint=hint, goes_on=behind or task)
 
 
 def interrupted(
@@ -263,18 +167,21 @@ def interrupted(
         says = (
             f"users may be on {plan.version}{sure}{sending_back.alone(plan, step, resumed=resumed)}"
         )
-    elif step in CONFIRMED:
-        says = f"{plan.version} serves and is confirmed"
+    elif _is_after(plan, step):
+        runs = "" if step in CONFIRMED else ", and the task runs on by itself"
+        says = f"{plan.version} serves and is confirmed{runs}"
         page = ", and takes the page away" if step == "maintenance-off" else ""
         hint = (
             f"changeover resume --env {name} ends it{page}, "
             f"changeover rollback --env {name} takes it back"
         )
+    elif step.startswith("task-"):
+        says = f"{says}, and the task runs on by itself"
     elif step == "migrator":
         says = f"{says}, and the app's own migrator runs on by itself"
     elif resumed:
         says = f"users may be on {plan.version} already; changeover status --env {name} shows it"
-    if behind_page.closed(plan.situation) and step not in CONFIRMED:
+    if behind_page.closed(plan.situation) and not _is_after(plan, step):
         says = _behind_page(run, plan, step, says, resumed=resumed)
     if going_back:
         hint = f"changeover abort --env {name} goes on with going back"

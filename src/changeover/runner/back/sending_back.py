@@ -14,6 +14,7 @@ from changeover.runner.back import retreat
 from changeover.runner.deployment import draining
 from changeover.runner.fleet import away
 from changeover.runner.own import back as own_back
+from changeover.runner.tasks import back as tasks_back
 from changeover.runner.undo.unasked import Mended, mend
 
 if TYPE_CHECKING:
@@ -104,8 +105,20 @@ def arrived(
     if unproved:
         smoke = f"changeover smoke --env {run.environment.name} shows what users get"
         return endings.mixed(run, message, unproved, hint=smoke)
+    taken = _taken_back(run, plan)
+    if taken.error:
+        return endings.mixed(
+            run, f"{message}, proved{taken.words}", taken.error, hint=taken.error.hint
+        )
     lease.unlock(run.fleet, run.lease_hosts)
-    return _back(run, plan, error, mended)
+    return _back(run, plan, error, mended, taken.words)
+
+
+def _taken_back(run: Run, plan: Plan) -> tasks_back.TakenBack:
+    """Take back what tasks of the release did, where it has some."""
+    if run.release is None or not run.release.runs:
+        return tasks_back.TakenBack()
+    return tasks_back.take_back(run, plan.situation.live_version)
 
 
 def _unproved(run: Run, colour: str | None, hosts: Sequence[Host]) -> ChangeoverError | None:
@@ -171,14 +184,18 @@ def _behind(
     )
 
 
-def _back(run: Run, plan: Plan, error: ChangeoverError, mended: Mended) -> ChangeoverError:
+def _back(
+    run: Run, plan: Plan, error: ChangeoverError, mended: Mended, tasks: str
+) -> ChangeoverError:
     version = plan.situation.live_version
     if version is None:
-        error.message = f"{error.message}; nothing was live before and nothing is"
+        error.message = f"{error.message}; nothing was live before and nothing is{tasks}"
         run.end("failed", error.exit_code, error.message)
         return error
     stands = own_back.stands(run, version, plan.version)
-    message = f"{error.message}; rolled back: {version} serves again, proved{mended.words}{stands}"
+    message = (
+        f"{error.message}; rolled back: {version} serves again, proved{mended.words}{stands}{tasks}"
+    )
     end = run.end("rolled-back", RolledBack.exit_code, message)
     return RolledBack(
         str(end["message"]),

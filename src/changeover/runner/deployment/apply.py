@@ -19,6 +19,8 @@ from changeover.runner.own import rehearsal as own_rehearsal
 from changeover.runner.own import undo as own_undo
 from changeover.runner.page import closed, everywhere
 from changeover.runner.rehearse import rehearsal
+from changeover.runner.tasks import back as tasks_back
+from changeover.runner.tasks import step as task_step
 
 if TYPE_CHECKING:
     from changeover.runner.run import Event, Run
@@ -63,6 +65,12 @@ def apply(run: Run, step: AnyStep, *, steal: bool = False) -> Outcome:  # noqa: 
             return own_migration.run_own(run, step)
         case steps.Start():
             return operate.start(fleet, hosts, step)
+        case steps.TryTask():
+            return task_step.attempt(run, step)
+        case steps.RunTask():
+            return task_step.do(run, step)
+        case steps.UndoTask():
+            return tasks_back.undo(run, step)
         case steps.PreviewSmoke():
             return proof.preview(run, step)
         case steps.Canary():

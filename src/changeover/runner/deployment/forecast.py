@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 from changeover import bundle, verdict
 from changeover.colour import colour_of, version_of
-from changeover.counts import counted
 from changeover.errors import Failed
 from changeover.executors import migrate
 from changeover.plan import order
-from changeover.plan.situation import OwnChange, Situation, SqlChange, Target
+from changeover.plan.situation import OwnChange, Situation, SqlChange, Target, TaskDue
 from changeover.release import difference, values
 from changeover.runner import database
-from changeover.runner.deployment import bake, moving
+from changeover.runner.deployment import bake, moving, shown_sql
 from changeover.runner.fleet import agreement, away
 from changeover.runner.own import back as own_back
 from changeover.runner.own import migrator as own
 from changeover.runner.page import everywhere
-from changeover.runner.rehearse import measurements, old_version, second_opinion
+from changeover.runner.rehearse import old_version, second_opinion
+from changeover.runner.tasks import declared as tasks_declared
 from changeover.runner.undo import judgement as undoing
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from changeover.runner.fleet.host_state import HostState
     from changeover.runner.run import Run
 
-MEGABYTE = 1_000_000
 CONTRACT: tuple[Phase, ...] = ("contract",)
 
 
@@ -89,7 +88,9 @@ def situation(
     said = states if states is not None else {} if after else away.present(run)
     live = after.colour if after else _live(run, said, resumed=resumed)
     before = releases.get(version_of(live)) if live else None
-    due = _due(run, releases, after, version_of(live) if live else None)
+    version = version_of(live) if live else None
+    due = _due(run, releases, after, version)
+    tasks = tasks_declared.facts(releases, release.version, version)
     return Situation(
         environment=run.environment.name,
         app=run.app.app,
@@ -105,12 +106,17 @@ def situation(
         advice=due.advice,
         beside=due.beside,
         own=due.own,
+        runs=due.runs,
         full=due.full,
         bake_seconds=bake.declared(run.environment, release),
         checks=(*checks_of(due.migrations), *(_own_checks(release) if due.own else ())),
-        verdict=due.verdict(first=live is None),
+        verdict=verdict.beside_tasks(due.verdict(first=live is None), tasks),
         afterwards=verdict.judge(due.contract) if due.contract else None,
-        warnings=(*_warnings(release, before), *old_version.answered_for(due.migrations)),
+        warnings=(
+            *_warnings(release, before),
+            *old_version.answered_for(due.migrations),
+            *tasks_declared.passed_over(releases, release.version, version),
+        ),
         strategy=moving.strategy(run, before, said.values()),
         page=everywhere.by_hand(said.values()),
         **away.told(run),
@@ -163,6 +169,7 @@ class _Due:
         undo_proved: Whether a rehearsal proved its undo; ``None`` where none tried it.
         own_stood: What the way back meets of own migrators that ran before.
         full: Whether the database holds rows although nothing is live.
+        runs: The tasks of the release that were not done for it yet.
     """
 
     migrations: tuple[Migration, ...] = ()
@@ -175,6 +182,7 @@ class _Due:
     undo_proved: bool | None = None
     own_stood: tuple[verdict.OwnFact, ...] = ()
     full: bool = False
+    runs: tuple[TaskDue, ...] = ()
 
     def verdict(self, *, first: bool) -> verdict.Verdict:
         """Judge the way back after it."""
@@ -203,7 +211,9 @@ def _due(
         InvalidInput: The app's own migrator cannot run from here.
     """
     folders = database.migration_folders(releases, _release(run).version)
-    if not _database_hosts(run) or not (folders or own.concerned(releases, _release(run).version)):
+    release = _release(run)
+    own_concerned = own.concerned(releases, release.version)
+    if not _database_hosts(run) or not (folders or release.runs or own_concerned):
         return _Due()
     run_before = set(after.situation.pending) if after else set()
     due: list[Migration] = []
@@ -225,12 +235,13 @@ def _due(
             contract += migrate.pending(place, folder, CONTRACT)
         full = before is None and migrate.full(place)
         change = own.change(run, releases, place, alone=after is None, sql_pending=bool(due))
+        runs = tasks_declared.due(release, place)
         if change is None:  # it may change any table first
             migrate.foresee(place, every)
     between = undoing.later(releases, _release(run).version, before)
     return _Due(
         migrations=tuple(due),
-        statements=tuple(_change(each, known) for each in previews),
+        statements=tuple(shown_sql.change(each, known) for each in previews),
         advice=second_opinion.opinion(due, known.exactly(due), previews),
         beside=old_version.told(due, folders, known),
         facts=undoing.ahead(ran, due, folders, known, between),
@@ -239,6 +250,7 @@ def _due(
         undo_proved=own.undo_proved(run, known),
         own_stood=_own_stood(run, releases, before),
         full=full,
+        runs=runs,
     )
 
 
@@ -261,31 +273,6 @@ def checks_of(pending: Sequence[Migration]) -> Iterator[str]:
     for migration in pending:
         for check in migration.checks.items if migration.checks else ():
             yield f"{migration.id}  {check}"
-
-
-def _change(shown: StatementPreview, known: migrate.Rehearsals) -> SqlChange:
-    return SqlChange(
-        migration=shown.migration,
-        sql=shown.sql,
-        rewrites=shown.rewrites,
-        measured=measurements.told(
-            known.of(shown.migration, shown.number, shown.digest), known.now
-        ),
-        meets=tuple(
-            f"{target.lock} on {target.table}: "
-            + (
-                f"{_rows(target.rows)}, {target.size_bytes / MEGABYTE:.1f} MB, "
-                if target.exists
-                else "new, "
-            )
-            + target.who_waits
-            for target in shown.targets
-        ),
-    )
-
-
-def _rows(rows: int | None) -> str:
-    return "rows not counted yet" if rows is None else f"about {counted(rows, 'row')}"
 
 
 def _warnings(release: Release, before: Release | None) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover import steps
+from changeover import steps, verdict
 from changeover.plan.order import LEASE_SECONDS
 from changeover.release import load_releases
 from changeover.runner import endings
@@ -14,6 +14,7 @@ from changeover.runner.deployment.apply import apply
 from changeover.runner.fleet import agreement, away, survey
 from changeover.runner.own import back as own_back
 from changeover.runner.page import everywhere
+from changeover.runner.tasks import declared as tasks_declared
 from changeover.runner.undo import judgement as undoing
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ def _verdict(run: Run, plan: Plan) -> Verdict:
         # The ledger of migrations does not know of an own migrator that ran before.
         if found.kind == "instant" and _own_stood(run, plan, releases):
             return planned
+        tasks = tasks_declared.facts(releases, plan.version, plan.situation.live_version)
+        found = verdict.beside_tasks(found, tasks)
     except Exception:  # noqa: BLE001 - the version serves and is confirmed, whatever cannot be told
         return planned
     return found

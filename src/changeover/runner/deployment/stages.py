@@ -10,7 +10,7 @@ from changeover import duration
 from changeover import release as releases_of
 from changeover.colour import version_of
 from changeover.counts import counted
-from changeover.plan import behind_page, order
+from changeover.plan import behind_page, order, tasks
 from changeover.runner.backups import restore_price
 from changeover.runner.deployment import canary_terms, forecast, forward, preconditions
 from changeover.runner.fleet import agreement, away
@@ -143,6 +143,7 @@ def brief(made: order.Plan) -> str:
         f"  {counted(len(made.steps), 'step')}, {counted(len(found.pending), 'migration')}",
         f"  {counted(len(found.variables), 'variable')} and {counted(len(found.files), 'file')} change",
         *(f"  {line}" for line in behind_page.words(found)),
+        *(f"  {line}" for line in tasks.words(found)),
         *(f"  {line}" for line in canary_terms.lines(made)),
         *(f"  precondition {line}" for line in found.preconditions),
         *(f"  {line}" for line in found.warnings),
@@ -181,6 +182,7 @@ def words(made: order.Plan) -> str:
         for what in ("command", "status", "undo"):
             lines.append(f"  {what:<8} {shlex.join(getattr(found.own, what)) or 'none'}")
         lines.append(f"  each is ended after {found.own.deadline_seconds} s")
+    lines += tasks.words(found)
     lines += _ways_back(found)
     lines.append(f"digest {made.digest}")
     return "\n".join(lines)

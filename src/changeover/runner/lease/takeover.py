@@ -22,6 +22,7 @@ from changeover.runner.fleet import away
 from changeover.runner.lease import holder, interruption, overtaken
 from changeover.runner.own import back as own_back
 from changeover.runner.page import closed, everywhere
+from changeover.runner.tasks import back as tasks_back
 from changeover.runner.undo.unasked import Mended, mend
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class _Taking:
     behind: dict[str, ChangeoverError] = field(default_factory=dict)
     moved: bool = False
     mended: Mended = field(default_factory=Mended)
+    taken: tasks_back.TakenBack = field(default_factory=tasks_back.TakenBack)
     left: list[str] = field(default_factory=list)
 
     @property
@@ -182,6 +184,7 @@ class _Taking:
         for colour in sorted(self.started):
             stop(run, back, colour).check()
         overtaken.end(run, self.hosts, self.seen.states.values())
+        self._take_back()
         self._withdraw(back)
         if self.goal is not None:
             retreat.prove(run, self.goal, back)
@@ -190,12 +193,18 @@ class _Taking:
             self._withdraw([host for host in back if host.name in self.left])
         if self.mended.error is not None and self.mended.judged:
             raise self.mended.error
+        if self.taken.error is not None:
+            raise self.taken.error
         withdrawal.let_go(run, self.left)
 
+    def _take_back(self) -> None:
+        """Take back what tasks did; the code that could do so stays where it did not."""
+        goal = version_of(self.goal) if self.goal else None
+        self.taken = tasks_back.take_back(self.run, goal, lost=self.seen.lost)
+
     def _withdraw(self, hosts: Sequence[Host]) -> None:
-        self.left = withdrawal.withdraw(
-            self.run, hosts, self.deployment, goal=self.goal, left=self.version
-        )
+        whose = None if self.taken.error else self.deployment
+        self.left = withdrawal.withdraw(self.run, hosts, whose, goal=self.goal, left=self.version)
 
     def _reopen(self, deployment: str) -> None:
         """Give users the old version in the place of the page."""
@@ -205,6 +214,7 @@ class _Taking:
         overtaken.end(self.run, self.hosts, self.seen.states.values())
         words = closed.reopen(self.run, goal, sorted(self.started), self.version, deployment)
         self.moved, self.mended = True, Mended(otherwise=words)
+        self._take_back()
         self._withdraw(self.app_hosts)
         withdrawal.let_go(self.run, self.left)
 
@@ -232,7 +242,8 @@ class _Taking:
         unsure = f"; {unread.message}" if unread else ""
         proved = ", proved" if self.goal else ""
         stays = f"{self._stays}: {self._again}" if self.left else ""
-        said = f"{self._said}{proved}{self.mended.words}{unsure}{stays}{without}"
+        tasks = self.taken.words
+        said = f"{self._said}{proved}{self.mended.words}{tasks}{unsure}{stays}{without}"
         goal = version_of(self.goal) if self.goal else None
         return self.run.end("done", 0, said + own_back.stands(self.run, goal, self.version))
 
@@ -264,7 +275,7 @@ class _Taking:
             return endings.mixed(self.run, message, error, hint=hint, goes_on=True)
         if self.lost_apps:
             return self._half(f"{self._said}, and is not proved: {error.message}")
-        if error is self.mended.error:
+        if error in (self.mended.error, self.taken.error):
             message = f"{self._said}; {error.message}"
             return endings.mixed(self.run, message, error, hint=error.hint)
         message = f"{self._said}, and is not proved: {error.message}"

@@ -21,6 +21,7 @@ from changeover.runner.rollback import goal
 from changeover.runner.rollback.meanwhile import Meanwhile
 from changeover.runner.rollback.schema_gone import SchemaGone, refusal
 from changeover.runner.rollback.way import Way
+from changeover.runner.tasks import back as tasks_back
 from changeover.runner.undo import in_rollback as undone
 from changeover.runner.undo import judgement as undoing
 
@@ -71,12 +72,14 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
         raise endings.one_of(seen.lost)
     way = _way(context, run, seen, to)
     way.backup = backup
+    way.take_back = partial(tasks_back.take_back, run, way.version, lost=seen.lost)
     if meanwhile is not None:
         meanwhile.end(seen)
         way.check = partial(_undone, context, run, seen, way)
         if not way.steps:
             # Users are where they are to be; a later version may have left what theirs cannot live with.
             _undone(context, run, seen, way)
+            way.owed = _owed(run, seen, way.version)
     run.begin("rollback", way.live, way.colour, steps=way.steps, lost=sorted(seen.lost))
     try:
         with run.holding(way.hosts):
@@ -88,6 +91,17 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
     except Exception as error:
         raise way_ends.failed(way, endings.unexpected(error)) from error
     return way_ends.end(way)
+
+
+def _owed(run: Run, seen: Seen, version: str) -> bool:
+    """Tell whether an earlier way back left something that tasks did; not where nobody can say."""
+    host = database.database_host(run.environment, run.app)
+    if host is None or host.name in seen.lost:
+        return False
+    try:
+        return tasks_back.owed(run, version)
+    except ChangeoverError:
+        return False
 
 
 def _way(context: Context, run: Run, seen: Seen, to: str | None) -> Way:

@@ -37,6 +37,10 @@ def end(way: Way) -> Event:
     said = f"{way.version} serves again, proved"
     if not way.steps:
         said = f"nothing to do: {way.colour} is live already"
+    said += way.taken.words
+    if way.taken.error:
+        owing = way.taken.error
+        raise endings.mixed(way.run, f"{said}{_not_asked(way)}", owing, hint=owing.hint)
     if not way.backup:
         said += own_back.after(way.run, way.version, way.live, way.seen.lost)
     return way.run.end("done", 0, said + _not_asked(way))
@@ -187,6 +191,7 @@ def interrupted(way: Way) -> ChangeoverError:
         "revert": f"users may be on either version on {retreat.listed(way.app_hosts)}",
         "restore": f"{way.version} serves, and the database host finishes what it has begun",
         "smoke": f"{way.version} serves again, not proved",
+        "tasks": f"{way.version} serves again, proved; what later tasks did may not be taken back",
         "unlock": f"{way.version} serves again, proved",
     }.get(way.at, nothing)
     restore = f" --restore-db {way.backup}" if way.backup and way.at != "unlock" else ""

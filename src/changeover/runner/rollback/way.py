@@ -17,6 +17,7 @@ from changeover.runner.deployment import draining, safety
 from changeover.runner.fleet import away, survey
 from changeover.runner.lease import holder
 from changeover.runner.page import everywhere
+from changeover.runner.tasks.back import TakenBack
 from changeover.runner.undo import in_rollback as undone
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ class Way:
         check: Asked once the lease is held, before anything moves: gives what has to be undone in
             the database before the version can run, and raises where nothing may move.
         undo: What has to be undone, once that is known.
+        take_back: Takes back what tasks of later releases did, once users are on the version.
+        owed: Whether an earlier way back left some of that.
+        taken: What became of it.
         behind: The app hosts that did not go back, and why.
         silent: Why no app host answers any more at the end; empty where one does.
         at: The step it is in.
@@ -55,6 +59,9 @@ class Way:
     placing: tuple[steps.AnyStep, ...] = ()
     check: Callable[[], steps.Undo | None] = lambda: None
     undo: steps.Undo | None = None
+    take_back: Callable[[], TakenBack] = TakenBack
+    owed: bool = False
+    taken: TakenBack = field(default_factory=TakenBack)
     behind: dict[str, ChangeoverError] = field(default_factory=dict)
     silent: dict[str, ChangeoverError] = field(default_factory=dict)
     at: str = "lock"
@@ -116,7 +123,7 @@ class Way:
         restores = ["restore"] if self.backup else []
         proofs = retreat.proofs(self.run)
         placing = [step.id for step in undone.order(self.placing, self.undo)]
-        needed = moves or restores or self.unproved or self.left_held or self.undo
+        needed = moves or restores or self.unproved or self.left_held or self.undo or self.owed
         return ["lock", *placing, *moves, *restores, *proofs] if needed else []
 
     def walk(self) -> None:
@@ -149,6 +156,9 @@ class Way:
             self._restore(self.backup)
         self.at = "smoke"
         retreat.prove(self.run, self.colour, self.back)
+        if not self.behind:
+            self.at = "tasks"
+            self.taken = self.take_back()
         self.at = "unlock"
         if self.run.fleet.overtaken:
             from changeover.runner.back import withdrawal  # noqa: PLC0415 - a rename waits for no backup

@@ -31,7 +31,11 @@ OPTIONS: Mapping[What, tuple[str, ...]] = {
     "dry_run": ("--dry-run",),
     "undo": ("--undo",),
 }
-KINDS = {"command": steps.RunTask, "dry_run": steps.TryTask, "undo": steps.UndoTask}
+KINDS: Mapping[What, type[steps.RunTask | steps.TryTask | steps.UndoTask]] = {
+    "command": steps.RunTask,
+    "dry_run": steps.TryTask,
+    "undo": steps.UndoTask,
+}
 IDS = {"command": "task", "dry_run": "dry-run", "undo": "undo"}
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from changeover.outcome import Ran
     from changeover.runner.run import Run
 
-SHOWN_CHARACTERS = 400
+SHOWN_CHARACTERS = 300
 
 
 class TaskFailed(Failed):
@@ -46,7 +46,6 @@ def work(run: Run, host: Host, order: Order) -> Ran:
             "adopted": ran.adopted,
             "answer": tasks.answer(ran),
             "kept": str(kept),
-            "says": f"{said(order)} {ran.ending}{_begun(ran)}",
         }
     )
     return ran

@@ -39,6 +39,7 @@ def test_values_become_whole_arguments() -> None:
         ({"to": "2"}, "step"),
         ({**VALUES, "step": "Payments"}, "step"),
         ({**VALUES, "step": "--all"}, "step"),
+        ({**VALUES, "step": "payments2"}, "step"),
         ({**VALUES, "to": 2}, "to"),
         ({**VALUES, "to": "1"}, "to"),
         ({**VALUES, "to": "10"}, "to"),

@@ -1,0 +1,2 @@
+DROP TABLE tally_gate;
+DROP TABLE tallies;
