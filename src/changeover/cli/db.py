@@ -111,7 +111,8 @@ def plan(
         for migration in migrate.pending(place, folder, phases):
             checks += db_checks.show(desk.output, migration)
             for line in old_version.told([migration], [folder], known):
-                desk.output.data({"type": "old-version", "says": line}, line)
+                event = {"type": "old-version", "migration": migration.id, "says": line}
+                desk.output.data(event, line)
     own = db_own.plan(desk, version)
     held = f", {counted(checks, 'data check')} to hold" if checks else ""
     beside = f" and {counted(own, 'migrator')} of the app's own" if own else ""
