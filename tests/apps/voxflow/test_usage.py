@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.postgres.own_server import connect
+
+from changeover.agent.colour.unix_connection import UnixConnection
 
 from .system import ADMIN, bring, serving
 
@@ -60,6 +63,19 @@ def used(system: System, owner: str, day: str, provider: str, figures: tuple[flo
         minutes=minutes,
         cost=cost,
     )
+
+
+def figures(system: System) -> list[str]:
+    """Return what Prometheus reads of keys and usage, without when each figure began."""
+    connection = UnixConnection(system.socket.with_name("metrics.sock"), 60)
+    with contextlib.closing(connection):
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+    return [
+        line
+        for line in lines
+        if line.startswith(("voxflow_usage_", "voxflow_api_keys_")) and "_created" not in line
+    ]
 
 
 def this_month(system: System) -> tuple[str, str]:
@@ -342,6 +358,25 @@ def test_nobody_gets_beyond_the_quota_on_two_hosts_at_once(shop: Shop, cache: st
 
 def _as(job: tuple[System, str], token: str) -> tuple[System, str, str]:
     return job[0], token, job[1]
+
+
+def test_prometheus_reads_how_calls_and_keys_went(tenants: System) -> None:
+    ann = tenants.register("ann@example.test")
+    tenants.ask("POST", KEYS, {"provider": "twilio", "api_key": "a-key"}, bearer=ann)
+    for key, tokens in (("1", 1), ("1", 1), ("1", 2), ("2", QUOTA)):
+        report(tenants, ann, key, tokens=tokens)
+    report(tenants, ann, "3", "deepgram")
+    tenants.rows("UPDATE api_keys SET key_id = 'gone'")
+    told(tenants, ann, STATUS)
+
+    assert sorted(figures(tenants)) == [
+        'voxflow_api_keys_saved_total{provider="twilio"} 1.0',
+        'voxflow_api_keys_unreadable_total{provider="twilio"} 1.0',
+        'voxflow_usage_records_total{outcome="counted",provider="deepgram"} 1.0',
+        'voxflow_usage_records_total{outcome="counted",provider="groq"} 1.0',
+        'voxflow_usage_records_total{outcome="refused",provider="groq"} 2.0',
+        'voxflow_usage_records_total{outcome="repeated",provider="groq"} 1.0',
+    ]
 
 
 def test_others_see_and_spend_nothing_of_it(tenants: System) -> None:
