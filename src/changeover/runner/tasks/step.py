@@ -59,7 +59,7 @@ def do(run: Run, step: RunTask) -> Outcome:
         return Outcome(says=f"{step.version}/{step.run} was done before", changed=False)
     host, given, said = hosts.chosen(run, order, run.app_hosts)
     if known is not None and known.state in UNDER_WAY:
-        host, given = _met(run, known, given, host, said)
+        host, given = met(run, known, host, given, said)
     with ledger.turn(run) as turn:
         turn.begin(
             TaskBegun(
@@ -111,10 +111,17 @@ def _done(run: Run, step: Work) -> bool:
     return declared.stands(_row(run, step), step.task, dict(step.values))
 
 
-def _met(
-    run: Run, known: TaskRow, given: Order, host: Host, said: Mapping[str, Left]
+def met(
+    run: Run, known: TaskRow, host: Host, given: Order, said: Mapping[str, Left]
 ) -> tuple[Host, Order]:
     """Go to the host where an earlier run began it, whose end may stand there.
+
+    Args:
+        run: The run.
+        known: What the ledger knows of that earlier run.
+        host: The host that would be taken otherwise.
+        given: What it would be asked.
+        said: What every host said was left on it.
 
     Raises:
         TaskUnseen: It does not answer.
