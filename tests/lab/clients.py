@@ -24,10 +24,10 @@ SECONDS = 30
 
 
 class Connection(http.client.HTTPSConnection):
-    """A kept-alive connection to a lab's address, under the public name."""
+    """A kept-alive connection to a lab's address, under an app's public name."""
 
-    def __init__(self, address: str) -> None:
-        super().__init__(NAME)
+    def __init__(self, address: str, name: str = NAME) -> None:
+        super().__init__(name)
         self._address = address
         self._tls = ssl.create_default_context()
         self._tls.check_hostname, self._tls.verify_mode = False, ssl.CERT_NONE
@@ -35,7 +35,7 @@ class Connection(http.client.HTTPSConnection):
     def connect(self) -> None:
         """Connect to the address, whatever the name says."""
         plain = socket.create_connection((self._address, 443), timeout=SECONDS)
-        self.sock = self._tls.wrap_socket(plain, server_hostname=NAME)
+        self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
 
 
 @dataclass(frozen=True)
