@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import legacy.server
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
+from tenancy import counted
 from tenancy.callers import Caller
 from tenancy.envelope import Refused, failure, of_error
 
@@ -86,3 +87,4 @@ def count(database: Database, route: str, user: str) -> None:
     """Count one use of a deprecated route."""
     with database.for_everybody() as connection:
         connection.execute(COUNT, [route, user])
+    counted.DEPRECATED.labels(route).inc()

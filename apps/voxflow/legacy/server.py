@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Security
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel
-from voxflow import accounts, tokens, works
+from voxflow import accounts, figures, tokens, works
 from voxflow.health import Health
 from voxflow.text import Prose  # noqa: TC002 - pydantic reads annotations at run time
 from voxflow.works import (  # noqa: TC002 - FastAPI reads annotations at run time
@@ -96,6 +96,7 @@ class Everybody:
         """Give a token for an email and its password."""
         with self.database.for_everybody() as connection:
             account = accounts.sign_in(connection, asked.email, asked.password)
+        figures.signed_in(well=account is not None)
         if account is None:
             raise HTTPException(401, "Invalid credentials")
         claims = {"id": account.id, "email": account.email}

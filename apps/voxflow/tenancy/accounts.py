@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import psycopg
 from fastapi import Depends
 from pydantic import BaseModel
-from voxflow import accounts, passwords, tokens
+from voxflow import accounts, figures, passwords, tokens
 from voxflow.database import one
 from voxflow.moments import Moment  # noqa: TC002 - pydantic reads annotations at run time
 from voxflow.text import Email, Password, Prose  # noqa: TC002 - pydantic reads annotations at run time
@@ -117,7 +117,9 @@ class Accounts:
             found = None
             if account is not None:
                 found = one(connection.execute(PROFILE, [account.id]))
-        if found is None or not found["is_active"]:
+        well = found is not None and found["is_active"]
+        figures.signed_in(well=well)
+        if found is None or not well:
             raise Refused(401, "INVALID_CREDENTIALS", "Email or password is wrong")
         return self._signed_in(found)
 

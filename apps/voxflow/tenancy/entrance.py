@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 
+from . import counted
 from .envelope import Refused, failure, of_error
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Entrance:
             await send(message)
 
         if allowance is not None and allowance.exceeded:
+            counted.RATE_LIMITED.labels(allowance.tier).inc()
             refused = Refused(
                 429,
                 "RATE_LIMIT_EXCEEDED",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import redis
 
+from . import counted
+
 if TYPE_CHECKING:
     from .settings import Terms
 
@@ -36,6 +38,7 @@ class Allowance:
         reset: When the next one begins, in seconds since 1970.
         wait: Seconds until then.
         exceeded: Whether this request is one too many.
+        tier: Whose limit it is: an account's tier, or ``anonymous``.
     """
 
     limit: int
@@ -43,6 +46,7 @@ class Allowance:
     reset: int
     wait: int
     exceeded: bool
+    tier: str
 
     def headers(self) -> dict[str, str]:
         """Return what an answer tells of it."""
@@ -77,6 +81,7 @@ class Limits:
         try:
             taken, reset, wait = self._take(keys=[PREFIX + who], args=[self._terms.window])
         except redis.RedisError as error:
+            counted.UNCOUNTED.inc()
             LOG.warning("requests are not counted: %s", type(error).__name__)
             return None
         return Allowance(
@@ -85,6 +90,7 @@ class Limits:
             reset=reset,
             wait=max(1, wait),
             exceeded=taken > limit,
+            tier=tier or "anonymous",
         )
 
     def ping(self) -> bool:

@@ -19,6 +19,8 @@ from .audit_log import AuditLog
 from .callers import RESERVED, Callers
 from .entrance import Entrance
 from .limits import Limits
+from .monitoring import Monitoring
+from .performance import Performance
 from .records import Records
 from .usage import Usage
 from .works import Works
@@ -100,6 +102,8 @@ def make(service: Service, between: Wrap | None = None, more: Sequence[Routes] =
         Records(database),
         Administration(database),
         AuditLog(database),
+        Performance(database, service.terms.long_query),
+        Monitoring(database, settings.version),
     ]
     for routes in (*own, *more):
         routes.add(app)

@@ -21,6 +21,7 @@ class Terms:
         anonymous: How many an address has without an account.
         window: How long a window is, in seconds.
         ring: What API keys are encrypted with.
+        long_query: How many seconds of a query are long.
     """
 
     cache: str
@@ -29,6 +30,7 @@ class Terms:
     anonymous: int
     window: int
     ring: Keyring = field(repr=False)
+    long_query: int
 
     @classmethod
     def read(cls) -> Terms:
@@ -44,6 +46,7 @@ class Terms:
             anonymous=int(os.environ.get("RATE_LIMIT_ANONYMOUS", "300")),
             window=int(os.environ.get("RATE_LIMIT_WINDOW_SECONDS", "3600")),
             ring=ring(),
+            long_query=int(os.environ.get("LONG_QUERY_SECONDS", "60")),
         )
 
 

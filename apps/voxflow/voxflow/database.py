@@ -14,6 +14,8 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
+from . import figures
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -47,6 +49,7 @@ class Database:
     def open(self) -> None:
         """Begin to hold sessions."""
         self._pool.open()
+        figures.watch(self._pool)
 
     def close(self) -> None:
         """End them."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 from prometheus_client import make_asgi_app
 
+from .figures import Measured
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -43,7 +45,7 @@ async def _serve(app: ASGIApp, sockets: Path) -> None:
                 timeout_graceful_shutdown=DRAIN_SECONDS,
             )
         )
-        for name, each in (("http", app), ("metrics", make_asgi_app()))
+        for name, each in (("http", Measured(app)), ("metrics", make_asgi_app()))
     ]
     loop = asyncio.get_running_loop()
 

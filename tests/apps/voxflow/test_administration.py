@@ -151,6 +151,22 @@ def test_a_lower_limit_binds_at_once_and_takes_nothing_away(tenants: System) -> 
     assert made.status == 201
 
 
+def test_a_new_quota_binds_at_once(tenants: System) -> None:
+    admin, ann = tenants.sign_in(ADMIN), tenants.register(ANN)
+
+    def report(number: int) -> Answer:
+        call = {"record_id": f"call-{number}", "provider": "groq", "tokens": 600, "cost": 0.5}
+        return tenants.ask("POST", "/api/usage/records", call, bearer=ann)
+
+    before = report(1)
+    limit(tenants, admin, ANN, {"monthly_token_quota": 1000})
+    refused = report(2)
+    limit(tenants, admin, ANN, {"monthly_token_quota": 1200})
+
+    assert (before.status, report(3).status) == (201, 201)
+    assert code(refused) == (403, "TOKEN_QUOTA_EXCEEDED")
+
+
 def test_what_is_not_named_stays_and_the_answer_has_the_account(tenants: System) -> None:
     admin, ann = tenants.sign_in(ADMIN), tenants.register(ANN)
 
