@@ -15,6 +15,7 @@ from changeover.runner.deployment import draining
 from changeover.runner.fleet import away
 from changeover.runner.own import back as own_back
 from changeover.runner.tasks import back as tasks_back
+from changeover.runner.tasks.taken import TakenBack
 from changeover.runner.undo.unasked import Mended, mend
 
 if TYPE_CHECKING:
@@ -114,10 +115,10 @@ def arrived(
     return _back(run, plan, error, mended, taken.words)
 
 
-def _taken_back(run: Run, plan: Plan) -> tasks_back.TakenBack:
+def _taken_back(run: Run, plan: Plan) -> TakenBack:
     """Take back what tasks of the release did, where it has some."""
     if run.release is None or not run.release.runs:
-        return tasks_back.TakenBack()
+        return TakenBack()
     return tasks_back.take_back(run, plan.situation.live_version)
 
 

@@ -23,6 +23,7 @@ from changeover.runner.lease import holder, interruption, overtaken
 from changeover.runner.own import back as own_back
 from changeover.runner.page import closed, everywhere
 from changeover.runner.tasks import back as tasks_back
+from changeover.runner.tasks.taken import TakenBack
 from changeover.runner.undo.unasked import Mended, mend
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class _Taking:
     behind: dict[str, ChangeoverError] = field(default_factory=dict)
     moved: bool = False
     mended: Mended = field(default_factory=Mended)
-    taken: tasks_back.TakenBack = field(default_factory=tasks_back.TakenBack)
+    taken: TakenBack = field(default_factory=TakenBack)
     left: list[str] = field(default_factory=list)
 
     @property

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from changeover.colour import version_of
-from changeover.errors import ChangeoverError, CheckRed
+from changeover.errors import ChangeoverError, CheckRed, InvalidInput
 from changeover.executors import backup as backups
 from changeover.release.figures import version_order
 from changeover.release.reading import unknown_version
@@ -21,7 +21,6 @@ from changeover.runner.rollback import goal
 from changeover.runner.rollback.meanwhile import Meanwhile
 from changeover.runner.rollback.schema_gone import SchemaGone, refusal
 from changeover.runner.rollback.way import Way
-from changeover.runner.tasks import back as tasks_back
 from changeover.runner.undo import in_rollback as undone
 from changeover.runner.undo import judgement as undoing
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from changeover.runner.fleet.host_state import HostState
     from changeover.runner.fleet.survey import Seen
     from changeover.runner.run import Event, Run
+    from changeover.runner.tasks.taken import TakenBack
 
 
 def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
@@ -72,7 +72,7 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
         raise endings.one_of(seen.lost)
     way = _way(context, run, seen, to)
     way.backup = backup
-    way.take_back = partial(tasks_back.take_back, run, way.version, lost=seen.lost)
+    way.take_back = partial(_tasks, context, run, seen, way.version)
     if meanwhile is not None:
         meanwhile.end(seen)
         way.check = partial(_undone, context, run, seen, way)
@@ -93,13 +93,26 @@ def rollback(context: Context, *, to: str | None, backup: str | None) -> Event:
     return way_ends.end(way)
 
 
+def _tasks(context: Context, run: Run, seen: Seen, version: str) -> TakenBack:
+    """Take back what tasks of later releases did, also where one of these cannot be read."""
+    from changeover.runner.tasks import back  # noqa: PLC0415 - a rename waits for no task
+
+    try:
+        releases = context.releases
+    except InvalidInput:
+        return back.take_back(run, version, lost=seen.lost)
+    return back.take_back(run, version, releases=releases, lost=seen.lost)
+
+
 def _owed(run: Run, seen: Seen, version: str) -> bool:
     """Tell whether an earlier way back left something that tasks did; not where nobody can say."""
+    from changeover.runner.tasks import back  # noqa: PLC0415 - as above
+
     host = database.database_host(run.environment, run.app)
     if host is None or host.name in seen.lost:
         return False
     try:
-        return tasks_back.owed(run, version)
+        return back.owed(run, version)
     except ChangeoverError:
         return False
 

@@ -17,7 +17,7 @@ from changeover.runner.deployment import draining, safety
 from changeover.runner.fleet import away, survey
 from changeover.runner.lease import holder
 from changeover.runner.page import everywhere
-from changeover.runner.tasks.back import TakenBack
+from changeover.runner.tasks.taken import TakenBack
 from changeover.runner.undo import in_rollback as undone
 
 if TYPE_CHECKING:

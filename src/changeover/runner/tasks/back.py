@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from changeover.release import lineage, load_release, versions
 from changeover.runner import endings
 from changeover.runner.tasks import hosts, ledger, working
 from changeover.runner.tasks import step as task_step
+from changeover.runner.tasks.taken import TakenBack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,33 +27,6 @@ if TYPE_CHECKING:
 
 class TasksStand(CheckRed):
     """What tasks did could not be taken back, or nobody can tell what they did."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakenBack:
-    """What became of what tasks did.
-
-    Args:
-        undone: Those that were undone, the newest first.
-        stays: What stays by what their release declares, in words.
-        error: Why one could not be undone; ``None`` where nothing is owed.
-        unseen: Whether one may run on, on a host that does not answer.
-    """
-
-    undone: tuple[str, ...] = ()
-    stays: tuple[str, ...] = ()
-    error: ChangeoverError | None = None
-    unseen: bool = False
-
-    @property
-    def words(self) -> str:
-        """Say it as the end of a sentence; empty where no task did anything."""
-        said = [
-            *([f"undone by its own command: {', '.join(self.undone)}"] * bool(self.undone)),
-            *self.stays,
-            *([self.error.message] if self.error else []),
-        ]
-        return "".join(f"; {each}" for each in said)
 
 
 def owed(run: Run, version: str | None) -> bool:
@@ -72,6 +45,7 @@ def take_back(
     run: Run,
     version: str | None,
     *,
+    releases: Mapping[str, Release] | None = None,
     lost: Mapping[str, ChangeoverError] | None = None,
 ) -> TakenBack:
     """Undo what tasks of other releases did than those a version grew from, once users are on that one.
@@ -81,25 +55,26 @@ def take_back(
     Args:
         run: The run that goes back; it holds the lease.
         version: The version that users are on; ``None`` where nothing is live.
+        releases: Every release, where they were read already.
         lost: The hosts that are known not to answer, and why.
 
     Raises:
         LeaseTaken: The lease is another's.
     """
-    releases, unread = _readable(run)
-    sure = _concerned(releases, version)
+    known, unread = _readable(run) if releases is None else (releases, False)
+    sure = _concerned(known, version)
     if not sure and not unread:
         return TakenBack()
     try:
         _refuse_lost(run, lost or {})
-        standing = _standing(run, releases, version)
+        standing = _standing(run, known, version)
         silent = _ended(run, version, standing)
     except Exception as error:  # noqa: BLE001 - users are where they are to be, whatever cannot be told
         # A release that cannot be read may never have been here.
         return TakenBack(error=_unread(run, version, endings.known(error)) if sure else None)
     if silent is not None:
         return TakenBack(error=silent, unseen=True)
-    return _undone(run, version, releases, standing)
+    return _undone(run, version, known, standing)
 
 
 def _undone(
@@ -142,7 +117,7 @@ def _undone(
     return TakenBack(undone=tuple(undone), stays=stays)
 
 
-def _readable(run: Run) -> tuple[dict[str, Release], bool]:
+def _readable(run: Run) -> tuple[Mapping[str, Release], bool]:
     """Return the releases that can be read, and whether one cannot: that keeps nobody from going back."""
     releases: dict[str, Release] = {}
     unread = False
