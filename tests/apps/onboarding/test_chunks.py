@@ -18,7 +18,7 @@ from tests.postgres.own_server import connect, fresh_shop
 
 from .desk import MIGRATE, STEPS, Answer, running, serving, token
 from .losing import losing
-from .test_meanwhile import TRIES, WRONG, beside, waiter
+from .test_meanwhile import HELD, TRIES, WRONG, beside, waiter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -308,3 +308,44 @@ def test_a_commit_whose_answer_was_lost_is_not_done_again(postgres_server: Serve
         assert shop.rows(kept) == [(5,)] * 12
         assert shop.rows(WRONG) == []
         assert shop.value("SELECT count(*) FROM step_migrations WHERE state = 'done'") == 12
+
+
+def test_a_new_user_whose_percentage_is_just_being_written_is_waited_for(half: Desk) -> None:
+    """Nobody else could see that user, and the percentage would be that of the version before."""
+    half.shop.rows(HELD)
+    with connect(half.shop.admin) as held, held.transaction():
+        held.execute("SELECT pg_advisory_xact_lock(42)")
+        user, wrote = beside(lambda: put(half, "u0", step="theme"))
+        waiter(half)
+        mover, moved = beside(lambda: half.migrate(chunkSize=CHUNK, newStepData={"weight": 70}))
+        waiter(half, 2)
+    for each in (user, mover):
+        each.join(60)
+
+    assert (wrote[0].status, moved[0].status) == (200, 200)
+    assert half.shop.rows(WRONG) == []
+
+
+def test_who_writes_while_percentages_are_made_anew_is_counted(half: Desk) -> None:
+    half.shop.rows(HELD)
+    with connect(half.shop.admin) as first:
+        first.execute("BEGIN")
+        first.execute("SELECT 1 FROM onboarding_users WHERE user_id = 'u10' FOR NO KEY UPDATE")
+        mover, moved = beside(lambda: half.migrate(chunkSize=CHUNK, newStepData={"weight": 70}))
+        waiter(half)
+        with connect(half.shop.admin) as held, held.transaction():
+            held.execute("SELECT pg_advisory_xact_lock(42)")
+            user, wrote = beside(lambda: put(half, "u50", step="theme"))
+            waiter(half, 2)
+            first.execute("ROLLBACK")
+            passed = "SELECT state, passed FROM step_migrations"
+            for _ in range(TRIES):
+                if half.shop.rows(passed)[0] == ("recalculating", USERS + 4 * CHUNK):
+                    break
+                time.sleep(0.05)
+            waiter(half, 2)
+    for each in (user, mover):
+        each.join(60)
+
+    assert (wrote[0].status, moved[0].status) == (200, 200)
+    assert half.shop.rows(WRONG) == []
