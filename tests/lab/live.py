@@ -32,7 +32,7 @@ find /opt /etc/changeover /etc/nginx /etc/systemd/system /etc/tmpfiles.d /run/no
   '(' -type f -exec sha256sum {} + ')' -o '(' -type l -printf '%p -> %l\n' ')' | LC_ALL=C sort
 systemctl show 'nox-api-*' --property=Id,ActiveState,InvocationID
 # but for what rehearsals have noted
-noted='--exclude-table=changeover.measurement --exclude-table=changeover.undo'
+noted='--exclude-table=changeover.measurement --exclude-table=changeover.undo --exclude-table=changeover.coexisting'
 cd / && runuser -u postgres -- pg_dump --schema-only $noted nox_api | grep -v restrict
 runuser -u postgres -- pg_dump --data-only --schema=changeover $noted nox_api | grep -v restrict
 """
