@@ -22,7 +22,7 @@ TEXTS = (
     "%",
     "../../etc/passwd",
 )
-VALUES = (*TEXTS, None, True, -1, 2**63, 1e308, [], {}, [[[]]])
+VALUES: tuple[object, ...] = (*TEXTS, None, True, -1, 2**63, 1e308, [], {}, [[[]]])
 BODIES = (
     b"",
     b"{",
