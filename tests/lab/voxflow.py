@@ -52,12 +52,12 @@ def bring(user: User) -> None:
     """Have the copy of the inventory name the app beside those that the lab has."""
     lab = user.lab.identity
 
-    def add_settings(document: Event) -> None:
+    def add(document: Event) -> None:
         apps = (BESIDE, APP)
+        document["changeover_apps"] = [*apps]
         document |= substituted(lab.tracked, apps, document["changeover_controller_address"])
 
-    user.edit("group_vars/all/apps.yml", lambda document: document["changeover_apps"].append(APP))
-    user.edit("group_vars/all/lab.yml", add_settings)
+    user.edit("group_vars/all/lab.yml", add)
     # The lab has drawn secrets for every app that it knows.
     user.edit_vault(lambda _: None)
 
