@@ -52,11 +52,17 @@ class Did:
 
     def same(self, later: Did) -> bool:
         """Tell whether a later answer is the same; columns that came on top do not count."""
-        if self.rows != later.rows or not set(self.columns) <= set(later.columns):
+        mine, theirs = _numbered(self.columns), _numbered(later.columns)
+        if self.rows != later.rows or not set(mine) <= set(theirs):
             return False
-        places = [later.columns.index(name) for name in self.columns]
+        places = [theirs.index(name) for name in mine]
         found = sorted(tuple(each[place] for place in places) for each in later.values)
         return found == sorted(self.values)
+
+
+def _numbered(columns: Sequence[str]) -> list[tuple[str, int]]:
+    """Return names of columns with how often each came before: two of them may have one name."""
+    return [(name, columns[:place].count(name)) for place, name in enumerate(columns)]
 
 
 def as_old_version(
