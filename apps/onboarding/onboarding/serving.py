@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from .server import make
 from .settings import Settings
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
     from .server import More
@@ -30,6 +32,11 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to the process."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, for the app's own group alone: uvicorn lets everybody in."""
+        await super().startup(sockets)
+        os.chmod(str(self.config.uds), 0o660)  # noqa: PTH101 - an object for a path would be waited for
 
     def end(self) -> None:
         """Answer what is under way, and end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from prometheus_client import make_asgi_app
 from .figures import Measured
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -28,6 +30,11 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to the process."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, for the app's own group alone: uvicorn lets everybody in."""
+        await super().startup(sockets)
+        os.chmod(str(self.config.uds), 0o660)  # noqa: PTH101 - an object for a path would be waited for
 
     def end(self) -> None:
         """Answer what is under way, and end."""
