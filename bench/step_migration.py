@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.rounds import Rounds, end_as_by_hand, machine
-from tests.apps.onboarding.desk import Desk, serving
+from tests.apps.onboarding.desk import Desk, bring, serving
 from tests.postgres.own_server import connect, fresh_shop, running_server
 
 if TYPE_CHECKING:
@@ -180,6 +180,7 @@ def measured(users: int, count: int) -> list[str]:
         server = stack.enter_context(running_server(settings=SETTINGS))
         shop = stack.enter_context(fresh_shop(server))
         folder = stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp"))
+        bring(shop)
         desk = stack.enter_context(serving(shop, Path(folder)))
         fill(desk, users)
         desk.ask("GET", "/health/db")

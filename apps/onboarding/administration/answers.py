@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,24 @@ if TYPE_CHECKING:
     from .wish import Wish
 
 OK, BAD_REQUEST, SERVER_ERROR = 200, 400, 500
+# A request that cannot be done as it is asked for is no failure of ours.
+OUTCOMES = {OK: "success", BAD_REQUEST: "refused", SERVER_ERROR: "failure"}
 Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a migration failed, if it did.
+
+    Args:
+        status: The status that tells it.
+        errors: Why.
+        code: The guide's code of that.
+    """
+
+    status: int = OK
+    errors: tuple[str, ...] = ()
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,18 +52,19 @@ class Done:
     Args:
         wish: What was asked for.
         outcome: What it did; ``None`` where it failed.
-        status: The status that tells it.
-        errors: Why it failed.
-        code: The guide's code of that.
-        milliseconds: How long it took, its retries included.
+        seconds: How long it took, its retries included.
+        why: Why it failed.
     """
 
     wish: Wish
     outcome: Outcome | None
-    status: int
-    milliseconds: int
-    errors: tuple[str, ...] = ()
-    code: str = ""
+    seconds: float
+    why: Failure
+
+    @property
+    def milliseconds(self) -> int:
+        """Return how long it took, as answers and log tell it."""
+        return round(self.seconds * 1000)
 
 
 class Desk:
@@ -78,70 +97,64 @@ class Desk:
             if done[-1].outcome is None:
                 break
         status, body = _batch(wishes, done) if batch else _single(done[0])
-        told.REQUESTS.labels("success" if status == OK else "failure").inc()
+        told.REQUESTS.labels(OUTCOMES[status]).inc()
         return status, {**body, "correlationId": str(correlation)}
 
     def _one(
         self, wish: Wish, correlation: uuid.UUID, asked_by: str, hear: Callable[[int, int], None]
     ) -> Done:
-        about = {"stepId": wish.step, "correlationId": str(correlation)}
-        told.log(
-            "Migration started",
-            **wish.as_json(),
-            dryRun=wish.dry_run,
-            correlationId=str(correlation),
-        )
+        tell = functools.partial(told.log, correlationId=str(correlation))
+        tell("Migration started", **wish.as_json(), dryRun=wish.dry_run)
         begun = time.monotonic()
+        retried = 0
 
         def work() -> Outcome:
             with self._pool.connection() as connection:
                 if not wish.dry_run:
-                    told.log("Transaction started", **about)
+                    tell("Transaction started", stepId=wish.step)
                 return move(connection, wish, correlation, asked_by, hear=hear)
 
         def meet(error: BaseException, number: int, wait: float) -> None:
+            nonlocal retried
+            retried = number
             told.ERRORS.labels("TRANSACTION_ERROR").inc()
-            told.log("Migration retried", **about, retry=number, seconds=wait, error=_kind(error))
+            kind = _kind(error)
+            tell("Migration retried", stepId=wish.step, retry=number, seconds=wait, error=kind)
 
-        outcome, status, errors, code = None, OK, tuple[str, ...](), ""
+        outcome, why = None, Failure()
         try:
             outcome = transient.persistently(
                 work, retries=wish.retries, delay=wish.delay, meet=meet
             )
-        except Refused as error:
-            status, errors, code = BAD_REQUEST, tuple(error.errors), "VALIDATION_ERROR"
-        except psycopg.Error as error:
-            # What a database says may hold rows of users: its kind alone is told.
-            status, errors = SERVER_ERROR, (f"the database failed: {_kind(error)}",)
-            code = "TRANSACTION_ERROR" if transient.is_transient(error) else "DATABASE_ERROR"
-        seconds = time.monotonic() - begun
-        if outcome is None:
-            told.ERRORS.labels(code).inc()
-        else:
-            told.DURATION.labels(str(wish.dry_run).lower()).observe(seconds)
-            if not wish.dry_run:
-                told.AFFECTED.observe(outcome.users)
-                told.log(
-                    "Transaction committed",
-                    **about,
-                    **outcome.as_json(),
-                )
-        milliseconds = round(seconds * 1000)
-        told.log(
-            "Migration completed",
-            success=outcome is not None,
-            duration=milliseconds,
-            **({"code": code, "errors": errors} if errors else {}),
-            correlationId=str(correlation),
-        )
-        return Done(
-            wish=wish,
-            outcome=outcome,
-            status=status,
-            milliseconds=milliseconds,
-            errors=errors,
-            code=code,
-        )
+        except (Refused, psycopg.Error) as error:
+            why = _failure(error)
+        told.RETRIES.observe(retried)
+        done = Done(wish=wish, outcome=outcome, seconds=time.monotonic() - begun, why=why)
+        _count(done)
+        if outcome is not None and not wish.dry_run:
+            tell("Transaction committed", stepId=wish.step, **outcome.as_json())
+        failed = {"code": why.code, "errors": why.errors} if why.errors else {}
+        success = outcome is not None
+        tell("Migration completed", success=success, duration=done.milliseconds, **failed)
+        return done
+
+
+def _failure(error: Refused | psycopg.Error) -> Failure:
+    if isinstance(error, Refused):
+        return Failure(status=BAD_REQUEST, errors=tuple(error.errors), code="VALIDATION_ERROR")
+    # What a database says may hold rows of users: its kind alone is told.
+    said = f"the database failed: {_kind(error)}"
+    code = "TRANSACTION_ERROR" if transient.is_transient(error) else "DATABASE_ERROR"
+    return Failure(status=SERVER_ERROR, errors=(said,), code=code)
+
+
+def _count(done: Done) -> None:
+    if done.outcome is None:
+        told.ERRORS.labels(done.why.code).inc()
+        return
+    told.DURATION.labels(str(done.wish.dry_run).lower()).observe(done.seconds)
+    if not done.wish.dry_run:
+        told.AFFECTED.observe(done.outcome.users)
 
 
 def _kind(error: BaseException) -> str:
@@ -151,9 +164,9 @@ def _kind(error: BaseException) -> str:
 
 def _single(done: Done) -> tuple[int, Body]:
     if done.outcome is None:
-        said = "Validation failed" if done.status == BAD_REQUEST else "Migration failed"
-        body: Body = {"error": said, "errors": list(done.errors), "code": done.code}
-        return done.status, body if done.status == BAD_REQUEST else {**body, "warnings": []}
+        body = _said(done.why)
+        refused = done.why.status == BAD_REQUEST
+        return done.why.status, body if refused else {**body, "warnings": []}
     wish, outcome = done.wish, done.outcome
     lines = [
         "Migration completed successfully:",
@@ -183,7 +196,7 @@ def _batch(wishes: Sequence[Wish], done: Sequence[Done]) -> tuple[int, Body]:
             "stepId": each.wish.step,
             "success": each.outcome is not None,
             "usersAffected": each.outcome.users if each.outcome else 0,
-            "errors": list(each.errors),
+            "errors": list(each.why.errors),
             "warnings": list(each.outcome.warnings) if each.outcome else [],
         }
         for each in done
@@ -201,7 +214,10 @@ def _batch(wishes: Sequence[Wish], done: Sequence[Done]) -> tuple[int, Body]:
         },
     }
     if not whole:
-        red = done[-1]
-        said = "Validation failed" if red.status == BAD_REQUEST else "Migration failed"
-        body |= {"error": said, "errors": list(red.errors), "code": red.code}
-    return done[-1].status, body
+        body |= _said(done[-1].why)
+    return done[-1].why.status, body
+
+
+def _said(why: Failure) -> Body:
+    said = "Validation failed" if why.status == BAD_REQUEST else "Migration failed"
+    return {"error": said, "errors": list(why.errors), "code": why.code}

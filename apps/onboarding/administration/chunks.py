@@ -222,7 +222,7 @@ def _switch(connection: Connection, wish: Wish, correlation: uuid.UUID) -> Outco
 
 def _recalculate(connection: Connection, wish: Wish, row: Unfinished, size: int) -> Outcome | None:
     """Make the percentages of the next users anew; return what the migration did after the last."""
-    users, reached = percentages.of_some(connection, row.correlation, row.reached, size)
+    users, reached = percentages.of_some(connection, wish.step, row.correlation, row.reached, size)
     connection.execute(RECALCULATED, {**_names(wish), "users": users, "reached": reached})
     if users == size:
         return None

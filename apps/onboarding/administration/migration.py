@@ -73,7 +73,7 @@ def migrate(connection: Connection, wish: Wish, correlation: uuid.UUID, asked_by
         versions.create(connection, wish, values, waits=False)
         connection.execute(COPY, {"step": wish.step, "before": wish.before, "after": wish.after})
         if percentages.change(step, values):
-            percentages.of_all(connection, correlation)
+            percentages.of_all(connection, wish.step, correlation)
         _tell(connection, wish, outcome, correlation, asked_by)
         return outcome
 

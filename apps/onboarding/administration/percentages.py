@@ -44,7 +44,7 @@ PERCENT = """
     )
     INSERT INTO outbox (kind, payload)
     SELECT 'onboarding.percent_changed',
-           jsonb_build_object('userId', user_id, 'percent', percent,
+           jsonb_build_object('stepId', %(step)s::text, 'userId', user_id, 'percent', percent,
                               'correlationId', %(correlation)s::text)
     FROM changed"""
 BETWEEN = "user_id > %(reached)s AND user_id <= %(last)s"
@@ -67,14 +67,14 @@ def alone(connection: Connection) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [PERCENTAGES])
 
 
-def of_all(connection: Connection, correlation: uuid.UUID) -> None:
-    """Make all of them anew in this transaction."""
+def of_all(connection: Connection, step: str, correlation: uuid.UUID) -> None:
+    """Make all of them anew in this transaction, for a step's new version."""
     alone(connection)
-    connection.execute(OF_ALL, {"correlation": str(correlation)})
+    connection.execute(OF_ALL, {"step": step, "correlation": str(correlation)})
 
 
 def of_some(
-    connection: Connection, correlation: uuid.UUID, reached: str, size: int
+    connection: Connection, step: str, correlation: uuid.UUID, reached: str, size: int
 ) -> tuple[int, str]:
     """Make those of the next users anew; return how many they are, and the last of them.
 
@@ -85,6 +85,11 @@ def of_some(
     held = connection.execute(HOLD, {"reached": reached, "size": size}).fetchone() or (0, None)
     if held[0] == 0:
         return 0, reached
-    about = {"reached": reached, "last": held[1], "correlation": str(correlation)}
+    about = {
+        "step": step,
+        "reached": reached,
+        "last": held[1],
+        "correlation": str(correlation),
+    }
     connection.execute(OF_SOME, about)
     return held[0], held[1]

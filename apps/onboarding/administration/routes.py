@@ -14,8 +14,11 @@ from starlette.concurrency import run_in_threadpool
 from . import calling_off, history, told, wish
 from .answers import Desk
 from .outcome import Refused
+from .sender import Sender
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from fastapi import FastAPI
     from onboarding.door import Door
     from psycopg_pool import ConnectionPool
@@ -23,12 +26,13 @@ if TYPE_CHECKING:
 MIGRATE = "/api/admin/onboarding/migrate-version"
 
 
-def add(app: FastAPI, door: Door, pool: ConnectionPool) -> None:
-    """Give an app these routes."""
+def add(app: FastAPI, door: Door, pool: ConnectionPool) -> AbstractAsyncContextManager[None]:
+    """Give an app these routes; return what sends events while it serves."""
     asked = Administration(door, pool, Desk(pool))
     app.post(MIGRATE)(asked.migrate)
     app.get(MIGRATE)(asked.versions)
     app.delete(MIGRATE)(asked.call_off)
+    return Sender.read().running()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class Administration:
             wishes, batch = wish.read(await request.body())
         except wish.Unfit as unfit:
             raise Answered(400, unfit.body) from None
+        if caller.smoke and not all(each.dry_run for each in wishes):
+            raise Answered(403, {"error": "Forbidden"})
         correlation = request.state.correlation
         status, body = await run_in_threadpool(
             lambda: self.desk.answer(wishes, correlation, caller.user, batch=batch)
@@ -61,7 +67,8 @@ class Administration:
 
     async def call_off(self, request: Request) -> JSONResponse:
         """Take a migration back that was begun chunk by chunk, and has not switched users over."""
-        self.door.admin(request)
+        if self.door.admin(request).smoke:
+            raise Answered(403, {"error": "Forbidden"})
         step, correlation = _step(request), request.state.correlation
         try:
             removed = await on_step(

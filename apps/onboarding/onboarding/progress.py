@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .tokens import SMOKE
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -13,8 +15,9 @@ if TYPE_CHECKING:
 PERCENTAGES = 0x6F6E626F
 STATUSES = ("todo", "done", "skipped")
 # Who waits for a migration finds the version before it gone, and the new one at the next look, unless
-# that one is taken further just then.
-LOOKS = 10
+# another migration was first again. More in a row than that is no step that anybody can be at.
+LOOKS = 100
+THERE = "SELECT 1 FROM onboarding_steps WHERE step_id = %s AND active_to IS NULL"
 ACTIVE = """
     SELECT version FROM onboarding_steps
     WHERE step_id = %s AND active_to IS NULL FOR SHARE"""
@@ -46,6 +49,11 @@ STEPS = """
     WHERE s.active_to IS NULL
       AND (cardinality(s.role_visibility) = 0 OR %(role)s = ANY (s.role_visibility))
     ORDER BY s.step_id"""
+# Of no weight, and seen by nobody else, so that it is in no user's way.
+SMOKE_STEP = """
+    INSERT INTO onboarding_steps (step_id, version, title, required, weight, role_visibility)
+    VALUES (%(smoke)s, 1, 'Smoke check', false, 0, ARRAY[%(smoke)s])
+    ON CONFLICT DO NOTHING"""
 STEP_NAMES = ("stepId", "version", "title", "description", "required", "weight", "status")
 
 
@@ -58,6 +66,11 @@ def steps(connection: Connection, user: str, role: str) -> dict[str, Any]:
         ).fetchone()
     listed = [dict(zip(STEP_NAMES, row, strict=True)) for row in found]
     return {"steps": listed, "percent": percent[0] if percent else 0}
+
+
+def give_smoke_its_step(connection: Connection) -> None:
+    """Have the step be there that smoke checks make progress on."""
+    connection.execute(SMOKE_STEP, {"smoke": SMOKE})
 
 
 def make(
@@ -73,11 +86,7 @@ def make(
         status: One of `STATUSES`.
     """
     with connection.transaction():
-        version = None
-        for _ in range(LOOKS):
-            version = connection.execute(ACTIVE, [step]).fetchone()
-            if version is not None:
-                break
+        version = _active(connection, step)
         if version is None:
             return None
         # Shared, after the step's lock, as a migration takes the two.
@@ -89,12 +98,23 @@ def make(
         # Two requests of one user: the second one counts what the first has written. A migration that
         # copies refers to the user, which this lock allows: it waits for us with the other one.
         connection.execute(HOLD, [user])
-        about = {"user": user, "step": step, "version": version[0], "status": status}
+        about = {"user": user, "step": step, "version": version, "status": status}
         connection.execute(WRITE, about)
         percent = connection.execute(PERCENT, about).fetchone()
     return {
         "stepId": step,
-        "version": version[0],
+        "version": version,
         "status": status,
         "percent": percent[0] if percent else 0,
     }
+
+
+def _active(connection: Connection, step: str) -> int | None:
+    """Return the version of a step that is active, and keep it so until the transaction ends."""
+    for _ in range(LOOKS):
+        found = connection.execute(ACTIVE, [step]).fetchone()
+        if found is not None:
+            return int(found[0])
+        if connection.execute(THERE, [step]).fetchone() is None:
+            return None
+    return None

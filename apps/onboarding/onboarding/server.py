@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from .settings import Settings
 
-    More = Callable[[FastAPI, Door, ConnectionPool], None]
+    # What gives an app routes may return what is to run beside them.
+    Beside = contextlib.AbstractAsyncContextManager[None]
+    More = Callable[[FastAPI, Door, ConnectionPool], Beside | None]
 
 T = TypeVar("T")
 STEPS = "/api/onboarding/steps"
@@ -37,15 +39,19 @@ def make(settings: Settings, pool: ConnectionPool, *more: More) -> FastAPI:
         pool: The database.
         more: What gives it routes beside those of users.
     """
+    beside: list[Beside] = []
 
     @contextlib.asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         pool.open()
-        yield
+        async with contextlib.AsyncExitStack() as running:
+            for each in beside:
+                await running.enter_async_context(each)
+            yield
         pool.close()
 
     app = FastAPI(title="Onboarding", version=settings.version, lifespan=life)
-    door = Door(secret=settings.secret, colour=settings.colour)
+    door = Door(secret=settings.secret, smoke=settings.smoke, colour=settings.colour)
     watch(app, door)
     health = Health(pool, settings.version)
     app.get("/health")(health.process)
@@ -53,8 +59,7 @@ def make(settings: Settings, pool: ConnectionPool, *more: More) -> FastAPI:
     users = Progress(door, pool)
     app.get(STEPS)(users.steps)
     app.put(STEPS + "/{step}")(users.make)
-    for each in more:
-        each(app, door, pool)
+    beside += [found for each in more if (found := each(app, door, pool)) is not None]
     return app
 
 
@@ -104,11 +109,13 @@ class Progress:
         """Write a user's progress."""
         caller = self.door.caller(request)
         status = _status(await request.body())
-        made = await on_step(
-            self.pool,
-            step,
-            lambda connection: progress.make(connection, caller.user, caller.role, step, status),
-        )
+
+        def make(connection: psycopg.Connection[Any]) -> Body | None:
+            if caller.smoke:
+                progress.give_smoke_its_step(connection)
+            return progress.make(connection, caller.user, caller.role, step, status)
+
+        made = await on_step(self.pool, step, make)
         return answered(request, 200, made)
 
 

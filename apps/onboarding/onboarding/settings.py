@@ -15,6 +15,7 @@ class Settings:
         database: The address of the database.
         sessions: How many sessions of it one process keeps at the most.
         secret: What tokens are signed with.
+        smoke: The token of smoke checks; empty where there are none.
         sockets: The directory to listen in.
         version: The release.
         colour: The build of it.
@@ -23,6 +24,7 @@ class Settings:
     database: str
     sessions: int
     secret: str
+    smoke: str
     sockets: Path
     version: str
     colour: str
@@ -34,6 +36,7 @@ class Settings:
             database=os.environ["DATABASE_URL"],
             sessions=int(os.environ.get("DATABASE_POOL_SIZE", "10")),
             secret=os.environ["JWT_SECRET"],
+            smoke=os.environ.get("SMOKE_TOKEN", ""),
             sockets=Path(os.environ["SOCKET_DIRECTORY"]),
             version=os.environ["RELEASE_VERSION"],
             colour=os.environ.get("RELEASE_COLOUR", ""),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.apps.onboarding.desk import Desk, serving
+from tests.apps.onboarding.desk import Desk, bring, serving
 from tests.postgres.own_server import fresh_shop, running_server
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def desk(postgres_server: Server) -> Iterator[Desk]:
     with (
         fresh_shop(postgres_server) as shop,
         tempfile.TemporaryDirectory(dir="/tmp") as folder,
-        serving(shop, Path(folder)) as made,
     ):
-        yield made
+        bring(shop)
+        with serving(shop, Path(folder)) as made:
+            yield made

@@ -143,15 +143,8 @@ class Desk:
         return [sorted(map(str, self.shop.rows(f"SELECT * FROM {name}"))) for name in names]  # noqa: S608 - its own tables
 
 
-@contextlib.contextmanager
-def serving(shop: Shop, sockets: Path, port: int | None = None) -> Iterator[Desk]:
-    """Run the release's program on a database that its migrations made; end it by SIGTERM.
-
-    Args:
-        shop: The database.
-        sockets: Where it listens.
-        port: Where the database is reached, unless at its own port.
-    """
+def bring(shop: Shop) -> None:
+    """Give a database the schema of 2.0.0."""
     for release in ("1.0.0", "2.0.0"):
         for file in sorted((APP / "releases" / release / "migrations/expand").glob("*.sql")):
             if file.name.count(".") == 1:
@@ -159,15 +152,25 @@ def serving(shop: Shop, sockets: Path, port: int | None = None) -> Iterator[Desk
     shop.rows(
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {shop.app.user}"
     )
-    with running(shop, sockets, port) as desk:
-        yield desk
 
 
 @contextlib.contextmanager
-def running(
-    shop: Shop, sockets: Path, port: int | None = None, program: str = "administration"
+def serving(
+    shop: Shop,
+    sockets: Path,
+    port: int | None = None,
+    program: str = "administration",
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[Desk]:
-    """Run one of the releases' programs on a database that is made already, unless it was killed."""
+    """Run a release's program on a database that has the schema; end it by SIGTERM unless it was killed.
+
+    Args:
+        shop: The database.
+        sockets: Where it listens.
+        port: Where the database is reached, unless at its own port.
+        program: It.
+        more: More of its environment.
+    """
     place = shop.app
     environment = {
         "PATH": os.environ["PATH"],
@@ -176,6 +179,7 @@ def running(
         "SOCKET_DIRECTORY": str(sockets),
         "RELEASE_VERSION": "2.0.0",
         "RELEASE_COLOUR": "2.0.0-00000000",
+        **(more or {}),
     }
     log = sockets / "log"
     with log.open("ab") as stream:
@@ -193,6 +197,16 @@ def running(
             process.send_signal(signal.SIGTERM)
             process.wait(UP_SECONDS)
     assert process.returncode in (0, -signal.SIGKILL), log.read_text()
+
+
+def scraped(desk: Desk) -> dict[str, float]:
+    """Return the figures of an app as Prometheus reads them, by their whole name."""
+    connection = UnixConnection(desk.sockets / "metrics.sock", ANSWER_SECONDS)
+    with contextlib.closing(connection):
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+    told = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, _, value in told}
 
 
 def _wait(process: subprocess.Popen[bytes], path: Path, log: Path) -> None:

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from tests.postgres.own_server import connect, fresh_shop
 
-from .desk import MIGRATE, STEPS, Answer, running, serving, token
+from .desk import MIGRATE, STEPS, Answer, bring, serving, token
 from .losing import losing
 from .test_meanwhile import HELD, TRIES, WRONG, beside, waiter
 
@@ -151,7 +151,7 @@ def test_whatever_is_killed_it_is_gone_on_with(
     ended(half)
 
     with contextlib.ExitStack() as stack:
-        again = stack.enter_context(running(half.shop, half.sockets)) if what == "app" else half
+        again = stack.enter_context(serving(half.shop, half.sockets)) if what == "app" else half
         history = known(again)
         assert (history["activeVersion"], history["totalVersions"]) == (1, 1)
         facts = [history["underWay"][name] for name in ("state", "done", "total", "askedBy")]
@@ -212,7 +212,7 @@ def test_what_users_do_all_the_while_is_on_the_new_version(desk: Desk) -> None:
     begun = threading.Barrier(WRITERS + 1)
     with (
         tempfile.TemporaryDirectory(dir="/tmp") as folder,
-        running(desk.shop, Path(folder), program="onboarding") as old,
+        serving(desk.shop, Path(folder), program="onboarding") as old,
         ThreadPoolExecutor(WRITERS) as pool,
     ):
 
@@ -270,7 +270,7 @@ def test_a_step_that_has_switched_cannot_be_called_off_but_finished(half: Desk) 
     thread.join(60)
     ended(half)
 
-    with running(half.shop, half.sockets) as again:
+    with serving(half.shop, half.sockets) as again:
         refused = again.ask("DELETE", f"{MIGRATE}?stepId=payments")
         assert (refused.status, refused.body["error"]) == (400, "Validation failed")
         other = again.migrate(fromVersion=2, toVersion=3)
@@ -289,25 +289,26 @@ def test_a_commit_whose_answer_was_lost_is_not_done_again(postgres_server: Serve
         fresh_shop(postgres_server) as shop,
         losing(postgres_server.port) as way,
         tempfile.TemporaryDirectory(dir="/tmp") as folder,
-        serving(shop, Path(folder), way.port) as desk,
     ):
-        for number in range(1, 13):
-            step = f"s{number}"
-            desk.step(step)
-            desk.users("done", 1, 5, step=step)
-            way.lost.clear()
-            way.at = number
+        bring(shop)
+        with serving(shop, Path(folder), way.port) as desk:
+            for number in range(1, 13):
+                step = f"s{number}"
+                desk.step(step)
+                desk.users("done", 1, 5, step=step)
+                way.lost.clear()
+                way.at = number
 
-            answer = desk.migrate(
-                stepId=step, chunkSize=2, retryDelayMs=1, newStepData={"weight": 40}
-            )
+                answer = desk.migrate(
+                    stepId=step, chunkSize=2, retryDelayMs=1, newStepData={"weight": 40}
+                )
 
-            assert way.lost.is_set()
-            assert (answer.status, answer.body["result"]["progressCopied"]) == (200, 5)
-        kept = "SELECT count(*) FROM onboarding_progress WHERE version = 2 GROUP BY step_id"
-        assert shop.rows(kept) == [(5,)] * 12
-        assert shop.rows(WRONG) == []
-        assert shop.value("SELECT count(*) FROM step_migrations WHERE state = 'done'") == 12
+                assert way.lost.is_set()
+                assert (answer.status, answer.body["result"]["progressCopied"]) == (200, 5)
+            kept = "SELECT count(*) FROM onboarding_progress WHERE version = 2 GROUP BY step_id"
+            assert shop.rows(kept) == [(5,)] * 12
+            assert shop.rows(WRONG) == []
+            assert shop.value("SELECT count(*) FROM step_migrations WHERE state = 'done'") == 12
 
 
 def test_a_new_user_whose_percentage_is_just_being_written_is_waited_for(half: Desk) -> None:

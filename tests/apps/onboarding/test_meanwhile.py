@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.postgres.own_server import connect, fresh_shop
 
-from .desk import STEPS, serving, token
+from .desk import STEPS, bring, serving, token
 from .losing import losing
 
 if TYPE_CHECKING:
@@ -199,15 +199,16 @@ def test_a_commit_whose_answer_was_lost_is_told_as_done(
         fresh_shop(postgres_server) as shop,
         losing(postgres_server.port) as way,
         tempfile.TemporaryDirectory(dir="/tmp") as folder,
-        serving(shop, Path(folder), way.port) as desk,
     ):
-        desk.step()
-        desk.users("done", 1, 50)
-        way.at = 1
+        bring(shop)
+        with serving(shop, Path(folder), way.port) as desk:
+            desk.step()
+            desk.users("done", 1, 50)
+            way.at = 1
 
-        answer = desk.migrate(retryDelayMs=1)
+            answer = desk.migrate(retryDelayMs=1)
 
-        assert way.lost.is_set()
-        assert (answer.status, answer.body["result"]["usersAffected"]) == (200, 50)
-        assert "[Step Migration] Migration retried" in desk.log.read_text()
+            assert way.lost.is_set()
+            assert (answer.status, answer.body["result"]["usersAffected"]) == (200, 50)
+            assert "[Step Migration] Migration retried" in desk.log.read_text()
         assert shop.value("SELECT count(*) FROM step_migrations") == 1
