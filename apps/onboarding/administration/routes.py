@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fastapi import Request  # noqa: TC002 - FastAPI reads annotations at run time
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
+from onboarding.document import SIGNED, asks
 from onboarding.door import Answered, answered
 from onboarding.server import on_step
 from starlette.concurrency import run_in_threadpool
 
-from . import calling_off, history, told, wish
+from . import calling_off, document, history, told, wish
 from .answers import Desk
 from .outcome import Refused
 from .sender import Sender
@@ -29,9 +30,21 @@ MIGRATE = "/api/admin/onboarding/migrate-version"
 def add(app: FastAPI, door: Door, pool: ConnectionPool) -> AbstractAsyncContextManager[None]:
     """Give an app these routes; return what sends events while it serves."""
     asked = Administration(door, pool, Desk(pool))
-    app.post(MIGRATE)(asked.migrate)
-    app.get(MIGRATE)(asked.versions)
-    app.delete(MIGRATE)(asked.call_off)
+    signed = APIRouter(dependencies=SIGNED)
+    signed.post(MIGRATE, responses=document.MIGRATE_ANSWERS, openapi_extra=asks(document.ASKED))(
+        asked.migrate
+    )
+    signed.get(
+        MIGRATE,
+        responses=document.VERSIONS_ANSWERS,
+        openapi_extra={"parameters": [document.STEP]},
+    )(asked.versions)
+    signed.delete(
+        MIGRATE,
+        responses=document.CALLED_OFF_ANSWERS,
+        openapi_extra={"parameters": [document.STEP]},
+    )(asked.call_off)
+    app.include_router(signed)
     return Sender.read().running()
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from . import progress
+from . import document, progress
 from .door import Answered, Body, Door, answered, watch
 
 if TYPE_CHECKING:
@@ -54,11 +54,26 @@ def make(settings: Settings, pool: ConnectionPool, *more: More) -> FastAPI:
     door = Door(secret=settings.secret, smoke=settings.smoke, colour=settings.colour)
     watch(app, door)
     health = Health(pool, settings.version)
-    app.get("/health")(health.process)
-    app.get("/health/db", response_model=None)(health.database)
+    app.get("/health", response_model=document.Well)(health.process)
+    reached = document.Reached
+    app.get("/health/db", response_model=reached, responses={503: {"model": reached}})(
+        health.database
+    )
     users = Progress(door, pool)
-    app.get(STEPS)(users.steps)
-    app.put(STEPS + "/{step}")(users.make)
+    signed = APIRouter(dependencies=document.SIGNED)
+    signed.get(STEPS, responses=document.answers({200: document.Steps}))(users.steps)
+    signed.put(
+        STEPS + "/{step}",
+        responses=document.answers(
+            {
+                200: document.Made,
+                400: document.Unfit,
+                404: document.StepNotFound | document.Failed,
+            }
+        ),
+        openapi_extra=document.asks(document.PROGRESS),
+    )(users.make)
+    app.include_router(signed)
     beside += [found for each in more if (found := each(app, door, pool)) is not None]
     return app
 
