@@ -21,7 +21,7 @@ CALLERS = {"nobody": "", "user": token("u1", "creator"), "admin": token(), "smok
 
 
 @pytest.mark.parametrize(
-    ("module", "who"),
+    ("program", "who"),
     [
         ("onboarding", "user"),
         ("administration", "nobody"),
@@ -30,13 +30,13 @@ CALLERS = {"nobody": "", "user": token("u1", "creator"), "admin": token(), "smok
         ("administration", "smoke"),
     ],
 )
-def test_no_request_is_a_failure_of_ours(postgres_server: Server, module: str, who: str) -> None:
+def test_no_request_is_a_failure_of_ours(postgres_server: Server, program: str, who: str) -> None:
     with (
         fresh_shop(postgres_server) as shop,
         tempfile.TemporaryDirectory(dir="/tmp") as folder,
     ):
         bring(shop)
-        with serving(shop, Path(folder), module=module, more={"SMOKE_TOKEN": SMOKE}) as desk:
+        with serving(shop, Path(folder), program=program, more={"SMOKE_TOKEN": SMOKE}) as desk:
             desk.step()
             desk.users("done", 1, 3)
             found = fuzz(desk.sockets / "http.sock", bearer=CALLERS[who])
