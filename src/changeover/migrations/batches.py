@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import postgast
 
 from changeover.errors import InvalidInput
-from changeover.migrations import coexistence
 from changeover.migrations.records import Batch, Relation
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def _declaration(text: str, path: Path) -> Batch | None:
     for line in text.splitlines():
         if line.strip() and not line.startswith("--"):
             return None
-        if (found := DECLARATION.fullmatch(line.rstrip())) and found["word"] != coexistence.WORD:
+        if found := DECLARATION.fullmatch(line.rstrip()):
             break
     else:
         return None

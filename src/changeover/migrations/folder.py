@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from changeover.errors import InvalidInput
 from changeover.migrations import coexist_file, statements
 from changeover.migrations.batches import batch_of
-from changeover.migrations.coexistence import reason_of
 from changeover.migrations.records import PHASES, Migration, MigrationFolder, Phase, Statement
 
 if TYPE_CHECKING:
@@ -75,7 +74,6 @@ def load_file(path: Path, release: str, phase: Phase) -> Migration:
     checks_path = path.with_suffix(".checks.yml")
     declared = _read(checks_path) if checks_path.exists() else None
     bare = _bare(path, content, release, phase)
-    coexist = _coexist(path.with_suffix(coexist_file.SUFFIX), phase)
     migration = dataclasses.replace(
         bare,
         number=int(parts["number"]),
@@ -85,9 +83,7 @@ def load_file(path: Path, release: str, phase: Phase) -> Migration:
         revert=_revert(path.with_suffix(".revert.sql")),
         checks=None if declared is None else _checks(checks_path, declared),
         sql_checksum=_digest(content) if declared else "",
-        coexist=coexist,
-        # Where something is tried, that counts, and nobody's word.
-        allows_old_writes="" if coexist else bare.allows_old_writes,
+        coexist=_coexist(path.with_suffix(coexist_file.SUFFIX), phase),
     )
     _check_one_transaction(migration)
     return migration
@@ -136,7 +132,6 @@ def _bare(path: Path, content: str, release: str, phase: Phase) -> Migration:
         verify=(),
         revert=(),
         batch=batch,
-        allows_old_writes=reason_of(content, path, phase),
     )
 
 

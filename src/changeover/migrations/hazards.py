@@ -67,9 +67,7 @@ def lint(migrations: Iterable[Migration]) -> tuple[Finding, ...]:
             continue
         place = (migration.id, statement.number)
         if place in forbidden:
-            said = migration.allows_old_writes
-            what = forbidden[place]
-            hazard = _allows(what, said) if said else _forbids(what, migration, unproved)
+            hazard = _forbids(forbidden[place], migration, unproved)
             found.append(_finding(hazard, migration, statement.line))
         elif place in taken:
             found.append(_finding(_takes(taken[place]), migration, statement.line))
@@ -129,15 +127,6 @@ def _forbids(what: str, migration: Migration, unproved: Mapping[str, tuple[str, 
         )
         hint = "have it write all that the old version writes there"
     return Hazard(rule="forbids-old-writes", severity=severity, message=message, hint=hint)
-
-
-def _allows(what: str, reason: str) -> Hazard:
-    return Hazard(
-        rule="forbids-old-writes",
-        severity="note",
-        message=f"{what} is said to leave the old version what it writes: {reason}",
-        hint="a rollback rests on it: try the old version's writes on the new schema",
-    )
 
 
 def _takes(what: str) -> Hazard:

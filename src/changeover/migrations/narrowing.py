@@ -29,13 +29,8 @@ HIDING = {"AT_EnableRowSecurity", "AT_ForceRowSecurity"}
 
 
 def of(migrations: Iterable[Migration]) -> frozenset[str]:
-    """Return the ids of the migrations of one release that forbid, before `contract`, what was allowed.
-
-    One whose author answers for the old version's writes is none of them.
-    """
-    return frozenset(
-        migration.id for migration, *_ in statements(migrations) if not migration.allows_old_writes
-    )
+    """Return the ids of the migrations of one release that forbid, before `contract`, what was allowed."""
+    return frozenset(migration.id for migration, *_ in statements(migrations))
 
 
 def statements(

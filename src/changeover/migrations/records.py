@@ -169,7 +169,6 @@ class Migration:
         batch: How it is cut into batches, when it declares that.
         checks: What must hold of the data; None when there is no such file.
         sql_checksum: sha256 of the file's bytes alone; empty when that is ``checksum``.
-        allows_old_writes: Why the old version writes as before, where its author answers for that.
         coexist: What the old version runs, to be tried before and after it; empty when there is no such
             file.
     """
@@ -186,7 +185,6 @@ class Migration:
     batch: Batch | None = None
     checks: Checks | None = None
     sql_checksum: str = ""
-    allows_old_writes: str = ""
     coexist: tuple[Statement, ...] = ()
 
     @property

@@ -114,7 +114,6 @@ def situation(
         afterwards=verdict.judge(due.contract) if due.contract else None,
         warnings=(
             *_warnings(release, before),
-            *old_version.answered_for(due.migrations),
             *tasks_declared.passed_over(releases, release.version, version),
         ),
         strategy=moving.strategy(run, before, said.values()),

@@ -14,7 +14,7 @@ from changeover.migrations import coexist_file
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from contextlib import AbstractContextManager
 
     from changeover.database import Database
@@ -176,13 +176,6 @@ def told(
         for each in migrations
         if each.coexist
     )
-
-
-def answered_for(pending: Sequence[Migration]) -> Iterator[str]:
-    """Give a line for each migration whose author answers for the old version's writes."""
-    for migration in pending:
-        if migration.allows_old_writes:
-            yield f"{migration.id} is said to leave the old version what it writes: {migration.allows_old_writes}"
 
 
 def _words(migration: Migration, found: migrate.Coexisting | None, now: dt.datetime) -> str:

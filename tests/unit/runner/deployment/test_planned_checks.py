@@ -7,7 +7,6 @@ from changeover.migrations.folder import load
 from changeover.plan import order
 from changeover.plan.situation import Situation, Target
 from changeover.runner.deployment import forecast, stages
-from changeover.runner.rehearse import old_version
 from changeover.verdict import Verdict
 
 NOX_API = Path(__file__).parents[4] / "apps" / "nox-api" / "releases"
@@ -19,16 +18,6 @@ TARGET = Target(
     guide={},
     drain_seconds=20,
 )
-
-
-def test_a_plan_tells_what_somebody_answers_for(tmp_path: Path) -> None:
-    (tmp_path / "expand").mkdir()
-    said = "-- changeover: allows-old-writes nobody is shut out\nALTER TABLE a ENABLE ROW LEVEL SECURITY"
-    (tmp_path / "expand" / "001_a.sql").write_text(said)
-
-    assert list(old_version.answered_for(load(tmp_path, "8.0.0").migrations)) == [
-        "8.0.0/expand/001_a is said to leave the old version what it writes: nobody is shut out"
-    ]
 
 
 def test_a_plan_tells_what_the_data_will_be_held_to() -> None:
