@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 MOST_MIGRATIONS = 10
 MOST_RETRIES = 10
@@ -76,7 +76,25 @@ def read(body: bytes) -> tuple[list[Wish], bool]:
         raise Unfit("Batch size too large", max=MOST_MIGRATIONS, received=len(asked))
     if not asked:
         raise Unfit("Validation failed", errors=["the batch is empty"])
-    return [_wish(each, f"[{place}]: ") for place, each in enumerate(asked)], True
+    wishes = [_wish(each, f"[{place}]: ") for place, each in enumerate(asked)]
+    if errors := _unforeseeable(wishes):
+        raise Unfit("Validation failed", errors=errors)
+    return wishes, True
+
+
+def _unforeseeable(wishes: Sequence[Wish]) -> list[str]:
+    """Tell which dry runs come after another of their step: it has left nothing to judge them by."""
+    foreseen: set[str] = set()
+    found = []
+    for place, wish in enumerate(wishes):
+        if wish.dry_run and wish.step in foreseen:
+            found.append(
+                f"[{place}]: {wish.step} has another dry run before it in this batch, which leaves nothing"
+                " behind: ask for one of them at a time"
+            )
+        elif wish.dry_run:
+            foreseen.add(wish.step)
+    return found
 
 
 def _wish(asked: object, where: str) -> Wish:

@@ -168,6 +168,22 @@ def test_a_whole_batch(guide: Desk) -> None:
     assert body["summary"] == {"total": 2, "successful": 2, "failed": 0}
 
 
+@pytest.mark.parametrize("second", [(1, 3), (2, 3)])
+def test_a_dry_run_is_not_judged_by_one_before_it(guide: Desk, second: tuple[int, int]) -> None:
+    before = guide.rows()
+    batch = [
+        {"stepId": "payments", "fromVersion": old, "toVersion": new, "dryRun": True}
+        for old, new in ((1, 2), second)
+    ]
+
+    answer = guide.ask("POST", MIGRATE, batch)
+
+    assert (answer.status, answer.body["error"]) == (400, "Validation failed")
+    (error,) = answer.body["errors"]
+    assert error.startswith("[1]: payments has another dry run before it in this batch")
+    assert guide.rows() == before
+
+
 @pytest.mark.parametrize(
     ("body", "status", "answer"),
     [
