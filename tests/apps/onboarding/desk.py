@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import hashlib
 import hmac
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.apps.python_app import packages
 from tests.postgres.own_server import connect
 
 from changeover.agent.colour.unix_connection import UnixConnection
@@ -35,24 +34,6 @@ SECRET = "a secret of tests, of 32 letters"
 UP_SECONDS = 60
 # A million users on a machine that is busy.
 ANSWER_SECONDS = 300
-
-
-def packages() -> Path:
-    """Return the Python that has what the app's lock pins; it is made once for a lock."""
-    lock = (APP / "requirements.lock").read_bytes()
-    place = ROOT / "build" / f"onboarding-{hashlib.sha256(lock).hexdigest()[:12]}"
-    python = place / "bin" / "python"
-    place.parent.mkdir(exist_ok=True)
-    # Tests run beside each other: one of them makes it.
-    with place.with_suffix(".lock").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        if (place / "whole").exists():
-            return python
-        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
-        words = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes"]
-        subprocess.run([python, *words, "-r", APP / "requirements.lock"], check=True)
-        (place / "whole").touch()
-    return python
 
 
 def token(user: str = "ann", role: str = "admin", *, secret: str = SECRET, **more: object) -> str:
@@ -184,7 +165,7 @@ def serving(
     log = sockets / "log"
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            [packages(), "-m", program],
+            [packages(APP), "-m", program],
             cwd=APP,
             env=environment,
             stdout=stream,

@@ -8,8 +8,9 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.apps.python_app import packages
 
-from .desk import APP, packages
+from .desk import APP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,7 @@ def typed(
         "TASK_ASKED_BY": "ann@desk",
     }
     done = subprocess.run(
-        [packages(), "-m", "administration.by_hand", *words],
+        [packages(APP), "-m", "administration.by_hand", *words],
         cwd=APP,
         env={**known, **(environment or {})},
         capture_output=True,

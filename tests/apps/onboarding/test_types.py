@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 
-from .desk import APP, packages
+from tests.apps.python_app import packages
+
+from .desk import APP
 
 
 def test_its_code_is_typed() -> None:
@@ -13,7 +15,7 @@ def test_its_code_is_typed() -> None:
     modules = ["-p", "onboarding", "-p", "administration"]
 
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", *words, packages(), *modules],
+        [sys.executable, "-m", "mypy", *words, packages(APP), *modules],
         cwd=APP,
         env={**os.environ, "MYPYPATH": "."},
         capture_output=True,
