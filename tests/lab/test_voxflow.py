@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .beside import BESIDE
 from .live import CHECKOUT, User, make_root
 from .voxflow import (
     AGENTS,
     ANN,
-    BESIDE,
     GIVE,
     LEGACY,
     Voxflow,

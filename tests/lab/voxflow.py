@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
-import shlex
 import signal
 import subprocess
 import sys
@@ -15,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from changeover.drill.moves import moves_of
 from changeover.lab.inventory_files import substituted
-from changeover.lab.vault import KEPT
 from changeover.load import history
 from changeover.load.judgement import judge
 
+from .beside import BESIDE, HOST, AppBeside
 from .live import CHECKOUT, CONDITION
 from .voxflow_clients import AGENTS_PATH, NAME, READY_SECONDS, until
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from .live import Event, User
 
-APP, BESIDE, HOST = "voxflow", "nox-api", "host1"
+APP = "voxflow"
 SMOKE = "smoke@voxflow.invalid"
 LOAD, ANN = "load@legacy.test", "ann@legacy.test"
 LEGACY = (LOAD, ANN)
@@ -62,36 +61,10 @@ def bring(user: User) -> None:
     user.edit_vault(lambda _: None)
 
 
-@dataclass(frozen=True)
-class Voxflow:
-    """The app on the lab.
+class Voxflow(AppBeside):
+    """The app on the lab."""
 
-    Args:
-        user: Who moves it.
-        folder: Where loads are recorded.
-    """
-
-    user: User
-    folder: Path
-
-    def run(self, *words: str, status: int = 0) -> list[Event]:
-        done = self.user.run(*words, "--app", APP, "--json")
-        assert done.returncode == status, done.stdout + done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    def error(self, *words: str, status: int) -> Event:
-        return self.run(*words, status=status)[-1]
-
-    def live(self) -> str:
-        told = self.run("status")
-        colour: str = next(each for each in told if each["type"] == "host")["live"]
-        return colour
-
-    def sql(self, statement: str, **values: object) -> str:
-        """Return what psql prints; ``:'name'`` stands for a value."""
-        given = " ".join(shlex.quote(f"--set={name}={value}") for name, value in values.items())
-        command = f"cd / && runuser -u postgres -- psql -XAtq -d {APP} {given}"
-        return self.user.lab.ssh(HOST, command, told=statement)
+    app = APP
 
     def condition(self) -> list[str]:
         """Return what `status` tells, and a line for every file, unit, column and ledger row."""
@@ -100,16 +73,9 @@ class Voxflow:
         return [*map(json.dumps, told), *self.user.lab.ssh(HOST, here).splitlines()]
 
     @property
-    def address(self) -> str:
-        address: str = self.user.lab.hosts[HOST]["address"]
-        return address
-
-    @property
     def password(self) -> str:
         """The password of the account of smoke checks, and of those that were made from it."""
-        drawn = json.loads((self.user.lab.identity.state / KEPT).read_text())
-        password: str = drawn["changeover_secrets"][APP]["SMOKE_PASSWORD"]
-        return password
+        return self.secret("SMOKE_PASSWORD")
 
     def seed(self) -> None:
         """Make legacy accounts, and what they had made before."""
