@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from changeover.cli.next_command import naming
 from changeover.cli.output import Output
 from changeover.errors import InvalidInput
 from changeover.policy import absence
@@ -86,7 +87,10 @@ def open_desk(env: str, app: str | None, *, json_lines: bool, about_hosts: bool 
     for secret in environment.all_secrets():
         output.redactor.add(secret)
     named = environment.apps[0] if about_hosts and app is None else app
-    return Desk(root=root, environment=environment, app=choose(environment, named), output=output)
+    chosen = choose(environment, named)
+    if len(environment.apps) > 1:
+        output.complete = naming(environment.name, chosen)
+    return Desk(root=root, environment=environment, app=chosen, output=output)
 
 
 def choose(environment: Environment, app: str | None) -> str:

@@ -17,6 +17,7 @@ from changeover.errors import Failed, InvalidInput
 from changeover.secret import Redactor, in_texts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from typing import TextIO
 
@@ -51,11 +52,13 @@ class Output:
     Args:
         json_lines: Print one JSON object a line on stdout, the first one with the version.
         redactor: Takes known secrets out of everything that is printed.
+        complete: Makes whole what is printed of commands to type.
         started: Whether the version line of the stream was printed already.
     """
 
     json_lines: bool = False
     redactor: Redactor = field(default_factory=Redactor)
+    complete: Callable[[str], str] = str
     started: bool = False
     _begun: dict[str, float] = field(default_factory=dict)
     _writing: threading.RLock = field(default_factory=threading.RLock)
@@ -157,7 +160,7 @@ class Output:
                 version = {"type": "version", "changeover": __version__, "format": 1}
                 self._put(sys.stdout, json.dumps(version))
             plain = json.loads(json.dumps(event, default=str))
-            self._put(sys.stdout, json.dumps(in_texts(plain, self.redactor)))
+            self._put(sys.stdout, json.dumps(in_texts(plain, self._shown)))
             self._ended = "exit" in event
 
     def _result(self, text: str) -> None:
@@ -167,7 +170,10 @@ class Output:
             self._unwritten = error
 
     def _write(self, stream: TextIO, text: str) -> OSError | None:
-        return self._put(stream, self.redactor(text))
+        return self._put(stream, self._shown(text))
+
+    def _shown(self, text: str) -> str:
+        return self.complete(self.redactor(text))
 
     def _put(self, stream: TextIO, clean: str) -> OSError | None:
         with self._writing:

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from changeover.cli import desk
+from changeover.cli.output import Output
+from changeover.errors import InvalidInput
 from changeover.remote import line
+from changeover.secret import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,3 +52,16 @@ def test_what_is_about_hosts_asks_for_no_app(
     assert desk.open_desk("demo", None, json_lines=True, about_hosts=True).app == "hello"
     with pytest.raises(desk.AppUnclear, match="has several apps: hello, other"):
         desk.open_desk("demo", None, json_lines=True)
+
+
+def test_commands_that_are_named_next_name_the_app_where_there_are_several(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.edit(project.variables, "changeover_apps: [hello]", "changeover_apps: [hello, other]")
+    monkeypatch.setenv("CHANGEOVER_ROOT", str(project.root))
+    monkeypatch.setattr(desk, "_OUTPUT", Output(redactor=Redactor()))
+    opened = desk.open_desk("demo", "hello", json_lines=False)
+
+    opened.output.error(InvalidInput("interrupted", hint="changeover resume --env demo goes on"))
+
+    assert "next:  changeover resume --env demo --app hello goes on" in capsys.readouterr().err
