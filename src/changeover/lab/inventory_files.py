@@ -75,8 +75,16 @@ def write_inventory(
 
 def apps_of(lab: Identity, state: LabState) -> tuple[str, ...]:
     """Return the apps that a lab has: those that it was asked to have, else those of its files."""
-    if state.apps:
-        return state.apps
+    return state.apps or _tracked_apps(lab)
+
+
+def asked_for(lab: Identity, apps: Iterable[str]) -> tuple[str, ...]:
+    """Return the apps that a lab was asked to have, each once; none where its files name the same."""
+    once = tuple(dict.fromkeys(apps))
+    return () if once == _tracked_apps(lab) else once
+
+
+def _tracked_apps(lab: Identity) -> tuple[str, ...]:
     document = yaml.safe_load((lab.tracked / "group_vars/all/apps.yml").read_text())
     return tuple(document["changeover_apps"])
 

@@ -75,7 +75,7 @@ def up(
         old = load(lab.state)
         topology = read_topology(lab.tracked, topology_name or (old.topology if old else DEFAULT))
         state = _connect(lab, old, topology)
-        state.apps = tuple(dict.fromkeys(apps)) or state.apps
+        state.apps = inventory_files.asked_for(lab, apps) if apps else state.apps
         root, packages = _build(lab, progress)
         _prepare(lab, state, topology, root.name)
         wanted = [state.hosts[host.name] for host in topology.hosts]

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from changeover.inventory import load
 from changeover.lab.companions import CompanionFailed, read_companions
 from changeover.lab.identity import identify
-from changeover.lab.inventory_files import make_keys, write_inventory
+from changeover.lab.inventory_files import asked_for, make_keys, write_inventory
 from changeover.lab.lifecycle import LabAppUnknown, up
 from changeover.lab.state import HostState, LabState
 from changeover.lab.topology import TopologyUnknown, read_topology
@@ -136,6 +136,16 @@ def test_a_lab_has_the_apps_of_its_files_unless_it_was_asked_for_others(
         "onboarding.lab.test",
         "voxflow.lab.test",
     )
+
+
+def test_a_lab_that_is_asked_for_the_apps_of_its_files_goes_on_following_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CHANGEOVER_LAB", "paper")
+    lab = identify(CHECKOUT)
+
+    assert asked_for(lab, ["nox-api", "nox-api"]) == ()
+    assert asked_for(lab, ["nox-api", "voxflow", "nox-api"]) == ("nox-api", "voxflow")
 
 
 def test_an_app_that_a_lab_has_not_leaves_no_secret_in_it() -> None:

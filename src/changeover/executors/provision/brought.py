@@ -48,5 +48,8 @@ def require_certificate(environment: Environment) -> None:
 
 
 def _names(environment: Environment) -> Iterator[str]:
-    for found in environment.variables["changeover_public_names"].values():
+    """Return the names of the environment's apps: others may be named that do not live there."""
+    names = environment.variables["changeover_public_names"]
+    for app in environment.apps:
+        found = names.get(app, ())
         yield from [found] if isinstance(found, str) else found

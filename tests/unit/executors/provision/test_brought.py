@@ -71,11 +71,16 @@ SITE = Holder.make(NAME, BETWEEN)
 @pytest.fixture
 def environment(tmp_path: Path) -> Environment:
     """Return the example environment, whose chain and key lie in the root's ``tls``."""
+    return inventory.load("example", root=example(tmp_path))
+
+
+def example(tmp_path: Path, **variables: object) -> Path:
+    """Make a project of the example environment with a certificate, and return its root."""
     for name in ("playbooks", "roles", "templates", "apps", "ansible.cfg", "pyproject.toml"):
         (tmp_path / name).symlink_to(CHECKOUT / name)
-    example = tmp_path / "inventories/example"
-    shutil.copytree(CHECKOUT / "inventories/example", example)
-    settings = example / "group_vars/all/main.yml"
+    directory = tmp_path / "inventories/example"
+    shutil.copytree(CHECKOUT / "inventories/example", directory)
+    settings = directory / "group_vars/all/main.yml"
     document = yaml.safe_load(settings.read_text())
     (tmp_path / "tls").mkdir()
     document["changeover_tls"] = {
@@ -84,9 +89,9 @@ def environment(tmp_path: Path) -> Environment:
         "key": "tls/key.pem",
         "ca_certificate": "tls/root.pem",
     }
-    settings.write_text(yaml.safe_dump(document))
+    settings.write_text(yaml.safe_dump(document | variables))
     bring(tmp_path, SITE.pem + BETWEEN.pem, SITE.private)
-    return inventory.load("example", root=tmp_path)
+    return tmp_path
 
 
 def bring(root: Path, chain: bytes, key: bytes, authority: Holder = ROOT) -> None:
@@ -97,6 +102,12 @@ def bring(root: Path, chain: bytes, key: bytes, authority: Holder = ROOT) -> Non
 
 def test_a_whole_chain_of_a_trusted_authority_is_accepted(environment: Environment) -> None:
     require_certificate(environment)
+
+
+def test_a_name_of_an_app_that_does_not_live_here_needs_no_certificate(tmp_path: Path) -> None:
+    root = example(tmp_path, changeover_public_names={"nox-api": NAME, "other": "other.example"})
+
+    require_certificate(inventory.load("example", root=root))
 
 
 EXPIRED = Holder.make(NAME, BETWEEN, days=-1, begun=90)
