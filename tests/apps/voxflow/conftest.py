@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,6 +9,7 @@ from tests.postgres.own_server import fresh_shop, running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.postgres.own_server import Server, Shop
 
@@ -19,9 +21,16 @@ def postgres_server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def cache() -> Iterator[str]:
-    with redis_server() as address:
-        yield address
+def cache_server() -> Iterator[Path]:
+    with redis_server() as socket:
+        yield socket
+
+
+@pytest.fixture
+def cache(cache_server: Path) -> str:
+    """Give the address of a Redis that has counted nobody yet: the limits of accounts are in it."""
+    subprocess.run(["redis-cli", "-s", cache_server, "FLUSHALL"], check=True, capture_output=True)
+    return f"unix://voxflow:cache-word@{cache_server}"
 
 
 @pytest.fixture

@@ -108,8 +108,8 @@ def _run(shop: Shop, text: str) -> None:
 
 
 @contextlib.contextmanager
-def redis_server() -> Iterator[str]:
-    """Run a Redis that lets VoxFlow in as hosts do, and give its address."""
+def redis_server() -> Iterator[Path]:
+    """Run a Redis that lets VoxFlow in as hosts do, and give its socket."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         socket = Path(folder) / "redis.sock"
         rights = "voxflow on >cache-word ~voxflow:* &voxflow:* +@all -@admin -@dangerous +info"
@@ -133,7 +133,7 @@ def redis_server() -> Iterator[str]:
                 if socket.exists():
                     break
                 time.sleep(0.05)
-            yield f"unix://voxflow:cache-word@{socket}"
+            yield socket
         finally:
             process.terminate()
             process.wait(UP_SECONDS)
