@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from changeover.cli.next_command import naming
@@ -12,7 +12,7 @@ from changeover.policy import absence
 from changeover.secret import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from changeover.inventory import Environment
@@ -91,6 +91,25 @@ def open_desk(env: str, app: str | None, *, json_lines: bool, about_hosts: bool 
     if len(environment.apps) > 1:
         output.complete = naming(environment.name, chosen)
     return Desk(root=root, environment=environment, app=chosen, output=output)
+
+
+def open_desks(env: str, app: str | None, *, json_lines: bool) -> Iterator[Desk]:
+    """Give the desk of the app that was named, else of every app, one after the other.
+
+    Where there are several, what is told of one begins with its name.
+
+    Raises:
+        InvalidInput: The environment cannot be read, or has no such app.
+    """
+    opened = open_desk(env, app, json_lines=json_lines, about_hosts=True)
+    apps = opened.environment.apps
+    if app is not None or len(apps) == 1:
+        yield opened
+        return
+    for each in apps:
+        opened.output.complete = naming(opened.environment.name, each)
+        opened.output.data({"type": "app", "app": each}, f"{each}:")
+        yield replace(opened, app=each)
 
 
 def choose(environment: Environment, app: str | None) -> str:

@@ -13,6 +13,9 @@ Env = Annotated[
 App = Annotated[
     str | None, typer.Option("--app", help="The app; needed where the environment has several.")
 ]
+AppOrAll = Annotated[
+    str | None, typer.Option("--app", help="The app; every app of the environment, if none.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line on stdout.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where there is no terminal.")]
 Junit = Annotated[

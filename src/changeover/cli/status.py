@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from changeover.cli import options
-from changeover.cli.desk import context_of, open_desk
+from changeover.cli.desk import context_of, open_desk, open_desks
 from changeover.counts import counted
+
+if TYPE_CHECKING:
+    from changeover.cli.desk import Desk
+    from changeover.errors import ChangeoverError
 
 audit = typer.Typer(no_args_is_help=True, help="Check the journals.")
 
 
 def status(
     env: options.Env = options.DEFAULT_ENVIRONMENT,
-    app: options.App = None,
+    app: options.AppOrAll = None,
     *,
     json: options.Json = False,
 ) -> None:
-    """Show what is live, warm and locked on every host, the bake window, and the way back."""
+    """Show what is live, warm and locked on every host, the bake window, and the way back.
+
+    Of every app of the environment, where none is named.
+    """
+    failures = [_told(desk) for desk in open_desks(env, app, json_lines=json)]
+    for failure in filter(None, failures):
+        raise failure
+
+
+def _told(desk: Desk) -> ChangeoverError | None:
+    """Tell one app's, and return why a host gave no answer."""
     from changeover.runner import outlook  # noqa: PLC0415 - hosts are asked only by this verb
     from changeover.runner.backups import archive  # noqa: PLC0415 - hosts are asked only by this verb
     from changeover.runner.fleet import away, survey  # noqa: PLC0415 - hosts are asked only by this verb
     from changeover.runner.lease import holder  # noqa: PLC0415 - hosts are asked only by this verb
 
-    desk = open_desk(env, app, json_lines=json)
     states, seen = survey.status(desk.environment, desk.app, desk.output.event)
     for line in states.values():
         desk.output.data(line.as_json(), line.as_text())
@@ -39,8 +52,7 @@ def status(
     for warned in archive.warned(desk.environment, desk.app):
         says = f"{warned.says}: {warned.command.replace('{env}', desk.environment.name)}"
         desk.output.data({"type": "archive-warning", "about": warned.about, "says": says}, says)
-    if seen.failure is not None:
-        raise seen.failure
+    return seen.failure
 
 
 def history(

@@ -65,3 +65,23 @@ def test_commands_that_are_named_next_name_the_app_where_there_are_several(
     opened.output.error(InvalidInput("interrupted", hint="changeover resume --env demo goes on"))
 
     assert "next:  changeover resume --env demo --app hello goes on" in capsys.readouterr().err
+
+
+def test_what_tells_of_every_app_names_each_and_its_commands(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.edit(project.variables, "changeover_apps: [hello]", "changeover_apps: [hello, other]")
+    monkeypatch.setenv("CHANGEOVER_ROOT", str(project.root))
+    monkeypatch.setattr(desk, "_OUTPUT", Output(redactor=Redactor()))
+
+    for opened in desk.open_desks("demo", None, json_lines=False):
+        opened.output.data({}, f"changeover rollback --env demo to what {opened.app} was")
+
+    assert capsys.readouterr().out.splitlines() == [
+        "hello:",
+        "changeover rollback --env demo --app hello to what hello was",
+        "other:",
+        "changeover rollback --env demo --app other to what other was",
+    ]
+    assert [one.app for one in desk.open_desks("demo", "other", json_lines=False)] == ["other"]
+    assert capsys.readouterr().out == ""
