@@ -64,17 +64,28 @@ class Answer:
     body: Any
 
 
+@dataclass(frozen=True)
+class Running:
+    """A process that serves, and where it is asked."""
+
+    process: int
+    socket: Path
+    log: Path
+
+
 def ask(
     socket: Path,
     method: str,
     path: str,
     body: object = None,
     headers: Mapping[str, str] | None = None,
+    *,
+    seconds: float = ANSWER_SECONDS,
 ) -> Answer:
     """Ask an app on its unix socket; a body that is not bytes is sent as JSON."""
     sent = body if isinstance(body, bytes | None) else json.dumps(body).encode()
     kind = {"Content-Type": "application/json"} if sent is not None else {}
-    connection = UnixConnection(socket, ANSWER_SECONDS)
+    connection = UnixConnection(socket, seconds)
     with contextlib.closing(connection):
         connection.request(method, path, sent, kind | dict(headers or {}))
         found = connection.getresponse()
@@ -86,8 +97,8 @@ def ask(
 @contextlib.contextmanager
 def running(
     app: Path, module: str, sockets: Path, environment: Mapping[str, str]
-) -> Iterator[Path]:
-    """Run a module of an app, give its socket and end it by SIGTERM."""
+) -> Iterator[Running]:
+    """Run a module of an app, and end it by SIGTERM where it was not killed."""
     log = sockets / "log"
     with log.open("ab") as stream:
         process = subprocess.Popen(
@@ -99,11 +110,11 @@ def running(
         )
         try:
             _wait(process, sockets / "http.sock", log)
-            yield sockets / "http.sock"
+            yield Running(process.pid, sockets / "http.sock", log)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(UP_SECONDS)
-    assert process.returncode == 0, log.read_text()
+    assert process.returncode in (0, -signal.SIGKILL), log.read_text()
 
 
 def _wait(process: subprocess.Popen[bytes], path: Path, log: Path) -> None:

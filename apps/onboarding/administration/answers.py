@@ -164,9 +164,7 @@ def _kind(error: BaseException) -> str:
 
 def _single(done: Done) -> tuple[int, Body]:
     if done.outcome is None:
-        body = _said(done.why)
-        refused = done.why.status == BAD_REQUEST
-        return done.why.status, body if refused else {**body, "warnings": []}
+        return done.why.status, _said(done.why)
     wish, outcome = done.wish, done.outcome
     lines = [
         "Migration completed successfully:",
@@ -219,5 +217,7 @@ def _batch(wishes: Sequence[Wish], done: Sequence[Done]) -> tuple[int, Body]:
 
 
 def _said(why: Failure) -> Body:
-    said = "Validation failed" if why.status == BAD_REQUEST else "Migration failed"
-    return {"error": said, "errors": list(why.errors), "code": why.code}
+    told: Body = {"errors": list(why.errors), "code": why.code}
+    if why.status == BAD_REQUEST:
+        return {"error": "Validation failed", **told}
+    return {"error": "Migration failed", **told, "warnings": []}

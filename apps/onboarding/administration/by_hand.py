@@ -18,6 +18,7 @@ import psycopg
 from onboarding.settings import Settings
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from . import versions
 from . import wish as wishes
 from .answers import OK, Desk
 
@@ -85,6 +86,7 @@ def _done(pool: ConnectionPool, wish: Wish, *, absent: bool) -> int:
     )
     with pool.connection() as connection:
         before = _before(connection, wish)
+        differs = versions.differing(connection, wish) if before is not None else []
         there = connection.execute(
             "SELECT 1 FROM onboarding_steps WHERE step_id = %s LIMIT 1", [wish.step]
         ).fetchone()
@@ -93,7 +95,15 @@ def _done(pool: ConnectionPool, wish: Wish, *, absent: bool) -> int:
             [wish.step, wish.before],
         ).fetchone()
     if before is not None:
-        _tell({"success": True, "message": "It was done before", "result": before})
+        said = f"version {wish.after} has other values than asked for, which were left: {', '.join(differs)}"
+        warnings = [said] if differs else []
+        _tell(
+            {
+                "success": True,
+                "message": "It was done before",
+                "result": {**before, "warnings": warnings},
+            }
+        )
         return DONE
     if there is None and absent:
         said = f"There is no step {wish.step}: nothing to take along"

@@ -122,6 +122,12 @@ class BatchFailed(Unfit):
     code: str
 
 
+class BatchBroken(BatchFailed):
+    """A batch that was done up to the first migration that failed."""
+
+    warnings: list[str]
+
+
 class Refused(Unfit):
     """A migration that cannot be done as it is asked for."""
 
@@ -205,7 +211,7 @@ MIGRATE_ANSWERS = answers(
         200: Migrated | Batch,
         400: Failed | Unfit | Missing | TooMany | Refused | BatchFailed,
         403: Failed,
-        500: Broken | MigrationFailed | BatchFailed,
+        500: Broken | MigrationFailed | BatchBroken,
     }
 )
 VERSIONS_ANSWERS = answers({200: Versions, 400: Failed, 403: Failed, 404: StepNotFound})

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
-import hmac
-import json
-import os
-import signal
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.apps.python_app import packages
+from tests.apps.python_app import Answer, ask, running, signed
 from tests.postgres.own_server import connect
 
 from changeover.agent.colour.unix_connection import UnixConnection
@@ -31,33 +24,14 @@ APP = ROOT / "apps" / "onboarding"
 MIGRATE = "/api/admin/onboarding/migrate-version"
 STEPS = "/api/onboarding/steps"
 SECRET = "a secret of tests, of 32 letters"
-UP_SECONDS = 60
 # A million users on a machine that is busy.
 ANSWER_SECONDS = 300
 
 
 def token(user: str = "ann", role: str = "admin", *, secret: str = SECRET, **more: object) -> str:
     """Return a token; claims of ``None`` are left out."""
-    claims: dict[str, object] = {"sub": user, "role": role, "exp": int(time.time()) + 600, **more}
-    kept = {name: value for name, value in claims.items() if value is not None}
-    signed = b".".join(map(_part, ({"alg": "HS256", "typ": "JWT"}, kept)))
-    signature = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
-    return (signed + b"." + _encoded(signature)).decode()
-
-
-def _part(value: object) -> bytes:
-    return _encoded(json.dumps(value).encode())
-
-
-def _encoded(value: bytes) -> bytes:
-    return base64.urlsafe_b64encode(value).rstrip(b"=")
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: Any
+    claims = {"sub": user, "role": role, "exp": int(time.time()) + 600, **more}
+    return signed({name: value for name, value in claims.items() if value is not None}, secret)
 
 
 @dataclass(frozen=True)
@@ -73,15 +47,10 @@ class Desk:
         self, method: str, path: str, body: object = None, *, bearer: str | None = None
     ) -> Answer:
         """Ask as an administrator unless a token is given; ``""`` sends none."""
-        connection = UnixConnection(self.sockets / "http.sock", ANSWER_SECONDS)
         known = token() if bearer is None else bearer
         headers = {"Authorization": f"Bearer {known}"} if known else {}
-        sent = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        with contextlib.closing(connection):
-            connection.request(method, path, sent, headers)
-            found = connection.getresponse()
-            text = found.read()
-        return Answer(found.status, dict(found.headers), json.loads(text))
+        socket = self.sockets / "http.sock"
+        return ask(socket, method, path, body, headers, seconds=ANSWER_SECONDS)
 
     def migrate(self, **asked: object) -> Answer:
         return self.ask(
@@ -154,30 +123,14 @@ def serving(
     """
     place = shop.app
     environment = {
-        "PATH": os.environ["PATH"],
         "DATABASE_URL": f"postgresql://{place.user}:{place.password.reveal()}@{place.host}:{port or place.port}/{place.name}",
         "JWT_SECRET": SECRET,
-        "SOCKET_DIRECTORY": str(sockets),
         "RELEASE_VERSION": "2.0.0",
         "RELEASE_COLOUR": "2.0.0-00000000",
         **(more or {}),
     }
-    log = sockets / "log"
-    with log.open("ab") as stream:
-        process = subprocess.Popen(
-            [packages(APP), "-m", program],
-            cwd=APP,
-            env=environment,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            _wait(process, sockets / "http.sock", log)
-            yield Desk(shop, sockets, log, process.pid)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(UP_SECONDS)
-    assert process.returncode in (0, -signal.SIGKILL), log.read_text()
+    with running(APP, program, sockets, environment) as made:
+        yield Desk(shop, sockets, made.log, made.process)
 
 
 def scraped(desk: Desk) -> dict[str, float]:
@@ -188,13 +141,3 @@ def scraped(desk: Desk) -> dict[str, float]:
         lines = connection.getresponse().read().decode().splitlines()
     told = (line.rpartition(" ") for line in lines if not line.startswith("#"))
     return {name: float(value) for name, _, value in told}
-
-
-def _wait(process: subprocess.Popen[bytes], path: Path, log: Path) -> None:
-    for _ in range(UP_SECONDS * 20):
-        assert process.poll() is None, log.read_text()
-        with contextlib.suppress(OSError), contextlib.closing(UnixConnection(path, 1)) as attempt:
-            attempt.connect()
-            return
-        time.sleep(0.05)
-    raise AssertionError(log.read_text())

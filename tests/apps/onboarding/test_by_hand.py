@@ -103,6 +103,20 @@ def test_what_was_done_is_not_done_again_whoever_asks(step: Desk) -> None:
     assert step.rows() == before
 
 
+def test_what_was_done_with_other_values_is_said_and_left(step: Desk) -> None:
+    typed(step, *MOVE, '--data={"weight": 35}')
+    before = step.rows()
+
+    same, other = (typed(step, *MOVE, f'--data={{"weight": {kilos}}}') for kilos in (35, 36))
+
+    assert (same[0], same[1][-1]["result"]["warnings"]) == (0, [])
+    assert (other[0], other[1][-1]["result"]["warnings"]) == (
+        0,
+        ["version 2 has other values than asked for, which were left: weight"],
+    )
+    assert step.rows() == before
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.postgres.own_server import connect, fresh_shop
 
-from .desk import STEPS, bring, serving, token
+from .desk import MIGRATE, STEPS, bring, serving, token
 from .losing import losing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.apps.python_app import Answer
     from tests.postgres.own_server import Server
 
-    from .desk import Answer, Desk
+    from .desk import Desk
 
 pytestmark = pytest.mark.postgres
 USERS = 400
@@ -184,9 +185,12 @@ def test_what_does_not_pass_by_itself_is_not_tried_again(desk: Desk) -> None:
     desk.shop.rows(f"REVOKE INSERT ON outbox FROM {desk.shop.app.user}")
     before = desk.rows()
 
-    answer = desk.migrate()
+    wish = {"stepId": "payments", "fromVersion": 1, "toVersion": 2}
+    answers = [desk.ask("POST", MIGRATE, asked) for asked in (wish, [wish])]
 
-    assert (answer.status, answer.body["code"]) == (500, "DATABASE_ERROR")
+    for each in answers:
+        assert (each.status, each.body["code"]) == (500, "DATABASE_ERROR")
+        assert each.body["warnings"] == []
     assert "retried" not in desk.log.read_text()
     assert desk.rows() == before
 

@@ -164,6 +164,6 @@ def serving(version: str, shop: Shop, cache: str, **more: str) -> Iterator[Syste
     # the path of a socket may have 108 letters
     with (
         tempfile.TemporaryDirectory(dir="/tmp") as folder,
-        running(APP, MODULES[version], Path(folder), said) as socket,
+        running(APP, MODULES[version], Path(folder), said) as made,
     ):
-        yield System(version, shop, socket, Path(folder) / "log")
+        yield System(version, shop, made.socket, made.log)

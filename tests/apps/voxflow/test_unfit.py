@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from tests.postgres.own_server import Shop
 
+    from .system import System
+
 TEXTS = (
     "\0",
     "a\0b",
@@ -79,3 +81,13 @@ def test_nothing_unfit_is_a_failure_of_ours(shop: Shop, cache: str) -> None:
     assert [each for each in met if each[-1] >= 500] == []
     assert len(met) > 500
     assert "Traceback" not in log
+
+
+def test_a_body_that_cannot_be_read_is_refused_as_others_are(tenants: System) -> None:
+    answers = [
+        tenants.ask("POST", "/api/agents", body, bearer=tenants.register(f"{name}@example.test"))
+        for name, body in (("ann", b"\xff\xfe"), ("bob", b"{"), ("cid", b"[]"))
+    ]
+
+    told = [(each.status, each.body["success"], each.body["error"]["code"]) for each in answers]
+    assert told == [(400, False, "VALIDATION_ERROR")] * 3
