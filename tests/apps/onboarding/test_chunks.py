@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from tests.apps.python_app import Answer
 from tests.postgres.own_server import connect, fresh_shop
 
-from .desk import MIGRATE, STEPS, Answer, bring, serving, token
+from .desk import MIGRATE, STEPS, bring, serving, token
 from .losing import losing
 from .test_meanwhile import HELD, TRIES, WRONG, beside, waiter
 
