@@ -69,7 +69,7 @@ def _lines(name: str, task: Task) -> list[str]:
             *([f"from {each.minimum}"] if each.minimum is not None else []),
             *([f"to {each.maximum}"] if each.maximum is not None else []),
             *([f"matches {each.matches}"] if each.matches is not None else []),
-            *([f"else {each.default}"] if each.default is not None else []),
+            *([f"{each.default} unless set"] if each.default is not None else []),
         ]
         words = ", ".join([each.type, *bounds])
         lines.append(f"  {key}  {words}{f': {each.summary}' if each.summary else ''}")

@@ -66,6 +66,11 @@ def _before(states: Sequence[HostState], environment: str) -> str:
         return str(goals.pop())
     if removed := _removed(states):
         raise removed
+    if all(state.live is None for state in states):
+        raise NothingToGoBackTo(
+            "nothing is live, so there is nothing to go back from",
+            hint=f"changeover deploy VERSION --env {environment}",
+        )
     said = ", ".join(f"{state.host}: {state.previous or 'nothing'}" for state in states)
     raise NothingToGoBackTo(
         f"the hosts record no common version before this one ({said})",

@@ -90,3 +90,18 @@ def test_a_rollback_in_a_canary_that_was_cut_off_tells_who_is_on_the_new_version
 
     assert "25% of the clients are on 3.0.0 until abort" in error.message
     assert str(error.hint).startswith("changeover abort --env demo")
+
+
+def test_where_nothing_is_live_a_deployment_is_named_and_no_version_to_go_back_to(
+    desk: Desk,
+) -> None:
+    run = desk.run()
+    states = [
+        replace(state, live=None, previous=None, placed=(), history=())
+        for state in survey.look(run.fleet, run.app_hosts).apps
+    ]
+
+    error = failed(lambda: goal.choose(states, None, "demo"))
+
+    assert (error.exit_code, error.hint) == (2, "changeover deploy VERSION --env demo")
+    assert error.message == "nothing is live, so there is nothing to go back from"
