@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
+import requests
+import yaml
 from tests.apps.onboarding.desk import MIGRATE, STEPS, token
 
 from changeover.drill.moves import moves_of
@@ -65,13 +67,28 @@ class Onboarding(AppBeside):
         with contextlib.closing(Connection(self.address, NAME)) as connection:
             return put(connection, bearer, body, method, path)
 
-    def migrate(self, step: str, *, dry: bool, **changes: object) -> dict[str, int]:
-        """Have a step taken from its first version to the second one; return what was counted."""
-        wish = {"stepId": step, "fromVersion": 1, "toVersion": 2, "dryRun": dry}
-        answer = self.administer("POST", body={**wish, "newStepData": changes})
+    def migrate(
+        self, step: str, *, dry: bool, since: int = 1, chunk: int | None = None, **changes: object
+    ) -> dict[str, int]:
+        """Have a step taken from a version to the next one; return what was counted."""
+        wish = {"stepId": step, "fromVersion": since, "toVersion": since + 1, "dryRun": dry}
+        chunked = {} if chunk is None else {"chunkSize": chunk}
+        answer = self.administer("POST", body={**wish, **chunked, "newStepData": changes})
         assert answer.status == 200, answer
         counts = ("usersAffected", "progressCopied", "progressReset")
         return {name: answer.body["result"][name] for name in counts}
+
+    def heard(self) -> list[Event]:
+        """Return the events that the lab's analytics received, in the order in which they came."""
+        known = yaml.safe_load((self.user.inventory / "group_vars/all/lab.yml").read_text())
+        answer = requests.get(
+            known["changeover_settings"][self.app]["ANALYTICS_URL"],
+            headers={"Authorization": f"Bearer {self.secret('ANALYTICS_TOKEN')}"},
+            timeout=30,
+        )
+        assert answer.status_code == 200, answer.text
+        events: list[Event] = answer.json()["events"]
+        return events
 
     def seed(self) -> None:
         self.sql(SEED, busy=BUSY, quiet=QUIET)

@@ -11,6 +11,7 @@ from tests.apps.onboarding.desk import MIGRATE
 from .beside import BESIDE
 from .live import CHECKOUT, User
 from .onboarding import BUSY, QUIET, Onboarding, under_load
+from .voxflow_clients import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,6 +117,44 @@ def test_both_promises_hold_once_2_1_0_is_there(onboarding: Onboarding) -> None:
 
     assert load.judged() == ([], {"2.0.0", "2.1.0"})
     keeps_both_promises(onboarding)
+
+
+def test_users_lose_nothing_while_their_step_goes_chunk_by_chunk(onboarding: Onboarding) -> None:
+    with under_load(onboarding) as load:
+        moved = onboarding.migrate(BUSY, dry=False, since=2, chunk=100, weight=30)
+
+    assert load.judged() == ([], {"2.1.0"})
+    assert load.versions == {2, 3}
+    assert moved["usersAffected"] > 2 * 100
+    assert str(moved["usersAffected"]) == onboarding.sql(ROWS, step=BUSY, version=2)
+    assert onboarding.sql(PERCENTS, begin=load.begin) == "50"
+
+
+def test_whoever_analyses_hears_of_each_migration_once_and_in_its_order(
+    onboarding: Onboarding,
+) -> None:
+    until(lambda: onboarding.sql("SELECT count(*) FROM outbox") == "0", "events are not sent")
+
+    told = onboarding.heard()
+
+    assert len({each["id"] for each in told}) == len(told)
+    moved = {
+        step: [
+            (each["data"]["fromVersion"], each["data"]["usersAffected"])
+            for each in told
+            if each["type"] == "onboarding.step_migrated" and each["data"]["stepId"] == step
+        ]
+        for step in (BUSY, QUIET)
+    }
+    counted = {
+        step: [
+            (since, int(onboarding.sql(ROWS, step=step, version=since)))
+            for since in range(1, versions)
+        ]
+        for step, versions in ((BUSY, 3), (QUIET, 2))
+    }
+    assert moved == counted
+    assert "onboarding.percent_changed" in {each["type"] for each in told}
 
 
 def test_the_app_beside_it_serves_as_before(onboarding: Onboarding, beside: str) -> None:

@@ -23,6 +23,7 @@ from .voxflow_clients import AGENTS_PATH, Client
 
 if TYPE_CHECKING:
     from .conftest import Lab
+    from .live import Event
 
 pytestmark = pytest.mark.lab
 LEFT = ("nobody-asks-legacy-routes", "nobody-leaves-agents-behind")
@@ -31,6 +32,7 @@ USES = ("POST /api/agents: 2 clients, ", "GET /api/agents: 1 clients, ")
 BEFORE = "SELECT md5(string_agg(id || name || description || voice || created_at, ',' ORDER BY id)) FROM agents WHERE name LIKE 'before %'"
 UNOWNED = "SELECT count(*) FROM agents WHERE shared AND owner_id IS DISTINCT FROM 'admin'"
 SHARED = "SELECT count(*) FROM agents WHERE shared"
+BY_SECRET = "SELECT string_agg(provider || ' ' || key_id, ', ') FROM api_keys"
 PROVED = "SELECT bool_and(convalidated) FROM pg_constraint WHERE conname LIKE 'agents_own%'"
 
 
@@ -120,6 +122,38 @@ def test_what_goes_is_announced_while_both_kinds_of_clients_work(
     tenant.agents()
     told = [{"deprecation", "sunset"} & set(each.headers) for each in (ann, tenant)]
     assert told == [{"deprecation", "sunset"}, set()]
+
+
+def test_keys_of_tenants_go_to_a_new_secret_by_a_task_while_they_are_used(
+    voxflow: Voxflow, tenant: Client
+) -> None:
+    saved = tenant.ask("POST", "/api/api-keys", {"provider": "groq", "api_key": "gsk-of-tia"})
+    before = voxflow.sql(BY_SECRET)
+    voxflow.user.edit_vault(draw_another_secret)
+
+    with tenant.at_work():
+        voxflow.run("deploy", "2.1.0", "--yes")
+        foretold, done, again = (
+            next(
+                each
+                for each in voxflow.run("task", "run", "encrypt-keys", *words)
+                if each["type"] == "task-ended"
+            )
+            for words in (["--dry-run"], ["--set", "batch=10"], ["--set", "batch=11"])
+        )
+
+    assert (saved.status, before, voxflow.sql(BY_SECRET)) == (200, "groq 1", "groq 2")
+    assert foretold["answer"]["would_encrypt"] == done["answer"]["encrypted"] == 1
+    assert (again["answer"]["by_first"], again["answer"]["encrypted"]) == (1, 0)
+    assert tenant.failed == []
+    told = tenant.ask("GET", "/api/api-keys/status").body["data"]["groq"]
+    assert (told["configured"], told["is_active"]) == (True, True)
+
+
+def draw_another_secret(secrets: Event) -> None:
+    """Have a second secret encrypt from now on; the first one, which has no id, still decrypts."""
+    known = secrets["changeover_secrets"][Voxflow.app]
+    known["API_KEYS_SECRET"] = f"2:{'5c' * 32},1:{known['API_KEYS_SECRET']}"
 
 
 def test_the_version_without_them_is_refused_while_somebody_uses_them(voxflow: Voxflow) -> None:
