@@ -33,6 +33,7 @@ class MigrationFact:
         broken: Which of that the live rows break, where they were asked.
         coexists: Where it forbids writes alone, and a rehearsal of exactly this content ran what the old
             version writes on it: what was run, and as whom. The old code can run then all the same.
+        untried: Whether it has what the old version writes, and no rehearsal showed yet that this works.
     """
 
     id: str
@@ -46,6 +47,7 @@ class MigrationFact:
     holds: tuple[str, ...] = ()
     broken: str = ""
     coexists: str = ""
+    untried: bool = False
 
     @property
     def lasting(self) -> bool:
@@ -158,7 +160,8 @@ def undoing(lasting: Sequence[MigrationFact]) -> Verdict:
     if because:
         return Verdict(
             kind="restore",
-            because=f"{because}: the way back is the backup, and rows written since are lost",
+            because=f"{because}: the way back is the backup, and rows written since are lost"
+            + _hope(lasting),
         )
     names = ", ".join(fact.id for fact in lasting)
     moved = "; ".join(dict.fromkeys(fact.because for fact in lasting if fact.because))
@@ -168,6 +171,18 @@ def undoing(lasting: Sequence[MigrationFact]) -> Verdict:
         because=f"{names} {'is' if len(lasting) == 1 else 'are'} undone before users are sent back: "
         f"rehearsed, and nothing is lost{f', as long as no row breaks {holds}' if holds else ''}"
         f"{f'; but {moved}: {POSITIONS}' if moved else ''}",
+    )
+
+
+def _hope(lasting: Sequence[MigrationFact]) -> str:
+    """Say what a rehearsal may make of it; empty where it cannot help."""
+    barring = [fact for fact in lasting if fact.lasting]
+    if not all(fact.untried for fact in barring):
+        return ""
+    names = ", ".join(fact.id for fact in barring)
+    return (
+        f"; no rehearsal showed yet that the old version writes beside {names}: where it does, as each"
+        " deployment tries before users move, one rename goes back"
     )
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def shown(folders: Collection[MigrationFolder], known: Rehearsals) -> dict[str, str]:
     """Return by id what was run of the old version, and as whom, where it takes away that writes are forbidden.
 
-    What takes something away from the old version breaks it whatever it writes; and a table that is not
-    written to is not proved.
+    Empty words where no rehearsal showed that yet. What takes something away from the old version breaks it
+    whatever it writes, and a table that is not written to is not proved: neither is named.
     """
     digests = coexist_file.digests(folders)
     found: dict[str, str] = {}
@@ -27,6 +27,6 @@ def shown(folders: Collection[MigrationFolder], known: Rehearsals) -> dict[str, 
         for each in folder.migrations:
             if each.id in broken or unproved.get(each.id) != ():
                 continue
-            if proof := known.beside(each.id, digests[each.id]):
-                found[each.id] = f"{coexist_file.name(each)} as {proof.role}"
+            proof = known.beside(each.id, digests[each.id])
+            found[each.id] = f"{coexist_file.name(each)} as {proof.role}" if proof else ""
     return found

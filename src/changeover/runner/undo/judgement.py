@@ -185,8 +185,10 @@ def _for(fact: MigrationFact, release: str, between: Collection[str]) -> Migrati
     What was tried beside a release is the version right before it: one further back runs something else.
     """
     eldest = min(between, key=version_order, default=release)
-    shown = fact.coexists if release == eldest else ""
-    return replace(fact, lived_with=release not in between, coexists=shown)
+    lived_with = release not in between
+    if release != eldest:
+        return replace(fact, lived_with=lived_with, coexists="", untried=False)
+    return replace(fact, lived_with=lived_with)
 
 
 def _lost(row: MigrationRow) -> MigrationFact:
@@ -198,7 +200,11 @@ def of(folders: Collection[MigrationFolder], known: migrate.Rehearsals) -> list[
     """Return what a verdict has to know of each migration of these folders."""
     shown = coexisting.shown(folders, known)
     return [
-        replace(_fact(migration, breaking, takes, known), coexists=shown.get(migration.id, ""))
+        replace(
+            _fact(migration, breaking, takes, known),
+            coexists=shown.get(migration.id, ""),
+            untried=shown.get(migration.id) == "",
+        )
         for folder in folders
         for breaking in [hazards.breaking(folder.migrations)]
         for takes in [losses.forward(folder.migrations)]

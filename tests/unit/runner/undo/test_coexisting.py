@@ -84,6 +84,28 @@ def test_what_was_tried_is_no_longer_in_the_way_and_the_verdict_says_by_what(
         assert judged(known, folder).kind == "restore"
 
 
+def test_what_no_rehearsal_showed_yet_may_make_the_way_back_one_rename(tmp_path: Path) -> None:
+    folder = written(tmp_path / "a", FILES)
+    more = {"contract/001_c.sql": "DROP TABLE notes"}
+    hope = (
+        f"; no rehearsal showed yet that the old version writes beside {NAME}: where it does, as each"
+        " deployment tries before users move, one rename goes back"
+    )
+    nothing = Rehearsals(undone={}, measured={}, now=MOMENT)
+
+    told = [
+        judged(known, each).because.endswith(hope)
+        for known, each in (
+            (nothing, folder),
+            (proved(folder, works=False), folder),
+            (proved(folder), folder),
+            (nothing, written(tmp_path / "b", FILES | more)),
+        )
+    ]
+
+    assert told == [True, True, False, False]
+
+
 @pytest.mark.parametrize(
     "edited",
     [
