@@ -136,7 +136,7 @@ def test_keys_of_tenants_go_to_a_new_secret_by_a_task_while_they_are_used(
         foretold, done, again = (
             next(
                 each
-                for each in voxflow.run("task", "run", "encrypt-keys", *words)
+                for each in voxflow.run("task", "run", "encrypt-keys", "--yes", *words)
                 if each["type"] == "task-ended"
             )
             for words in (["--dry-run"], ["--set", "batch=10"], ["--set", "batch=11"])
