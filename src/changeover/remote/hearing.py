@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from changeover.remote import ssh
 from changeover.remote.failures import HostSilent
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def answered_within(seconds: float, channel: Any) -> Iterator[None]:  # noqa: AN
 
     Paramiko waits for the answer to a request for a program without a deadline of its own.
     """
-    timer = threading.Timer(seconds, channel.close)
+    timer = threading.Timer(seconds, ssh.dismiss, [channel])
     timer.daemon = True
     timer.start()
     try:

@@ -99,7 +99,7 @@ class Line:
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise self._broke_off(error) from error
         finally:
-            channel.close()
+            ssh.dismiss(channel)
 
     def _ear(self, report: Callable[[Event], None], give_up: float) -> hearing.Ear:
         return hearing.Ear(

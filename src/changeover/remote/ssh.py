@@ -108,6 +108,14 @@ def _answers(opened: Any) -> bool:  # noqa: ANN401 - fabric's
     return True
 
 
+def dismiss(channel: Any) -> None:  # noqa: ANN401 - paramiko's, untyped by fabric
+    """Close a channel; one whose connection is lost is closed already, whatever it had carried."""
+    import paramiko  # noqa: PLC0415
+
+    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        channel.close()
+
+
 def require_access(environment: Environment) -> None:
     """Raise unless the deploy key and the recorded host keys can be read on this machine.
 

@@ -140,7 +140,7 @@ class _Forwarder:
             for client, channel in self._open.items():
                 with contextlib.suppress(OSError):
                     client.shutdown(socket.SHUT_RDWR)
-                channel.close()
+                ssh.dismiss(channel)
         for thread in self._threads:
             thread.join(ssh.CONNECT_SECONDS)
 
@@ -152,7 +152,7 @@ def _outward(client: socket.socket, channel: Any) -> None:  # noqa: ANN401 - par
             channel.sendall(chunk)
         channel.shutdown_write()
         return
-    channel.close()
+    ssh.dismiss(channel)
 
 
 def _inward(client: socket.socket, channel: Any) -> None:  # noqa: ANN401 - paramiko's channel

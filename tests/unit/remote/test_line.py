@@ -54,6 +54,29 @@ def test_a_session_that_is_cut_within_a_line_is_lost(project: Project, cut: byte
             line.agent({"actions": [{}, {}]}, print)
 
 
+class LeavingSession(Session):
+    """A session whose connection is lost right after the last word."""
+
+    def close(self) -> None:
+        super().close()
+        raise EOFError
+
+
+def test_what_was_answered_counts_although_the_connection_is_lost_right_after(
+    project: Project,
+) -> None:
+    near, far = socket.socketpair()
+    line = CutLine(project.environment, project.environment.hosts[0])
+    line.session = LeavingSession(fileno=near.detach())
+    with far:
+        far.sendall(b'{"type": "done", "id": "switch"}\n')
+        far.shutdown(socket.SHUT_WR)
+
+        replies = line.agent({"actions": [{}]}, print)
+
+    assert [reply.id for reply in replies] == ["switch"]
+
+
 class DeadLine(Line):
     """A connection that opens no session any more."""
 

@@ -144,3 +144,27 @@ def test_a_client_that_resets_ends_its_own_connection_and_no_other() -> None:
         stays.settimeout(0)
         with stays, pytest.raises(BlockingIOError):
             stays.recv(1)
+
+
+class Lost(Channel):
+    """A channel whose connection is gone when it is to be closed."""
+
+    def close(self) -> None:
+        super().close()
+        raise EOFError
+
+
+def test_leaving_over_a_connection_that_is_lost_ends_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was carried is done: a deployment must not go red because of how its tunnel ends."""
+    died: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", died.append)
+    with far_side(Silence) as far:
+        with forwarding(lambda _client: Lost(far)) as near:
+            client = client_of(near)
+            assert client.recv(5) == b"hello"
+        with client:
+            assert client.recv(1) == b""
+
+    assert died == []
