@@ -252,16 +252,22 @@ def journals(directory: Path) -> Sequence[Path]:
     return sorted(directory.glob("*.jsonl")) if directory.exists() else []
 
 
-def find(directory: Path, deployment: str | None) -> Path:
-    """Return the journal of one deployment, or the newest one.
+def find(directory: Path, deployment: str | None, *, app: str) -> Path:
+    """Return the journal of one deployment, or the newest one of an app.
 
     Raises:
         DeploymentUnknown: There is none.
     """
-    found = [path for path in journals(directory) if deployment in {None, path.stem}]
-    if not found:
-        wanted = f"deployment {deployment}" if deployment else "any deployment"
-        raise DeploymentUnknown(
-            f"this controller has no journal of {wanted}", hint="changeover history"
-        )
-    return found[-1]
+    for path in reversed(journals(directory)):
+        if path.stem == deployment or (deployment is None and _app_of(path) == app):
+            return path
+    wanted = f"deployment {deployment}" if deployment else f"any deployment of {app}"
+    raise DeploymentUnknown(
+        f"this controller has no journal of {wanted}", hint="changeover history"
+    )
+
+
+def _app_of(path: Path) -> str | None:
+    """Return the app whose deployment a journal tells."""
+    told = (event["app"] for event in read(path) if "app" in event)
+    return next(told, None)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
@@ -39,6 +40,7 @@ http {{
 }}
 """
 SWITCHING = 101
+LOOKS = 200
 
 
 class Colour(BaseHTTPRequestHandler):
@@ -105,9 +107,13 @@ class Served:
         beside.symlink_to(target)
         beside.rename(self.root / "run" / name)
 
-    @property
-    def logged(self) -> list[str]:
-        lines = (self.root / "nox-api-canary.log").read_text().splitlines()
+    def logged(self, count: int) -> list[str]:
+        """Return the lines of the log; Nginx writes one after its client was answered."""
+        log = self.root / "nox-api-canary.log"
+        for _ in range(LOOKS):
+            if len(lines := log.read_text().splitlines()) >= count:
+                break
+            time.sleep(0.05)
         return [re.sub(r"^\S*/(\w+)/ (\d+) .*", r"\1 \2", line) for line in lines]
 
 
@@ -259,4 +265,4 @@ def test_the_log_tells_the_colours_apart_while_there_is_a_share(served: Served) 
     (served.root / "run/new/http.sock").unlink()
     served.ask(Cookie="nox_api_share=07")
 
-    assert served.logged == ["next 200", "current 200", "next 502"]
+    assert served.logged(3) == ["next 200", "current 200", "next 502"]

@@ -95,12 +95,17 @@ def test_a_secret_never_reaches_the_file_in_any_form(tmp_path: Path) -> None:
 
 
 def test_the_newest_journal_is_found_and_an_unknown_one_is_named(tmp_path: Path) -> None:
-    written(tmp_path / "20260101T000000-aaaaaa.jsonl")
-    written(tmp_path / "20260102T000000-bbbbbb.jsonl")
+    for number, app in enumerate(("shop", "cafe"), start=1):
+        path = tmp_path / f"2026010{number}T000000-aaaaaa.jsonl"
+        journal.Journal(path, Redactor([])).append({"type": "deployment-begin", "app": app})
+    newest, other = "20260102T000000-aaaaaa", "20260101T000000-aaaaaa"
 
-    assert journal.find(tmp_path, None).stem == "20260102T000000-bbbbbb"
-    with pytest.raises(journal.DeploymentUnknown, match="deployment nothing"):
-        journal.find(tmp_path, "nothing")
+    assert journal.find(tmp_path, None, app="cafe").stem == newest
+    assert journal.find(tmp_path, None, app="shop").stem == other
+    assert journal.find(tmp_path, other, app="cafe").stem == other
+    for asked, said in (("nothing", "deployment nothing"), (None, "any deployment of bar")):
+        with pytest.raises(journal.DeploymentUnknown, match=said):
+            journal.find(tmp_path, asked, app="bar")
 
 
 def test_a_journal_cut_at_any_byte_is_read_and_goes_on_whole(

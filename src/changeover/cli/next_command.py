@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROGRAM = "changeover "
+# They are about hosts, whatever apps these have.
+OF_NO_APP = frozenset({"provision", "drift", "lab"})
 
 
 def naming(environment: str, app: str) -> Callable[[str], str]:
@@ -24,7 +26,8 @@ def naming(environment: str, app: str) -> Callable[[str], str]:
         def named(found: re.Match[str]) -> str:
             begun = text[: found.start()].rpartition(PROGRAM)[2]
             behind = re.split(r"[,;\n]|changeover ", text[found.end() :], maxsplit=1)[0]
-            known = "--app" in f"{begun} {behind}"
+            verb = begun.partition(" ")[0]
+            known = verb in OF_NO_APP or "--app" in f"{begun} {behind}"
             return found[0] if known else f"{found[0]} --app {app}"
 
         return place.sub(named, text) if "--env " in text else text

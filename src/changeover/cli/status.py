@@ -90,8 +90,9 @@ def report(
     from changeover.runner.run import journal_directory  # noqa: PLC0415
 
     desk = open_desk(env, app, json_lines=json)
+    directory = journal_directory(desk.root, desk.environment)
     try:
-        path = journal.find(journal_directory(desk.root, desk.environment), deployment)
+        path = journal.find(directory, deployment, app=desk.app)
     except journal.DeploymentUnknown as error:
         error.hint = f"changeover history --env {desk.environment.name}"
         raise

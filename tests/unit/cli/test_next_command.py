@@ -19,6 +19,7 @@ from changeover.cli.next_command import naming
         ("changeover smoke --env /lab/inventory --app cafe, then look", None),
         ("changeover status --env /lab/inventory2", None),
         ("changeover status --env production", None),
+        ("changeover provision --env /lab/inventory --limit host1", None),
         ("nothing to type", None),
     ],
 )

@@ -18,7 +18,7 @@ def test_the_folder_of_the_page_is_made(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHANGEOVER_ROOT", str(project.root))
-    monkeypatch.setattr(journal, "find", lambda _directory, _deployment: tmp_path)
+    monkeypatch.setattr(journal, "find", lambda _directory, _deployment, *, app: tmp_path / app)
     monkeypatch.setattr(journal, "read", lambda _path: ())
     monkeypatch.setattr(report, "summarise", lambda _events: None)
     monkeypatch.setattr(report, "as_html", lambda _summary: "<p>told</p>")

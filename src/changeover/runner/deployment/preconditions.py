@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # How many rows stand in a finding's one line; its cause has more of them.
 SHOWN = 3
+MET = frozenset({"holds", "empty"})
 
 
 class PreconditionUnknown(InvalidInput):
@@ -100,13 +101,18 @@ def findings(
         for each in asked.preconditions:
             yield preflight.Finding.of(error, each.id)
         return
+    unmet = [each.precondition.id for each in answers if each.state not in MET]
+    waive = " ".join(f"--waive {each}" for each in unmet)
     for answer in answers:
-        yield _finding(answer, release, host.name, waived=answer.precondition.id in asked.waived)
+        waived = answer.precondition.id in asked.waived
+        yield _finding(answer, release, host.name, waive, waived=waived)
 
 
-def _finding(answer: Answer, release: Release, host: str, *, waived: bool) -> preflight.Finding:
+def _finding(
+    answer: Answer, release: Release, host: str, waive: str, *, waived: bool
+) -> preflight.Finding:
     asked = answer.precondition
-    if answer.state in {"holds", "empty"}:
+    if answer.state in MET:
         without = "; the database holds no rows" if answer.state == "empty" else ""
         return preflight.Finding(
             id=asked.id, status="ok", host=host, message=f"{asked.summary}{without}"
@@ -117,7 +123,7 @@ def _finding(answer: Answer, release: Release, host: str, *, waived: bool) -> pr
         status="warn" if waived else "red",
         host=host,
         message=f"waived: {message}" if waived else message,
-        next="" if waived else f"{hint}; --waive {asked.id} goes on all the same",
+        next="" if waived else f"{hint}; {waive} goes on all the same",
         cause="\n".join(_told(answer, len(answer.rows))) or None,
     )
 
