@@ -18,6 +18,8 @@ _PAIR = re.compile(
 )
 _JWT = re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*")
 _BEARER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
+# What an API names its errors by, as no provider writes the codes that it gives out.
+_ERROR = re.compile(r"[A-Z]+(_[A-Z]+)*")
 _HARMLESS = frozenset({"token_type", "expires_in", "refresh_expires_in"})
 
 
@@ -28,6 +30,8 @@ def masked(text: str) -> str:
 
     def hide(match: re.Match[str]) -> str:
         if match["key"].lower() in _HARMLESS or match["value"].startswith("[REDACTED"):
+            return match[0]
+        if _names_an_error(match["key"], match["value"]):
             return match[0]
         return f"{match['key']}{match['sign']}{REDACTED}"
 
@@ -40,11 +44,18 @@ def telling(where: str) -> bool:
     return any(name.lower() not in _HARMLESS and _KEY.search(name) for name in names)
 
 
+def _names_an_error(key: str, value: object) -> bool:
+    return key == "code" and isinstance(value, str) and _ERROR.fullmatch(value) is not None
+
+
 def _masked_json(value: object) -> object:
     if isinstance(value, dict):
         return {
             key: REDACTED
-            if isinstance(item, str | int | float) and not isinstance(item, bool) and telling(key)
+            if isinstance(item, str | int | float)
+            and not isinstance(item, bool)
+            and telling(key)
+            and not _names_an_error(key, item)
             else _masked_json(item)
             for key, item in value.items()
         }
