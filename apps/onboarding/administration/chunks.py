@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     Hear = Callable[[int, int], None]
 
 CALLED_OFF = "it was called off meanwhile; what was copied is taken away again"
-ALONE = "hashtextextended('step migration ' || %s::text, 0)"
 # A process or a host that is lost ends its session within seconds, whatever that is doing.
 KEEP_ALIVE = """SELECT set_config('tcp_keepalives_idle', '10', false),
     set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false),
@@ -139,19 +138,21 @@ def alone(connection: Connection, step: str, correlation: uuid.UUID) -> Iterator
     """
     with _transaction(connection):
         connection.execute(KEEP_ALIVE)
-        had = connection.execute(f"SELECT pg_try_advisory_lock({ALONE})", [step]).fetchone()
+        had = connection.execute(
+            f"SELECT pg_try_advisory_lock({unfinished.ALONE})", [step]
+        ).fetchone()
         row = unfinished.of(connection, step)
         if had is None or not had[0]:
             if row is not None and row.correlation != correlation:
                 raise Refused(f"{row.told()}. Request {row.correlation} is at it right now")
             # A session of this request that was lost, and has not heard of it.
-            connection.execute(f"SELECT pg_advisory_lock({ALONE})", [step])
+            connection.execute(f"SELECT pg_advisory_lock({unfinished.ALONE})", [step])
     try:
         yield
     finally:
         # A connection that is lost is not given back, and its session's locks go with it.
         with contextlib.suppress(psycopg.OperationalError), connection.transaction():
-            connection.execute(f"SELECT pg_advisory_unlock({ALONE})", [step])
+            connection.execute(f"SELECT pg_advisory_unlock({unfinished.ALONE})", [step])
 
 
 @contextlib.contextmanager

@@ -178,6 +178,7 @@ class UnderWay(Said):
     askedBy: str  # noqa: N815 - as the API names it
     begunAt: str  # noqa: N815 - as the API names it
     correlationId: str  # noqa: N815 - as the API names it
+    running: bool
 
 
 class Removed(Said):

@@ -25,6 +25,7 @@ def of(connection: psycopg.Connection[tuple[Any, ...]], step: str) -> dict[str, 
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         under_way = unfinished.of(connection, step)
+        running = under_way is not None and unfinished.running(connection, step)
         # A version that nobody was ever on is none of its versions.
         waits = under_way if under_way and under_way.state != unfinished.RECALCULATING else None
         rows = connection.execute(VERSIONS, [step, waits.after if waits else None]).fetchall()
@@ -41,7 +42,8 @@ def of(connection: psycopg.Connection[tuple[Any, ...]], step: str) -> dict[str, 
         "totalVersions": len(versions),
     }
     if under_way is not None:
-        told["underWay"] = {name: stamp(value) for name, value in under_way.as_json().items()}
+        facts = {name: stamp(value) for name, value in under_way.as_json().items()}
+        told["underWay"] = {**facts, "running": running}
     return told
 
 

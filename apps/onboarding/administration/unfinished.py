@@ -20,6 +20,14 @@ COPYING, RECALCULATING, LEAVING = "copying", "recalculating", "leaving"
 COLUMNS = """
     step_id, from_version, to_version, state, correlation_id, asked_by, users_affected,
     progress_copied, progress_reset, invalid, warnings, reached, passed, total, begun_at"""
+# Of the session lock that whoever is at a step's migration holds.
+ALONE = "hashtextextended('step migration ' || %s::text, 0)"
+RUNNING = f"""
+    SELECT EXISTS (
+        SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND (classid::bigint << 32 | objid::bigint) = {ALONE}
+    )"""  # noqa: S608 - its own lock
 OF_STEP = f"SELECT {COLUMNS} FROM step_migrations WHERE step_id = %s AND state <> 'done'"  # noqa: S608 - its own columns
 BEGIN = """
     INSERT INTO step_migrations (correlation_id, step_id, from_version, to_version, users_affected,
@@ -97,6 +105,12 @@ def of(connection: Connection, step: str, *, lock: str = "") -> Unfinished | Non
     """Return the migration of a step that is not finished, locked if asked for."""
     found = connection.execute((OF_STEP + lock).encode(), [step]).fetchone()
     return None if found is None else _record(found)
+
+
+def running(connection: Connection, step: str) -> bool:
+    """Tell whether somebody is at the migration of a step: otherwise it was left behind."""
+    found = connection.execute(RUNNING, [step]).fetchone()
+    return found is not None and bool(found[0])
 
 
 def begin(connection: Connection, wish: Wish, correlation: uuid.UUID, asked_by: str) -> None:

@@ -156,8 +156,9 @@ def test_whatever_is_killed_it_is_gone_on_with(
         again = stack.enter_context(serving(half.shop, half.sockets)) if what == "app" else half
         history = known(again)
         assert (history["activeVersion"], history["totalVersions"]) == (1, 1)
-        facts = [history["underWay"][name] for name in ("state", "done", "total", "askedBy")]
-        assert facts == ["copying", 2 * CHUNK, USERS, "ann"]
+        names = ("state", "done", "total", "askedBy", "running")
+        facts = [history["underWay"][name] for name in names]
+        assert facts == ["copying", 2 * CHUNK, USERS, "ann", False]
         other = again.migrate(newStepData={"weight": 71})
         assert other.body["errors"][0].endswith("It was begun with another weight")
         foretold = again.migrate(dryRun=True).body["result"]
@@ -193,7 +194,8 @@ def test_who_writes_behind_or_before_it_is_carried_over(half: Desk) -> None:
         ("u99", "done"),
     )
     with stopped(half) as (thread, found):
-        assert known(half)["underWay"]["done"] == 2 * CHUNK
+        facts = known(half)["underWay"]
+        assert (facts["done"], facts["running"]) == (2 * CHUNK, True)
         answers = [put(half, user, status) for user, status in writes]
         assert {each.body["version"] for each in answers} == {1}
     thread.join(60)
