@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.apps.voxflow.system import System, bring, redis_server, serving
+from tests.apps.voxflow.system import System, bring, emptied, redis_server, serving
 from tests.postgres.own_server import fresh_shop, running_server
 
 if TYPE_CHECKING:
@@ -28,9 +27,8 @@ def cache_server() -> Iterator[Path]:
 
 @pytest.fixture
 def cache(cache_server: Path) -> str:
-    """Give the address of a Redis that has counted nobody yet: the limits of accounts are in it."""
-    subprocess.run(["redis-cli", "-s", cache_server, "FLUSHALL"], check=True, capture_output=True)
-    return f"unix://voxflow:cache-word@{cache_server}"
+    """Give the address of a Redis that has counted nobody yet."""
+    return emptied(cache_server)
 
 
 @pytest.fixture

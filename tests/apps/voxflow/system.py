@@ -139,6 +139,12 @@ def redis_server() -> Iterator[Path]:
             process.wait(UP_SECONDS)
 
 
+def emptied(socket: Path) -> str:
+    """Return the address of a Redis, in which nothing is left of others: the limits of accounts are there."""
+    subprocess.run(["redis-cli", "-s", socket, "FLUSHALL"], check=True, capture_output=True)
+    return f"unix://voxflow:cache-word@{socket}"
+
+
 def environment(version: str, shop: Shop, cache: str) -> dict[str, str]:
     """Return what a process of a version finds in its environment."""
     place = shop.app

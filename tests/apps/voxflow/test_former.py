@@ -180,11 +180,11 @@ def test_3_0_0_waits_for_whoever_asks_what_it_removes(tenants: System) -> None:
     assert set(map(tuple, nobody.values())) == {()}
     assert preconditions(tenants) == {
         "nobody-asks-legacy-routes": [
-            f"GET /api/agents: 2 clients, 3 requests, last on {today}",
-            f"POST /api/agents: 1 clients, 1 requests, last on {today}",
+            f"GET /api/agents (clients: 2, requests: 3, last on {today})",
+            f"POST /api/agents (clients: 1, requests: 1, last on {today})",
         ],
         "nobody-leaves-agents-behind": [
-            "1 accounts made 1 agents, which would stay the administrator's for good"
+            "accounts: 1, agents: 1, which would stay the administrator's for good"
         ],
     }
 
@@ -194,6 +194,6 @@ def test_3_0_0_waits_for_whoever_asks_what_it_removes(tenants: System) -> None:
 
     assert moved["nobody-leaves-agents-behind"] == []
     assert moved["nobody-asks-legacy-routes"] == [
-        f"GET /api/agents: 1 clients, 2 requests, last on {today}"
+        f"GET /api/agents (clients: 1, requests: 2, last on {today})"
     ]
     assert preconditions(tenants)["nobody-asks-legacy-routes"] == []

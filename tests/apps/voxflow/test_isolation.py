@@ -10,10 +10,11 @@ import pytest
 from tests.apps.python_app import signed
 
 from .operations import Operation, operations
-from .system import ADMIN, PASSWORD, SECRET, SMOKE, bring, legacy_token, serving
+from .system import ADMIN, PASSWORD, SECRET, SMOKE, bring, emptied, legacy_token, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.postgres.own_server import Server
 
@@ -94,13 +95,15 @@ class World:
 
 
 @pytest.fixture(scope="module", params=["2.0.0", "3.0.0"])
-def world(request: pytest.FixtureRequest, postgres_server: Server, cache: str) -> Iterator[World]:
+def world(
+    request: pytest.FixtureRequest, postgres_server: Server, cache_server: Path
+) -> Iterator[World]:
     from tests.postgres.own_server import fresh_shop  # noqa: PLC0415
 
     limits = {"RATE_LIMIT_ANONYMOUS": "100000", "RATE_LIMIT_PRO": "100000"}
     with fresh_shop(postgres_server) as shop:
         bring(shop, "1.0.0", "2.0.0", *(["3.0.0"] if request.param == "3.0.0" else []))
-        with serving(request.param, shop, cache, **limits) as system:
+        with serving(request.param, shop, emptied(cache_server), **limits) as system:
             yield peopled(system)
 
 
