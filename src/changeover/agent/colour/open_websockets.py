@@ -81,24 +81,28 @@ class Drain:
 
     Args:
         before: How many were open when it began.
-        left: How many were open at the last look.
+        left: The most that were open at one of the last two looks: the last one may find an app that was
+            just killed, and with it nothing.
+        last: How many were open at the last look.
     """
 
     call: Call
     colour: str
     before: int = 0
     left: int = 0
+    last: int = 0
 
     @classmethod
     def begin(cls, call: Call, colour: str) -> Drain:
         """Count, and forget what an earlier drain of the colour has left."""
         forget(call, colour)
         count = open_to(call, colour)
-        return cls(call, colour, count, count)
+        return cls(call, colour, count, count, count)
 
     def look(self) -> None:
         """Count again; called until the last process has ended."""
-        self.left = open_to(self.call, self.colour)
+        count = open_to(self.call, self.colour)
+        self.left, self.last = max(self.last, count), count
 
     def end(self, *, killed: bool) -> dict[str, Any]:
         """Return what became of them.

@@ -49,6 +49,11 @@ class State:
         """Tell whether nothing of it runs any more."""
         return self.active in ENDED
 
+    @property
+    def killed(self) -> bool:
+        """Tell whether systemd kills it, as it does past the unit's own deadline."""
+        return self.sub.endswith("sigkill")
+
 
 def names_of(places: Places, release: Manifest, colour: str) -> list[str]:
     """Return the unit names of a colour."""
@@ -173,7 +178,7 @@ def stop(
         host: This host.
         units: Their names.
         seconds: How long they may take.
-        meanwhile: Called at each look before they are killed; may raise to end the wait.
+        meanwhile: Called at each look before they are killed, by whomever; may raise to end the wait.
 
     Raises:
         ActionError: ``stop-failed``; something still runs.
@@ -193,11 +198,12 @@ def _gone(
 ) -> bool:
     deadline = time.monotonic() + seconds
     while True:
-        if all(state.ended for state in states(host, units)):
+        found = states(host, units)
+        if all(state.ended for state in found):
             return True
         if time.monotonic() >= deadline:
             return False
-        if meanwhile:
+        if meanwhile and not any(state.killed for state in found):
             meanwhile()
         time.sleep(POLL_SECONDS)
 

@@ -15,7 +15,7 @@ from tests.unit.agent.stage import site
 from websockets.sync.client import unix_connect
 from websockets.sync.server import Server, ServerConnection, unix_serve
 
-from changeover.agent.colour import open_websockets
+from changeover.agent.colour import open_websockets, units
 from changeover.agent.colour.open_websockets import Drain
 
 if TYPE_CHECKING:
@@ -109,6 +109,48 @@ def test_an_app_that_tells_nothing_cut_what_was_open_when_it_was_killed(
 
     assert drain.end(killed=True) == {"open": 4, "closed": None, "cut": 4}
     assert drain.end(killed=False) == {"open": 4, "closed": None, "cut": 0}
+
+
+@pytest.mark.parametrize(("looks", "cut"), [((4, 3, 0), 3), ((4, 3, 3), 3), ((3, 0, 0), 0)])
+def test_a_look_that_comes_after_the_kill_does_not_hide_what_was_cut(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, looks: tuple[int, ...], cut: int
+) -> None:
+    counts = iter((MANY, *looks))
+    monkeypatch.setattr(open_websockets, "open_to", lambda _call, _colour: next(counts))
+    monkeypatch.setattr(open_websockets, "forget", lambda _call, _colour: None)
+    drain = Drain.begin(machine.call(), "1.0.0-00000000")
+
+    for _ in looks:
+        drain.look()
+
+    assert drain.end(killed=True) == {"open": MANY, "closed": None, "cut": cut}
+
+
+def test_nobody_looks_at_what_systemd_is_killing(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subs = ["stop-sigterm", "stop-sigkill", "final-sigkill", "failed"]
+    told = iter(
+        [
+            units.State(
+                name="web",
+                active="failed" if sub == "failed" else "deactivating",
+                sub=sub,
+                result="timeout",
+                restarts=0,
+                outdated=False,
+                exit_status="",
+            )
+        ]
+        for sub in subs
+    )
+    monkeypatch.setattr(units, "states", lambda _host, _units: next(told))
+    monkeypatch.setattr(units, "POLL_SECONDS", 0)
+    looks: list[int] = []
+
+    killed = units.stop(machine.call().host, [], 60, lambda: looks.append(1))
+
+    assert (killed, len(looks), list(told)) == (False, 1, [])
 
 
 @pytest.mark.parametrize(
