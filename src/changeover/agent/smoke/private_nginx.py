@@ -156,4 +156,12 @@ def end(call: Call) -> None:
     names = [unit(call.app.name)]
     if not all(state.ended for state in units.states(call.host, names)):
         units.stop(call.host, names, STOP_SECONDS)
-    shutil.rmtree(home)
+    shutil.rmtree(home, onerror=_unless_gone)
+
+
+def _unless_gone(
+    _remove: object, _path: str, failure: tuple[object, BaseException, object]
+) -> None:
+    """Raise what kept a file from being removed, unless Nginx was quicker, which removes its own at its end."""
+    if not isinstance(failure[1], FileNotFoundError):
+        raise failure[1]

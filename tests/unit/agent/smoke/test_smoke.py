@@ -13,6 +13,7 @@ from tests.unit.agent.smoke.placed import site, up
 from changeover.agent.smoke import private_nginx
 
 if TYPE_CHECKING:
+    import pytest
     from tests.unit.agent.conftest import Machine
     from websockets.sync.server import Server
 
@@ -146,3 +147,22 @@ def test_behind_the_page_of_maintenance_it_is_asked_through_one_of_its_own(
 
     assert done["answers"][0]["status"] == 200
     assert "systemd-run" in real.noted
+
+
+def test_what_nginx_removes_at_its_end_is_in_nobodys_way(
+    real: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = real.call()
+    home = private_nginx.directory(call)
+    home.mkdir(parents=True)
+    (home / "pid").touch()
+    unlink = os.unlink
+
+    def quicker(path: str, **where: int) -> None:
+        unlink(path, **where)
+        unlink(path, **where)
+
+    monkeypatch.setattr(os, "unlink", quicker)
+    private_nginx.end(call)
+
+    assert not home.exists()
