@@ -57,6 +57,11 @@ class Desk:
     app: str
     output: Output
 
+    def name_app(self) -> None:
+        """Have commands that are named next name this app, where the environment has several."""
+        if len(self.environment.apps) > 1:
+            self.output.complete = naming(self.environment.name, self.app)
+
 
 def _policy(text: str) -> Policy:
     try:
@@ -87,10 +92,9 @@ def open_desk(env: str, app: str | None, *, json_lines: bool, about_hosts: bool 
     for secret in environment.all_secrets():
         output.redactor.add(secret)
     named = environment.apps[0] if about_hosts and app is None else app
-    chosen = choose(environment, named)
-    if len(environment.apps) > 1:
-        output.complete = naming(environment.name, chosen)
-    return Desk(root=root, environment=environment, app=chosen, output=output)
+    desk = Desk(root=root, environment=environment, app=choose(environment, named), output=output)
+    desk.name_app()
+    return desk
 
 
 def open_desks(env: str, app: str | None, *, json_lines: bool) -> Iterator[Desk]:
@@ -107,9 +111,10 @@ def open_desks(env: str, app: str | None, *, json_lines: bool) -> Iterator[Desk]
         yield opened
         return
     for each in apps:
-        opened.output.complete = naming(opened.environment.name, each)
-        opened.output.data({"type": "app", "app": each}, f"{each}:")
-        yield replace(opened, app=each)
+        desk = replace(opened, app=each)
+        desk.name_app()
+        desk.output.data({"type": "app", "app": each}, f"{each}:")
+        yield desk
 
 
 def choose(environment: Environment, app: str | None) -> str:

@@ -10,10 +10,10 @@ import typer
 from changeover.cli import options
 from changeover.cli.desk import context_of, open_desk, open_desks
 from changeover.counts import counted
+from changeover.errors import ChangeoverError
 
 if TYPE_CHECKING:
     from changeover.cli.desk import Desk
-    from changeover.errors import ChangeoverError
 
 audit = typer.Typer(no_args_is_help=True, help="Check the journals.")
 
@@ -28,13 +28,23 @@ def status(
 
     Of every app of the environment, where none is named.
     """
-    failures = [_told(desk) for desk in open_desks(env, app, json_lines=json)]
-    for failure in filter(None, failures):
-        raise failure
+    told = [(desk, _failure(desk)) for desk in open_desks(env, app, json_lines=json)]
+    for desk, failure in told:
+        if failure is not None:
+            desk.name_app()
+            raise failure
+
+
+def _failure(desk: Desk) -> ChangeoverError | None:
+    """Tell one app's status; what keeps it from being told is returned, and hides no other app's."""
+    try:
+        return _told(desk)
+    except ChangeoverError as error:
+        return error
 
 
 def _told(desk: Desk) -> ChangeoverError | None:
-    """Tell one app's, and return why a host gave no answer."""
+    """Tell one app's status, and return why a host gave no answer."""
     from changeover.runner import outlook  # noqa: PLC0415 - hosts are asked only by this verb
     from changeover.runner.backups import archive  # noqa: PLC0415 - hosts are asked only by this verb
     from changeover.runner.fleet import away, survey  # noqa: PLC0415 - hosts are asked only by this verb

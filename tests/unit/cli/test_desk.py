@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from changeover.cli import desk
+from changeover.cli import desk, status
 from changeover.cli.output import Output
 from changeover.errors import InvalidInput
 from changeover.remote import line
@@ -85,3 +85,26 @@ def test_what_tells_of_every_app_names_each_and_its_commands(
     ]
     assert [one.app for one in desk.open_desks("demo", "other", json_lines=False)] == ["other"]
     assert capsys.readouterr().out == ""
+
+
+def test_what_keeps_one_app_from_being_told_hides_no_other_and_names_its_own_commands(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.edit(project.variables, "changeover_apps: [hello]", "changeover_apps: [hello, other]")
+    monkeypatch.setenv("CHANGEOVER_ROOT", str(project.root))
+    monkeypatch.setattr(desk, "_OUTPUT", Output(redactor=Redactor()))
+
+    def told(opened: desk.Desk) -> None:
+        opened.output.data({}, f"of {opened.app}")
+        if opened.app == "hello":
+            raise InvalidInput("unreadable", hint="changeover resume --env demo")
+
+    monkeypatch.setattr(status, "_told", told)
+
+    with pytest.raises(InvalidInput) as caught:
+        status.status(env="demo")
+    desk.output_of(json_lines=False).error(caught.value)
+
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == ["hello:", "of hello", "other:", "of other"]
+    assert "next:  changeover resume --env demo --app hello" in printed.err
