@@ -24,7 +24,7 @@ from changeover.release.reading import (
     load_releases,
     versions,
 )
-from changeover.release.route import VersionMayNotFollow, lineage, path
+from changeover.release.route import VersionMayNotFollow, lineage, path, versions_between
 from changeover.release.tasks import Task, TaskRun
 from changeover.release.values import (
     Problem,
@@ -74,4 +74,5 @@ __all__ = [
     "size_bytes",
     "version_order",
     "versions",
+    "versions_between",
 ]

@@ -72,6 +72,22 @@ def lineage(releases: Mapping[str, Release], target: str) -> tuple[str, ...]:
         chain.insert(0, max(known, key=version_order))
 
 
+def versions_between(
+    releases: Mapping[str, Release], version: str, before: str | None
+) -> tuple[str, ...]:
+    """Return the versions that one grew from and an older one did not, oldest first; it is the last.
+
+    Beside an older one that is unknown it stands alone: nobody can tell what that had. An unknown one
+    has none.
+    """
+    if version not in releases:
+        return ()
+    if before is not None and before not in releases:
+        return (version,)
+    kept = lineage(releases, before) if before else ()
+    return tuple(each for each in lineage(releases, version) if each not in kept)
+
+
 def _chain(releases: Mapping[str, Release], live: str, target: str) -> tuple[str, ...] | None:
     waiting: deque[tuple[str, ...]] = deque([(target,)])
     seen = {target}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from changeover import verdict
 from changeover.executors import migrate
 from changeover.plan.situation import TaskDue
-from changeover.release import lineage
+from changeover.release import versions_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,14 +58,6 @@ def _due(release: Release, run: TaskRun) -> TaskDue:
     )
 
 
-def between(releases: Mapping[str, Release], version: str, before: str | None) -> list[str]:
-    """Return the releases that a version grew from and that an older one did not, oldest first."""
-    if version not in releases:
-        return []
-    kept = set(lineage(releases, before)) if before and before in releases else set()
-    return [each for each in lineage(releases, version) if each not in kept]
-
-
 def facts(
     releases: Mapping[str, Release], version: str, before: str | None
 ) -> tuple[verdict.TaskFact, ...]:
@@ -74,13 +66,13 @@ def facts(
         verdict.TaskFact(
             id=f"{name}/{run.name}", undo=releases[name].tasks[run.task].undo is not None
         )
-        for name in between(releases, version, before)
+        for name in versions_between(releases, version, before)
         for run in releases[name].runs
     )
 
 
 def passed_over(releases: Mapping[str, Release], version: str, before: str | None) -> Iterator[str]:
     """Say which tasks of releases between are not run, since those are skipped."""
-    for name in between(releases, version, before)[:-1] if before else ():
+    for name in versions_between(releases, version, before)[:-1] if before else ():
         for run in releases[name].runs:
             yield f"{name} is skipped, and its task {run.name} is not run"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from changeover import steps, verdict
 from changeover.executors import migrate
 from changeover.migrations import hazards, losses, tightening
-from changeover.release import lineage, load_releases
+from changeover.release import lineage, load_releases, versions_between
 from changeover.release.figures import version_order
 from changeover.release.reading import unknown_version
 from changeover.runner import database
@@ -151,14 +151,8 @@ def _newer(releases: Mapping[str, Release], version: str) -> frozenset[str]:
 
 
 def later(releases: Mapping[str, Release], version: str, before: str | None) -> frozenset[str]:
-    """Return the versions whose migrations stand between a version and one before it.
-
-    Where it did not grow from that one, each of its ancestors counts; of an unknown one, it alone.
-    """
-    if before is not None and before not in releases:
-        return frozenset({version})
-    kept = lineage(releases, before) if before else ()
-    return frozenset(lineage(releases, version)) - frozenset(kept)
+    """Return the versions whose migrations stand between a version and one before it."""
+    return frozenset(versions_between(releases, version, before))
 
 
 def stood(
