@@ -11,13 +11,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from changeover import steps
-from changeover.plan import behind_page, shares, tasks
+from changeover.plan import behind_page, database, shares, tasks
 
 if TYPE_CHECKING:
     from changeover.plan.situation import Situation, Target
-    from changeover.steps.step import Phase
 
-DEPLOYED_PHASES: tuple[Phase, ...] = ("expand", "backfill")
 LEASE_SECONDS = 120
 START_SECONDS = 60
 # How long connections through a host that is fenced before anybody is switched may take to end.
@@ -93,26 +91,22 @@ def back_alone_seconds(situation: Situation) -> int:
     return round(DEADMAN_SECONDS + reloads)
 
 
-def _guide(target: Target, kind: str) -> tuple[str, ...]:
-    return tuple(target.guide.get(kind, ()))
-
-
 def _prepare(situation: Situation, target: Target) -> list[steps.AnyStep]:
     start = behind_page.StartAlone if behind_page.closed(situation) else steps.Start
     return [
         *_guard(situation, target),
-        *_save(situation, target),
-        *_rehearse(situation),
+        *database.backup(situation, target),
+        *database.rehearsal(situation),
         *_place(situation, target),
-        *_rehearse_own(situation, target),
+        *database.own_rehearsal(situation, target),
         *(_ask_again(target) if behind_page.closed(situation) else []),
         *behind_page.shown(situation, target),
-        *behind_page.shut(situation, target, migrates=bool(_due(situation) or situation.own)),
-        *_migrations(situation, target),
-        *_own(situation, target),
+        *behind_page.shut(situation, target, migrates=database.changes(situation)),
+        *database.migrations(situation, target),
+        *database.own_migrator(situation, target),
         start(
             id="start",
-            guide=(*_guide(target, "start"), *_guide(target, "health")),
+            guide=(*target.guided("start"), *target.guided("health")),
             hosts=situation.app_hosts,
             undo="stop the new colour",
             colour=target.colour,
@@ -125,7 +119,7 @@ def _guard(situation: Situation, target: Target) -> list[steps.AnyStep]:
     return [
         steps.Preflight(
             id="preflight",
-            guide=_guide(target, "preflight"),
+            guide=target.guided("preflight"),
             hosts=situation.all_hosts,
             version=target.version,
             preconditions=target.preconditions,
@@ -133,7 +127,7 @@ def _guard(situation: Situation, target: Target) -> list[steps.AnyStep]:
         ),
         steps.Lock(
             id="lock",
-            guide=_guide(target, "lock"),
+            guide=target.guided("lock"),
             hosts=situation.all_hosts,
             undo="give the lease back",
             reason=target.reason,
@@ -166,92 +160,10 @@ def _fence(situation: Situation) -> list[steps.AnyStep]:
     ]
 
 
-def _save(situation: Situation, target: Target) -> list[steps.AnyStep]:
-    if not (situation.saves and situation.database_hosts):
-        return []
-    return [
-        steps.Backup(
-            id="backup",
-            guide=_guide(target, "backup"),
-            hosts=situation.database_hosts,
-            colour=situation.live or "",
-            version=situation.live_version or "",
-            keep=bool(_due(situation) or situation.own),
-        )
-    ]
-
-
-def _due(situation: Situation, *phases: Phase) -> tuple[str, ...]:
-    """Return the pending migrations of these phases; of all that a deployment runs where none is named."""
-    return tuple(
-        name
-        for phase in phases or DEPLOYED_PHASES
-        for name in situation.pending
-        if f"/{phase}/" in name
-    )
-
-
-def _rehearse(situation: Situation) -> list[steps.AnyStep]:
-    """Return the rehearsal; on an empty database there is nothing to rehearse on."""
-    if not (situation.saves and _due(situation)):
-        return []
-    return [
-        steps.Rehearse(
-            id="rehearse",
-            hosts=situation.database_hosts,
-            phases=DEPLOYED_PHASES,
-            migrations=_due(situation),
-        )
-    ]
-
-
-def _migrations(situation: Situation, target: Target) -> list[steps.AnyStep]:
-    return [
-        steps.Migrate(
-            id=phase,
-            guide=_guide(target, phase),
-            hosts=situation.database_hosts,
-            undo=behind_page.migrated_back(situation)
-            or "the old code runs on the new schema; nothing is taken back",
-            phases=(phase,),
-            migrations=due,
-        )
-        for phase in DEPLOYED_PHASES
-        if (due := _due(situation, phase))
-    ]
-
-
 def _place(situation: Situation, target: Target) -> list[steps.AnyStep]:
     placing = target.placing(situation.app_hosts)
     undo = "the bundle stays on the hosts, inert"
-    return [replace(placing, guide=_guide(target, "place"), undo=undo)]
-
-
-def _migrator(situation: Situation, target: Target, host: str) -> dict[str, Any]:
-    hosts = tuple(dict.fromkeys((host, *situation.database_hosts)))
-    return {"hosts": hosts, "colour": target.colour, "version": target.version}
-
-
-def _rehearse_own(situation: Situation, target: Target) -> list[steps.AnyStep]:
-    """Return the trial of the app's own migrator, from the code that was placed."""
-    if situation.own is None or not situation.saves:
-        return []
-    return [steps.RehearseOwn(id="rehearse", **_migrator(situation, target, situation.own.host))]
-
-
-def _own(situation: Situation, target: Target) -> list[steps.AnyStep]:
-    """Return the run of the app's own migrator."""
-    if situation.own is None:
-        return []
-    return [
-        steps.MigrateOwn(
-            id="migrator",
-            guide=_guide(target, "migrator"),
-            undo="the old code is not tried on what it leaves; the backup brings back what was before",
-            first=not situation.saves,
-            **_migrator(situation, target, situation.own.host),
-        )
-    ]
+    return [replace(placing, guide=target.guided("place"), undo=undo)]
 
 
 def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
@@ -259,7 +171,7 @@ def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
     sequence: list[steps.AnyStep] = [
         steps.PreviewSmoke(
             id="preview",
-            guide=_guide(target, "preview"),
+            guide=target.guided("preview"),
             hosts=app_hosts,
             colour=target.colour,
             version=target.version,
@@ -269,7 +181,7 @@ def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
         *shares.shares(situation, target),
         steps.Switch(
             id="switch",
-            guide=_guide(target, "switch"),
+            guide=target.guided("switch"),
             hosts=app_hosts,
             undo=behind_page.switched_back(situation)
             or ("rename back" if situation.live else None),
@@ -283,12 +195,12 @@ def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
         ),
         steps.Smoke(
             id="smoke",
-            guide=_guide(target, "smoke"),
+            guide=target.guided("smoke"),
             version=target.version,
             colour=target.colour,
         ),
         steps.Confirm(
-            id="confirm", guide=_guide(target, "confirm"), hosts=app_hosts, colour=target.colour
+            id="confirm", guide=target.guided("confirm"), hosts=app_hosts, colour=target.colour
         ),
     ]
     sequence += behind_page.taken_away(situation)
@@ -297,7 +209,7 @@ def _go_live(situation: Situation, target: Target) -> list[steps.AnyStep]:
         sequence.append(
             drain(
                 id="drain",
-                guide=_guide(target, "drain"),
+                guide=target.guided("drain"),
                 hosts=app_hosts,
                 colour=situation.live,
                 keep=(target.colour, situation.live),

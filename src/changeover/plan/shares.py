@@ -17,7 +17,7 @@ def shares(situation: Situation, target: Target) -> list[steps.AnyStep]:
     return [
         steps.Canary(
             id=f"canary-{percent}",
-            guide=tuple(target.guide.get("canary", ())),
+            guide=target.guided("canary"),
             hosts=situation.app_hosts,
             undo="send every client to the old colour",
             colour=target.colour,

@@ -50,6 +50,10 @@ class Target:
         waived = "".join(f" --waive {each}" for each in self.waived)
         return f"deploy {self.version}{option}{waived}"
 
+    def guided(self, kind: str) -> tuple[str, ...]:
+        """Return the sections of its GUIDE.md about a kind of step."""
+        return tuple(self.guide.get(kind, ()))
+
     def placing(self, hosts: tuple[str, ...]) -> Place:
         """Return the step that puts its bundle on hosts, where it stays inert."""
         return Place(

@@ -35,7 +35,7 @@ def at(situation: Situation, target: Target, when: Point) -> list[steps.AnyStep]
 
 def _about(situation: Situation, target: Target, due: TaskDue) -> steps.About:
     return {
-        "guide": tuple(target.guide.get("task", ())),
+        "guide": target.guided("task"),
         "hosts": situation.app_hosts,
         "colour": target.colour,
         "version": target.version,

@@ -9,7 +9,7 @@ from changeover import bundle, verdict
 from changeover.colour import colour_of, version_of
 from changeover.errors import Failed
 from changeover.executors import migrate
-from changeover.plan import order
+from changeover.plan.database import DEPLOYED_PHASES
 from changeover.plan.situation import OwnChange, Situation, SqlChange, Target, TaskDue
 from changeover.release import difference, values
 from changeover.runner import database
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from changeover.executors.migrate import StatementPreview
     from changeover.inventory import Host
     from changeover.migrations.records import Migration, Phase
+    from changeover.plan import order
     from changeover.release import Release
     from changeover.runner.fleet.host_state import HostState
     from changeover.runner.run import Run
@@ -223,12 +224,12 @@ def _due(
         database.exceed(run, migrate.fence(place))
         known, ran = migrate.recall(place), migrate.standing(place)
         for folder in folders:
-            pending = migrate.pending(place, folder, order.DEPLOYED_PHASES)
+            pending = migrate.pending(place, folder, DEPLOYED_PHASES)
             every += pending
             found = [migration for migration in pending if migration.id not in run_before]
             if found:
                 names = {migration.id for migration in found}
-                shown = migrate.preview(place, folder, order.DEPLOYED_PHASES)
+                shown = migrate.preview(place, folder, DEPLOYED_PHASES)
                 previews += [each for each in shown if each.migration in names]
                 due += found
             contract += migrate.pending(place, folder, CONTRACT)
