@@ -23,11 +23,13 @@ from changeover.lab.identity import (
     Identity,
 )
 
-from .live import LIVE_SNAPSHOT, User, back_to_live, condition, make_live, make_root
+from .live import LIVE_SNAPSHOT, back_to_live, condition, make_live, user_of
 from .processes import processes_naming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from .live import User
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 COMMAND_SECONDS = 600
@@ -257,10 +259,7 @@ def live_condition(live_single: Lab) -> list[str]:
 @pytest.fixture
 def user(live_single: Lab, live_condition: list[str], tmp_path: Path) -> User:
     """Return a user of the live lab with a copy of its inventory and a project root to edit."""
-    inventory = tmp_path / "inventory"
-    shutil.copytree(live_single.identity.inventory, inventory)
-    root = make_root(tmp_path / "project")
-    return User(lab=live_single, inventory=inventory, root=root, before=live_condition)
+    return user_of(live_single, tmp_path, live_condition)
 
 
 @pytest.fixture

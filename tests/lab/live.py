@@ -131,6 +131,12 @@ class User:
         vault = self.inventory / "group_vars/all/vault.yml"
         write_vault(vault, secrets, state / "keys" / "vault-password")
 
+    def link_what_provisions(self) -> None:
+        """Have the project root hold what `provision` runs, too."""
+        for name in ("playbooks", "roles", "ansible.cfg"):
+            if not (self.root / name).exists():
+                (self.root / name).symlink_to(CHECKOUT / name)
+
     def own(self, directory: str) -> Path:
         """Make a directory of the project root a copy, where it was a link, and return it."""
         path = self.root / directory
@@ -139,6 +145,13 @@ class User:
             path.unlink()
             shutil.copytree(original, path, ignore=shutil.ignore_patterns("node_modules"))
         return path
+
+
+def user_of(lab: Lab, work: Path, before: list[str] | None = None) -> User:
+    """Return a user of a lab whose copies of its inventory and of a project are in a folder."""
+    shutil.copytree(lab.identity.inventory, work / "inventory")
+    root = make_root(work / "project")
+    return User(lab=lab, inventory=work / "inventory", root=root, before=before or [])
 
 
 def make_root(root: Path) -> Path:

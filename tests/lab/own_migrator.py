@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from changeover.lab.vault import KEPT
 
-from .live import User, make_root
+from . import live
 
 if TYPE_CHECKING:
     from .conftest import Lab
+    from .live import User
 
 RELEASES = Path(__file__).resolve().parents[1] / "apps/migrates_itself"
 VERSION = "7.1.0"
@@ -45,10 +46,7 @@ exports.down = () => {};
 def user_of(lab: Lab, before: list[str], work: Path) -> User:
     """Return a user of the live lab whose app may migrate itself."""
     lab.ssh("host1", OPEN.format(address=lab.hosts["host1"]["address"]))
-    shutil.copytree(lab.identity.inventory, work / "inventory")
-    user = User(
-        lab=lab, inventory=work / "inventory", root=make_root(work / "project"), before=before
-    )
+    user = live.user_of(lab, work, before)
     declared = user.own("apps") / "nox-api/app.yml"
     declared.write_text(declared.read_text().replace("  role:", "  migrates_itself: true\n  role:"))
     return user

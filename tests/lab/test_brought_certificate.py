@@ -14,7 +14,7 @@ import yaml
 from cryptography import x509
 
 from .certificates import signed
-from .live import CHECKOUT, back_to_live
+from .live import back_to_live
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +99,7 @@ def bring(user: User, name: str) -> int:
 def test_a_certificate_for_another_name_is_refused_before_the_host_is_asked(user: User) -> None:
     bring(user, "shop.lab.test")
 
-    (user.root / "roles").symlink_to(CHECKOUT / "roles")
+    user.link_what_provisions()
 
     error = user.refused("provision", status=2)
 
@@ -111,9 +111,7 @@ def test_a_certificate_for_another_name_is_refused_before_the_host_is_asked(user
 
 def provision(user: User) -> list[str]:
     """Provision as the user's copies say and return the tasks that changed the host."""
-    for name in ("ansible.cfg", "playbooks", "roles"):
-        if not (user.root / name).exists():
-            (user.root / name).symlink_to(CHECKOUT / name)
+    user.link_what_provisions()
     done = user.run("provision", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]

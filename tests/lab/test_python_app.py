@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .live import CHECKOUT, User, make_root
+from .live import CHECKOUT, user_of
 
 if TYPE_CHECKING:
     from .conftest import Lab
-    from .live import Event
+    from .live import Event, User
 
 pytestmark = pytest.mark.lab
 APP, OLD, NEW = "notebook", "1.0.0", "2.0.0"
@@ -53,12 +53,9 @@ class Notebook:
 def notebook(provisioned_single: Lab, tmp_path_factory: pytest.TempPathFactory) -> Notebook:
     """Bring the host from one app to two, and deploy both releases of the second one."""
     work = tmp_path_factory.mktemp("python-app")
-    shutil.copytree(provisioned_single.identity.inventory, work / "inventory")
-    root = make_root(work / "project")
-    user = User(lab=provisioned_single, inventory=work / "inventory", root=root, before=[])
+    user = user_of(provisioned_single, work)
+    user.link_what_provisions()
     shutil.copytree(CHECKOUT / "tests/apps" / APP, user.own("apps") / APP)
-    for name in ("playbooks", "roles", "ansible.cfg"):
-        (root / name).symlink_to(CHECKOUT / name)
     user.edit("group_vars/all/apps.yml", lambda document: document["changeover_apps"].append(APP))
     user.edit("group_vars/all/main.yml", declare)
     user.edit_vault(give_passwords)

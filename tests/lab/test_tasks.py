@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .live import LIVE, back_to_live, make_root
+from .live import LIVE, back_to_live, user_of
 from .live import User as LiveUser
 from .own_migrator import sql
 
@@ -70,13 +70,7 @@ def tasked(
 ) -> Iterator[Tasked]:
     """Deploy the version that has the task; the next one, which may run it, is there as well."""
     work = tmp_path_factory.mktemp("tasks")
-    shutil.copytree(live_single.identity.inventory, work / "inventory")
-    user = LiveUser(
-        lab=live_single,
-        inventory=work / "inventory",
-        root=make_root(work / "project"),
-        before=live_condition,
-    )
+    user = user_of(live_single, work, live_condition)
     shutil.copytree(RELEASES, work / "releases")
     next_one = work / "releases/nox-api" / NEXT
     shutil.copytree(RELEASES / "nox-api" / VERSION, next_one)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from .beside import BESIDE
-from .live import CHECKOUT, User, make_root
+from .live import user_of
 from .voxflow import (
     AGENTS,
     ANN,
@@ -41,11 +40,8 @@ PROVED = "SELECT bool_and(convalidated) FROM pg_constraint WHERE conname LIKE 'a
 def voxflow(live_single: Lab, tmp_path_factory: pytest.TempPathFactory) -> Voxflow:
     """Bring a host on which another app is live to this one, too; 1.0.0 serves, with what was made before."""
     work = tmp_path_factory.mktemp("voxflow")
-    shutil.copytree(live_single.identity.inventory, work / "inventory")
-    root = make_root(work / "project")
-    user = User(lab=live_single, inventory=work / "inventory", root=root, before=[])
-    for name in ("playbooks", "roles", "ansible.cfg"):
-        (root / name).symlink_to(CHECKOUT / name)
+    user = user_of(live_single, work)
+    user.link_what_provisions()
     bring(user)
     made = Voxflow(user, work)
     made.run("provision")
