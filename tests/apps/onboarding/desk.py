@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.apps.python_app import Answer, ask, running, signed
-from tests.postgres.own_server import connect
+from tests.postgres.own_server import connect, fresh_shop
 
 from changeover.agent.colour.unix_connection import UnixConnection
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import LiteralString
 
-    from tests.postgres.own_server import Shop
+    from tests.postgres.own_server import Server, Shop
 
 ROOT = Path(__file__).parents[3]
 APP = ROOT / "apps" / "onboarding"
@@ -131,6 +132,18 @@ def serving(
     }
     with running(APP, program, sockets, environment) as made:
         yield Desk(shop, sockets, made.log, made.process)
+
+
+@contextlib.contextmanager
+def alone(
+    server: Server, port: int | None = None, more: Mapping[str, str] | None = None
+) -> Iterator[Desk]:
+    """Run 2.0.0 on a database of its own, with nobody and nothing in it; takes what `serving` does."""
+    # the path of a socket may have 108 letters
+    with fresh_shop(server) as shop, tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        bring(shop)
+        with serving(shop, Path(folder), port, more=more) as made:
+            yield made
 
 
 def scraped(desk: Desk) -> dict[str, float]:

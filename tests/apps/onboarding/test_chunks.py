@@ -16,9 +16,9 @@ import psycopg
 import pytest
 import yaml
 from tests.apps.python_app import Answer
-from tests.postgres.own_server import connect, fresh_shop
+from tests.postgres.own_server import connect
 
-from .desk import APP, MIGRATE, STEPS, bring, serving, token
+from .desk import APP, MIGRATE, STEPS, alone, serving, token
 from .losing import losing
 from .test_meanwhile import HELD, TRIES, WRONG, beside, waiter
 
@@ -305,30 +305,24 @@ def test_a_step_that_has_switched_cannot_be_called_off_but_finished(half: Desk) 
 
 
 def test_a_commit_whose_answer_was_lost_is_not_done_again(postgres_server: Server) -> None:
-    with (
-        fresh_shop(postgres_server) as shop,
-        losing(postgres_server.port) as way,
-        tempfile.TemporaryDirectory(dir="/tmp") as folder,
-    ):
-        bring(shop)
-        with serving(shop, Path(folder), way.port) as desk:
-            for number in range(1, 13):
-                step = f"s{number}"
-                desk.step(step)
-                desk.users("done", 1, 5, step=step)
-                way.lost.clear()
-                way.at = number
+    with losing(postgres_server.port) as way, alone(postgres_server, way.port) as desk:
+        for number in range(1, 13):
+            step = f"s{number}"
+            desk.step(step)
+            desk.users("done", 1, 5, step=step)
+            way.lost.clear()
+            way.at = number
 
-                answer = desk.migrate(
-                    stepId=step, chunkSize=2, retryDelayMs=1, newStepData={"weight": 40}
-                )
+            answer = desk.migrate(
+                stepId=step, chunkSize=2, retryDelayMs=1, newStepData={"weight": 40}
+            )
 
-                assert way.lost.is_set()
-                assert (answer.status, answer.body["result"]["progressCopied"]) == (200, 5)
-            kept = "SELECT count(*) FROM onboarding_progress WHERE version = 2 GROUP BY step_id"
-            assert shop.rows(kept) == [(5,)] * 12
-            assert shop.rows(WRONG) == []
-            assert shop.value("SELECT count(*) FROM step_migrations WHERE state = 'done'") == 12
+            assert way.lost.is_set()
+            assert (answer.status, answer.body["result"]["progressCopied"]) == (200, 5)
+        kept = "SELECT count(*) FROM onboarding_progress WHERE version = 2 GROUP BY step_id"
+        assert desk.shop.rows(kept) == [(5,)] * 12
+        assert desk.shop.rows(WRONG) == []
+        assert desk.shop.value("SELECT count(*) FROM step_migrations WHERE state = 'done'") == 12
 
 
 def test_a_new_user_whose_percentage_is_just_being_written_is_waited_for(half: Desk) -> None:

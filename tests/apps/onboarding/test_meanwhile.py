@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.postgres.own_server import connect, fresh_shop
+from tests.postgres.own_server import connect
 
-from .desk import MIGRATE, STEPS, bring, serving, token
+from .desk import MIGRATE, STEPS, alone, token
 from .losing import losing
 
 if TYPE_CHECKING:
@@ -199,20 +197,14 @@ def test_a_commit_whose_answer_was_lost_is_told_as_done(
     postgres_server: Server,
 ) -> None:
     """Without what is written with it, the retry would be told that the version exists already."""
-    with (
-        fresh_shop(postgres_server) as shop,
-        losing(postgres_server.port) as way,
-        tempfile.TemporaryDirectory(dir="/tmp") as folder,
-    ):
-        bring(shop)
-        with serving(shop, Path(folder), way.port) as desk:
-            desk.step()
-            desk.users("done", 1, 50)
-            way.at = 1
+    with losing(postgres_server.port) as way, alone(postgres_server, way.port) as desk:
+        desk.step()
+        desk.users("done", 1, 50)
+        way.at = 1
 
-            answer = desk.migrate(retryDelayMs=1)
+        answer = desk.migrate(retryDelayMs=1)
 
-            assert way.lost.is_set()
-            assert (answer.status, answer.body["result"]["usersAffected"]) == (200, 50)
-            assert "[Step Migration] Migration retried" in desk.log.read_text()
-        assert shop.value("SELECT count(*) FROM step_migrations") == 1
+        assert way.lost.is_set()
+        assert (answer.status, answer.body["result"]["usersAffected"]) == (200, 50)
+        assert "[Step Migration] Migration retried" in desk.log.read_text()
+        assert desk.shop.value("SELECT count(*) FROM step_migrations") == 1

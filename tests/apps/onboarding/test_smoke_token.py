@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.postgres.own_server import fresh_shop
 
-from .desk import MIGRATE, STEPS, bring, serving, token
+from .desk import MIGRATE, STEPS, alone, token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,13 +22,8 @@ DRY = {"stepId": "smoke-check", "fromVersion": 1, "toVersion": 2, "dryRun": True
 
 @pytest.fixture
 def smoked(postgres_server: Server) -> Iterator[Desk]:
-    with (
-        fresh_shop(postgres_server) as shop,
-        tempfile.TemporaryDirectory(dir="/tmp") as folder,
-    ):
-        bring(shop)
-        with serving(shop, Path(folder), more={"SMOKE_TOKEN": SMOKE}) as made:
-            yield made
+    with alone(postgres_server, more={"SMOKE_TOKEN": SMOKE}) as made:
+        yield made
 
 
 def test_it_makes_progress_on_a_step_that_nobody_else_sees(smoked: Desk) -> None:
